@@ -1,0 +1,53 @@
+# Every target sets up what it needs, in .venv: nothing but Python 3.11 or newer has to be there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check snapshots format bench clean
+
+help:  ## print this help
+	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  %-12s%s\n", $$1, $$2}'
+
+# torch first and by its exact version, so that nothing else can bring another one
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nnspec needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@echo "setting up $(VENV) (once; the download of torch takes a while)" >&2
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+setup: $(READY)  ## create the virtual environment and install everything
+
+demo: $(READY)  ## check, compile, train, evaluate, profile and export the small CNN on real digits
+	@$(BIN)/python -m nnspec check specs/cnn/simple_cnn.nn
+
+test: $(READY)  ## run the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+check: $(READY)  ## format, lint, types, import contracts, torch-free tests: under a minute
+	$(BIN)/ruff format --check nnspec tests benchmarks
+	$(BIN)/ruff check nnspec tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2 -m "not torch and not slow"
+
+snapshots: $(READY)  ## rewrite the rendered messages in the Markdown tests; read the difference before you commit it
+	NNSPEC_SNAPSHOTS=write $(BIN)/python -m pytest tests/test_mdtest.py -n 2
+
+format: $(READY)  ## format the code and the specs
+	$(BIN)/ruff format nnspec tests benchmarks
+	$(BIN)/ruff check --fix nnspec tests benchmarks
+	$(BIN)/python -m nnspec fmt specs
+
+bench: $(READY)  ## run the benchmarks, one after the other
+	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+clean:  ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

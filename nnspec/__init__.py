@@ -1,0 +1,95 @@
+"""Neural networks from declarative specs: check them without torch, then compile, train, profile and export.
+
+```python
+report = nnspec.check("model.nn")                     # findings, types, costs; imports no torch
+module = nnspec.compile("model.nn", classes=10)       # a torch.fx.GraphModule
+run = nnspec.train("model.nn", device="cpu", epochs=3)
+```
+
+Only the public names live here. Everything behind them is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from torch.fx import GraphModule
+
+    from nnspec.checker import Report
+    from nnspec.diagnostics import Diagnostic
+    from nnspec.errors import SpecError, UsageError
+    from nnspec.training import RunResult
+
+    Spec = str | PathLike[str]
+
+__version__ = "0.1.0"
+
+__all__ = ["Diagnostic", "Report", "SpecError", "UsageError", "__version__", "check", "compile", "train"]
+
+_HOMES = {
+    "Diagnostic": "nnspec.diagnostics",
+    "Report": "nnspec.checker",
+    "SpecError": "nnspec.errors",
+    "UsageError": "nnspec.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nnspec' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def check(spec: Spec, *, sizes: dict[str, int] | None = None, **settings: Any) -> Report:
+    """Check a spec: the path of a `.nn` or `.yaml` file, or the text of one in the `.nn` form.
+
+    `settings` give parameters of its networks, `sizes` numbers for symbols of its inputs. Never raises for what is wrong with
+    the spec: see `Report.ok` and `Report.findings`. Raises `UsageError` where the file cannot be read.
+    """
+    from nnspec.checker import check_path, check_source
+    from nnspec.diagnostics import Source
+
+    text = str(spec)
+    if "\n" in text or "{" in text:
+        return check_source(Source("<text>", text), settings=settings, with_sizes=sizes or {})
+    return check_path(text, settings=settings, with_sizes=sizes or {})
+
+
+def compile(
+    spec: Spec, *, network: str | None = None, mode: str = "training", seed: int = 0, sizes: dict[str, int] | None = None,
+    **parameters: Any,
+) -> GraphModule:  # fmt: skip
+    """Compile one network of a spec to a `torch.fx.GraphModule` with fresh weights.
+
+    In the mode "training" it holds ordinary parameters under stable names; in "inference" it is folded and fused. Raises
+    `SpecError` with all findings where the spec has errors.
+    """
+    from nnspec.torch_backend.compile import compile_graph
+
+    report = _sound(check(spec, sizes=sizes, **parameters))
+    return compile_graph(report.graph(network, training=mode == "training"), mode=mode, seed=seed)
+
+
+def train(
+    spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str | None = None, **settings: Any
+) -> RunResult:
+    """Run a recipe of a spec; `settings` replace its settings, such as `epochs=3`.
+
+    Raises `SpecError` with all findings where the spec has errors.
+    """
+    from nnspec.training import train as run
+
+    return run(_sound(check(spec)), recipe, device=device, settings=settings, out=out)
+
+
+def _sound(report: Report) -> Report:
+    if not report.ok:
+        from nnspec.errors import SpecError
+
+        raise SpecError(report.diagnostics)
+    return report

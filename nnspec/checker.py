@@ -1,0 +1,179 @@
+"""From a spec's text to its findings and graphs: the one door to everything that works without torch.
+
+Nothing here raises for a mistake in a spec. Files are read here and nowhere below.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nnspec.diagnostics import Diagnostic, Source, Span
+from nnspec.graph.ir import Graph
+from nnspec.graph.recipe import Recipe
+from nnspec.syntax import tree
+
+_RECURSION = 20_000
+_ROOT_MARKS = (".git", "pyproject.toml", "nnspec.toml")
+
+
+class Report:
+    """What was found in one spec. `networks` and `recipes` hold those without errors, by name."""
+
+    def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
+                 networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
+                 sizes: Mapping[str, int]) -> None:  # fmt: skip
+        self.source = source
+        self.file = file
+        self.diagnostics = diagnostics
+        self.networks = networks
+        self.recipes = recipes
+        self.settings = dict(settings)
+        self.sizes = dict(sizes)
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """The same as `diagnostics`."""
+        return self.diagnostics
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error. Warnings and notes do not count."""
+        return all(finding.severity != "error" for finding in self.diagnostics)
+
+    @property
+    def default_network(self) -> str | None:
+        """The network meant where none is named: the only one, else the last in the file that could be checked."""
+        names = list(self.networks)
+        return names[-1] if names else None
+
+    def graph(self, name: str | None = None, *, training: bool = False, **parameters: Any) -> Graph:
+        """The graph of a network; KeyError where there is none of that name (or it has errors)."""
+        chosen = name or self.default_network
+        if chosen is None:
+            raise KeyError("the spec has no network that could be checked")
+        if not parameters and not training:
+            return self.networks[chosen]
+        assert self.file is not None
+        return rebuild(self, chosen, training=training, parameters=parameters)
+
+
+def read(path: str | Path) -> tuple[Source | None, list[Diagnostic]]:
+    """Read a spec's text; raises OSError where the file cannot be read."""
+    from nnspec.syntax import read_source
+
+    return read_source(str(path), Path(path).read_bytes())
+
+
+def check_path(path: str | Path, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None) -> Report:
+    """Check a file, `.nn` or YAML by its suffix; raises OSError where it cannot be read."""
+    source, findings = read(path)
+    if source is None:
+        return Report(Source(str(path), ""), None, tuple(findings), {}, {}, settings or {}, sizes or {})
+    return check_source(source, settings=settings, sizes=sizes, findings=findings)
+
+
+def check_source(source: Source, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None,
+                 findings: list[Diagnostic] | None = None) -> Report:  # fmt: skip
+    """Check a text. `settings` are parameters by name (or "train.epochs"), `sizes` fix input symbols such as H."""
+    with _room_to_work():
+        file, found = parse(source)
+        found = [*(findings or []), *found]
+        return _check(source, file, found, settings or {}, sizes or {})
+
+
+def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """The tree of either form, by the path's suffix."""
+    if source.path.endswith((".yaml", ".yml")):
+        from nnspec.syntax.yaml_reader import parse_yaml
+
+        return parse_yaml(source)
+    from nnspec.syntax import parse as parse_nn
+
+    return parse_nn(source)
+
+
+@contextmanager
+def _room_to_work() -> Iterator[None]:
+    """Deep texts need deep stacks; and a check makes many small objects that all live to its end, which the collector need not walk."""
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(limit, _RECURSION))
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()
+
+
+def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int]) -> Report:
+    from nnspec.graph.checking import check_program
+    from nnspec.graph.program import Program
+    from nnspec.operators import load_operators
+
+    load_operators()
+    program = Program(file, source, _loader, settings, sizes)
+    networks, recipes = check_program(program)
+    everything = [*found, *program.findings.values()]
+    everything.sort(key=Diagnostic.sort_key)
+    return Report(source, file, tuple(everything), networks, recipes, settings, sizes)
+
+
+def rebuild(report: Report, name: str, *, training: bool = False, parameters: Mapping[str, Any] | None = None,
+            optional: frozenset[str] = frozenset()) -> Graph:  # fmt: skip
+    """Another graph of a checked spec: in training mode, with other parameters, or with optional inputs.
+
+    Raises KeyError for an unknown name, and `SpecError` where this combination has errors.
+    """
+    from nnspec.errors import SpecError
+    from nnspec.graph.checking import network_graph
+    from nnspec.graph.program import Program
+    from nnspec.operators import load_operators
+
+    assert report.file is not None
+    load_operators()
+    with _room_to_work():
+        program = Program(report.file, report.source, _loader, {**report.settings, **(parameters or {})}, report.sizes)
+        graph = network_graph(program, name, training=training, optional=optional)
+    errors = [finding for finding in program.findings.values() if finding.severity == "error"]
+    if graph is None:
+        raise SpecError(sorted(errors, key=Diagnostic.sort_key))
+    return graph
+
+
+def _loader(path: str, source: Source) -> tuple[tree.File | None, list[Diagnostic], str]:
+    """Read the file that a `use` names: relative to the spec, below the project's root, not absolute."""
+    here = Path(source.path).resolve().parent
+    target = (here / path).resolve()
+    span = Span(source, 0, 0)
+    if Path(path).is_absolute() or not target.is_relative_to(_root(here)):
+        return None, [Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")], path
+    shown = str(Path(source.path).parent / path)
+    try:
+        other, findings = read(target)
+    except OSError as error:
+        return None, [Diagnostic("NN113", f'"{path}" cannot be read: {error.strerror or error}', span)], path
+    if other is None:
+        return None, findings, str(target)
+    named = Source(_tidy(shown), other.text)
+    file, more = parse(named)
+    return file, [*findings, *more], named.path
+
+
+def _tidy(path: str) -> str:
+    import os
+
+    return os.path.normpath(path)
+
+
+def _root(folder: Path) -> Path:
+    """The nearest folder above that looks like a project's, else the folder itself."""
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
+            return candidate
+    return folder

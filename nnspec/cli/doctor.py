@@ -1,0 +1,73 @@
+"""`nnspec doctor`: what this installation can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.cli.options import Json
+
+#: What needs which packages (distribution names), and the extra that brings them.
+_ABILITIES = {
+    "check, fmt, convert, explain": ("", ("typer", "rich", "pydantic", "lark", "pyyaml")),
+    "compile, train, evaluate, predict, profile": ("torch", ("torch", "numpy", "safetensors")),
+    "image folders": ("images", ("pillow",)),
+    "embedded data sets": ("sklearn", ("scikit-learn",)),
+    "curves": ("plot", ("matplotlib",)),
+    "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
+}
+
+
+def run(json: Json = False) -> int:
+    """Show what this installation can do, and which packages it lacks."""
+    from nnspec.cli.output import say, show_json
+
+    report = examine()
+    if json:
+        show_json(report)
+        return 0
+    say(f"nnspec {report['nnspec']}, Python {report['python']}, {report['platform']}")
+    for ability, state in report["abilities"].items():
+        versions = ", ".join(f"{name} {version or 'missing'}" for name, version in state["packages"].items())
+        mark = "yes" if state["ready"] else f"no: pip install 'nnspec[{state['extra']}]'"
+        say(f"\n{ability}: {mark}\n  {versions}")
+    say("")
+    for name, value in (*report["device"].items(), *report["folders"].items()):
+        say(f"{name}: {value}")
+    return 0
+
+
+def examine() -> dict[str, Any]:
+    """Versions, abilities, devices and folders of this installation."""
+    import os
+    import platform
+
+    from nnspec import __version__
+
+    abilities = {}
+    for ability, (extra, packages) in _ABILITIES.items():
+        versions = {name: _version(name) for name in packages}
+        abilities[ability] = {"ready": all(versions.values()), "extra": extra, "packages": versions}
+    return {
+        "nnspec": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "abilities": abilities,
+        "device": _device() if _version("torch") else {},
+        "folders": {"data (NNSPEC_DATA)": os.environ.get("NNSPEC_DATA") or "not set"},
+    }
+
+
+def _version(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _device() -> dict[str, Any]:
+    import torch
+
+    cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    return {"CPU threads": torch.get_num_threads(), "CUDA device": cuda}

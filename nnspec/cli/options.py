@@ -1,0 +1,53 @@
+"""Options that several commands share, and how `NAME=VALUE` is read. Imported by every command, so it imports Typer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from nnspec.errors import UsageError
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.", show_default=False)]
+Path = Annotated[str, typer.Argument(metavar="PATH", help="A .nn or .yaml spec, or - for standard input.", show_default=False)]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of a network, or train.SETTING of a recipe.")
+]
+Network = Annotated[str, typer.Option("--network", metavar="NAME", help="Which network, where a file holds several.")]
+Recipe = Annotated[str, typer.Option("--recipe", metavar="NAME", help="Which recipe, where a file holds several.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="PATH", help="Where to write.", show_default=False)]
+
+
+def settings(given: Iterable[str]) -> dict[str, Any]:
+    """The values of `--set NAME=VALUE`, read as the language reads them; a bare word is text."""
+    from nnspec.cli.literals import read_value
+
+    return {name: read_value(name, text) for name, text in _pairs("--set", given)}
+
+
+def sizes(given: Iterable[str]) -> dict[str, int]:
+    """The values of `--with H=250`: whole numbers of at least 1."""
+    result = {}
+    for name, text in _pairs("--with", given):
+        if not text.replace("_", "").isdecimal() or int(text.replace("_", "")) < 1:
+            raise UsageError(f"--with {name}={text}: a size is a whole number of at least 1")
+        result[name] = int(text.replace("_", ""))
+    return result
+
+
+def _pairs(option: str, given: Iterable[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{option} {text}: write NAME=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{option} gives `{name}` twice")
+    return pairs

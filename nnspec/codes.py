@@ -1,0 +1,96 @@
+"""The table of finding codes: each is stable, never reused, and explained on a page in `nnspec/lint/docs`."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Code(NamedTuple):
+    """A kind of finding: its readable name, its level, and one line on what it complains about."""
+
+    name: str
+    severity: Severity
+    summary: str
+
+
+CODES: dict[str, Code] = {
+    # NN0xx: text that cannot be read
+    "NN001": Code("syntax", "error", "the text does not follow the grammar"),
+    "NN002": Code("unbalanced-bracket", "error", "a bracket is not closed, not opened, or closed by another kind"),
+    "NN003": Code("stray-character", "error", "a character or a string that the language does not know"),
+    "NN004": Code("malformed-number", "error", "a number that cannot be read"),
+    "NN005": Code("malformed-name", "error", "a name that is not plain ASCII, or is too long"),
+    "NN006": Code("nested-too-deeply", "error", "brackets or blocks nest beyond the limit"),
+    "NN007": Code("too-large", "error", "a file, or a part of it, is beyond a limit"),
+    "NN008": Code("not-utf8", "error", "the bytes are not UTF-8 text"),
+    "NN010": Code("yaml-syntax", "error", "the text is not YAML"),
+    "NN011": Code("duplicate-key", "error", "a YAML mapping has the same key twice"),
+    "NN012": Code("yaml-feature-refused", "error", "YAML tags, anchors, aliases and merge keys are refused"),
+    "NN013": Code("yaml-structure", "error", "YAML that does not spell a statement of the language"),
+    "NN014": Code("spec-version", "error", "the version line is misplaced or names a version that is not known"),
+    # NN1xx: names and arguments
+    "NN101": Code("undefined-name", "error", "a name that nothing defines"),
+    "NN102": Code("unknown-argument", "error", "an argument that the operator or block does not have"),
+    "NN103": Code("unknown-operator", "error", "no operator, block or network has this name"),
+    "NN104": Code("missing-argument", "error", "an argument without a default is not given"),
+    "NN105": Code("duplicate-argument", "error", "an argument is given twice, or there are too many"),
+    "NN106": Code("argument-kind", "error", "an argument of the wrong kind, such as text for a number"),
+    "NN107": Code("argument-range", "error", "an argument outside of its range"),
+    "NN108": Code("redefined-name", "error", "a name is bound twice in one scope"),
+    "NN109": Code("unknown-statement", "error", "a statement word that this body does not know"),
+    "NN110": Code("unknown-type", "error", "a type that does not exist"),
+    "NN111": Code("unknown-member", "error", "an output or member that the value does not have"),
+    "NN112": Code("unknown-symbol", "error", "a dimension name that no input and no parameter introduces"),
+    "NN113": Code("unreadable-import", "error", "a file or a name that `use` asks for cannot be had"),
+    "NN114": Code("missing-input", "error", "a tensor that an operator needs is not given, or one too many is"),
+    "NN115": Code("misplaced-value", "error", "a value of a kind that cannot stand in this place"),
+    # NN2xx: shapes and types
+    "NN201": Code("shape-mismatch", "error", "shapes that have to agree do not"),
+    "NN202": Code("broadcast-mismatch", "error", "shapes that cannot be broadcast together"),
+    "NN203": Code("wrong-rank", "error", "a tensor with the wrong number of axes"),
+    "NN204": Code("wrong-dtype", "error", "a tensor with the wrong element type"),
+    "NN205": Code("declared-type", "error", "a value does not have the type that is declared for it"),
+    "NN206": Code("index-range", "error", "indices that may lie outside of what they index"),
+    "NN207": Code("ambiguous-axis", "error", "an axis that has to be named because two would fit"),
+    "NN210": Code("stated-width", "error", "a stated input width is not the width of the input"),
+    "NN211": Code("reshape-size", "error", "a reshape that changes the number of elements"),
+    "NN212": Code("empty-size", "error", "an operator would produce a tensor of size 0"),
+    "NN213": Code("axis-range", "error", "an axis or index outside of the tensor"),
+    "NN214": Code("too-small", "error", "a tensor that is too small for what an operator does with it"),
+    "NN220": Code("undeclared-precondition", "warning", "the network runs only at some sizes of its inputs"),
+    "NN221": Code("unproved-condition", "info", "a condition that cannot be proved and is checked at run time"),
+    "NN222": Code("contradiction", "error", "conditions that no size of the inputs meets together"),
+    "NN223": Code("distinct-symbols", "error", "two dimension names that would have to be equal"),
+    "NN230": Code("condition-violated", "error", "a `where` condition that does not hold"),
+    "NN231": Code("not-divisible", "error", "a size that has to be divisible by another is not"),
+    "NN232": Code("groups", "error", "groups that do not divide the channels"),
+    # NN3xx: structure
+    "NN301": Code("undecided", "error", "a number is needed to build the network, and it is not known"),
+    "NN302": Code("endless-recursion", "error", "a block that calls itself without an end"),
+    "NN303": Code("too-many-copies", "error", "a repetition or an expansion beyond the limit"),
+    "NN304": Code("duplicate-weight-name", "error", "two weights would have the same name"),
+    "NN305": Code("output-missing", "error", "a network or block without an output, or with two of one name"),
+    "NN306": Code("pattern-matches-nothing", "error", "a selection of weights that selects none"),
+    "NN307": Code("state-misuse", "error", "`state`, `next` and `scan` used apart from one another"),
+    "NN308": Code("branch-types", "error", "the branches of a choice do not fit together"),
+    "NN309": Code("not-checked-alone", "info", "a network that can be checked only where it is given its parameters"),
+    # NN4xx: recipes
+    "NN401": Code("recipe-incomplete", "error", "a recipe without a loss, an optimizer, data or a length"),
+    "NN402": Code("loss-not-scalar", "error", "what is minimized is not a single number"),
+    "NN403": Code("nothing-to-update", "error", "the loss does not depend on any weight"),
+    "NN404": Code("misplaced-setting", "error", "a setting given twice or with a value that makes no sense"),
+    "NN405": Code("not-updated", "warning", "a network in a recipe that the loss does not reach"),
+    # NN5xx: what a spec ensures
+    "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
+    "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
+    # NN6xx: lint
+    "NN601": Code("unused-binding", "warning", "a value that nothing uses"),
+    "NN602": Code("softmax-before-cross-entropy", "warning", "cross-entropy of something that already is a softmax"),
+    "NN603": Code("sigmoid-before-logits-loss", "warning", "a loss on logits of something that already is a sigmoid"),
+    "NN604": Code("unused-parameter", "warning", "a parameter that nothing uses"),
+    "NN605": Code("dropout-without-effect", "warning", "dropout between layers where there is only one"),
+    # NN9xx: said, not done
+    "NN901": Code("not-run-yet", "info", "parsed and kept, but not yet checked or run by this version"),
+}

@@ -1,0 +1,23 @@
+"""Exceptions of the Python API. The compiler itself returns findings; these carry them to callers who asked for a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnspec.diagnostics import Diagnostic
+
+
+class SpecError(Exception):
+    """A spec has errors, so the result asked for does not exist. `findings` says what, where and why."""
+
+    def __init__(self, findings: Sequence[Diagnostic]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(f"{finding.span}: {finding.severity}[{finding.code}] {finding.message}" for finding in self.findings))
+
+
+class MissingExtra(Exception):
+    """A package that this needs is not installed. `extra` is the name to install nnspec with."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(f"this needs {package}: pip install 'nnspec[{extra}]'")

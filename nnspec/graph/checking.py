@@ -1,0 +1,117 @@
+"""Checking a whole program: every network by itself, every recipe with its data, every claim."""
+
+from __future__ import annotations
+
+from nnspec.diagnostics import Diagnostic
+from nnspec.graph import ensure, networks, recipes
+from nnspec.graph.ir import Graph
+from nnspec.graph.program import Program
+from nnspec.graph.recipe import Recipe
+from nnspec.graph.values import BlockMaker
+from nnspec.similar import nearest
+from nnspec.syntax import tree
+
+_ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
+_LATER_ITEMS = ("agent", "sample")
+
+
+def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]]:
+    """Everything that can be said about a spec; findings go to the program."""
+    graphs: dict[str, Graph] = {}
+    checked: dict[str, Recipe] = {}
+    items = [item for item in program.file.items if isinstance(item, tree.Item)]
+    _check_version(program)
+    for item in items:
+        if item.word.id == "network":
+            _check_network(program, item, graphs)
+    for item in items:
+        if item.word.id == "train":
+            recipe = recipes.build_recipe(program, item)
+            if recipe is not None:
+                checked[item.name.id] = recipe
+        elif item.word.id in _LATER_ITEMS:
+            program.later(f"`{item.word.id} {item.name.id}`", item.word.span)
+        elif item.word.id == "ensure":
+            _check_ensure(program, item, graphs)
+        elif item.word.id not in _ITEM_WORDS:
+            _unknown_item(program, item)
+    if not any(finding.severity == "error" for finding in program.findings.values()):
+        program.report_unused()
+    return graphs, checked
+
+
+def _check_version(program: Program) -> None:
+    for position, entry in enumerate(program.file.items):
+        if isinstance(entry, tree.Version):
+            if entry.number.value != 1:
+                program.report(Diagnostic("NN014", f"version {entry.number.text} of the language is not known", entry.span, help="write `spec 1`"))
+            elif position:
+                program.report(Diagnostic("NN014", "the version belongs on the first line", entry.span))
+
+
+def _unknown_item(program: Program, item: tree.Item) -> None:
+    similar = nearest(item.word.id, _ITEM_WORDS)
+    program.report(
+        Diagnostic(
+            "NN109", f"`{item.word.id}` is not something a file can hold", item.word.span,
+            label=f"a similar one exists: `{similar}`" if similar else "", fix=program.rename_fix(item.word.span, similar),
+            help=None if similar else "a file holds " + ", ".join(_ITEM_WORDS),
+        )
+    )  # fmt: skip
+
+
+def _check_network(program: Program, item: tree.Item, graphs: dict[str, Graph]) -> None:
+    maker = BlockMaker(item, (), program.home, item.name.span)
+    program.consulted_training = False
+    built = networks.check_alone(program, maker)
+    if built is None:
+        if not _is_used(program, item):
+            needed = ", ".join(f"`{each.name.id}`" for each in item.parameters if each.default is None)
+            program.report(
+                Diagnostic(
+                    "NN309", f"`{item.name.id}` is checked only where {needed} is given", item.name.span,
+                    help=f"give a default, use it in a variant or a recipe, or pass `--set {item.parameters[0].name.id}=...`",
+                )
+            )  # fmt: skip
+        return
+    if built.graph is not None:
+        graphs[item.name.id] = built.graph
+    optional = networks.optional_inputs(built.item)
+    if built.graph is not None and optional:
+        networks.check_alone(program, maker, optional=optional)
+    if built.graph is not None and program.consulted_training:
+        networks.check_alone(program, maker, training=True)
+
+
+def _is_used(program: Program, item: tree.Item) -> bool:
+    """Whether another item speaks of this one, so that it is checked there."""
+    pending: list[tree.Node] = [entry for entry in program.file.items if entry is not item]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, tree.Name) and node.id == item.name.id and node is not item.name:
+            return True
+        pending.extend(node.children())
+    return False
+
+
+def network_graph(program: Program, name: str, *, training: bool = False, optional: frozenset[str] = frozenset()) -> Graph | None:
+    """One network's graph; None where it has errors. Raises KeyError for an unknown name."""
+    item, home = program.home.items[name]
+    built = networks.check_alone(program, BlockMaker(item, (), home, item.name.span), training=training, optional=optional)
+    return built.graph if built is not None else None
+
+
+def _check_ensure(program: Program, item: tree.Item, graphs: dict[str, Graph]) -> None:
+    name = item.name.id
+    if name in graphs:
+        ensure.check_claims(program, item, graphs[name])
+        return
+    known = [key for key, (found, _) in program.home.items.items() if found.word.id == "network"]
+    if name not in known:
+        similar = nearest(name, known)
+        program.report(
+            Diagnostic(
+                "NN101", f"there is no network `{name}`", item.name.span, label=f"a similar name exists: `{similar}`" if similar else "",
+                fix=program.rename_fix(item.name.span, similar),
+            )
+        )  # fmt: skip

@@ -1,0 +1,75 @@
+"""`where`: declared at a network's inputs, obliged at a block's."""
+
+from __future__ import annotations
+
+from nnspec.dims.claims import AllOf, AnyOf, Relation
+from nnspec.graph import expressions
+from nnspec.graph.ir import Value
+from nnspec.graph.obligations import oblige
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import carry, is_silent
+from nnspec.operators.declare import Obligation
+from nnspec.operators.kinds import describe
+from nnspec.syntax import tree
+
+
+def check_condition(condition: tree.Condition, scope: Scope, *, declare: bool) -> None:
+    """Declare the condition (of a network's own inputs), or oblige the caller of a block to it."""
+    value = carry(expressions.evaluate(condition.test, scope))
+    build = scope.build
+    if is_silent(value):
+        return
+    message = message_of(condition, scope)
+    if isinstance(value, bool):
+        if not value:
+            place = condition.test.span
+            if scope.frames and not declare:
+                build.report(
+                    "NN230", message, scope.frames[-1].span, label="breaks a condition of this block",
+                    labels=build.program.label(place, "required here"), frames=scope.frames[:-1],
+                )  # fmt: skip
+            else:
+                build.report("NN230", message, place, label="does not hold", frames=scope.frames)
+        return
+    if isinstance(value, Relation | AllOf | AnyOf):
+        if declare:
+            if not build.facts.declare(value):
+                build.report("NN222", f"no size meets `{condition.test.span.text}` and the conditions before it", condition.test.span)
+            build.note_declared(value, message, condition.test.span)
+        else:
+            oblige(Obligation(value, "NN230", "where", message), "where", scope.frames[-1].span, scope)
+        return
+    if isinstance(value, Value):
+        if value.type.dtype != "bool":
+            build.report("NN106", f"a condition is true or false, and this is {value.type}", condition.test.span, frames=scope.frames)
+            return
+        build.check_values(value, message, condition.test.span, scope.frames)
+        return
+    build.report("NN106", f"a condition is true or false, and this is {describe(value)}", condition.test.span, frames=scope.frames)
+
+
+def message_of(condition: tree.Condition, scope: Scope) -> str:
+    """The spec's own message with its `{...}` computed, or the condition as it stands."""
+    if condition.message is None:
+        return f"the condition `{condition.test.span.text}` does not hold" + _with_sizes(condition, scope)
+    from nnspec.syntax import interpolation
+
+    text = ""
+    for part in interpolation(condition.message):
+        if isinstance(part, str):
+            text += part
+        else:
+            value = carry(expressions.evaluate(part, scope))
+            text += "?" if is_silent(value) else value if isinstance(value, str) else describe(value).strip("`")
+    return text
+
+
+def _with_sizes(condition: tree.Condition, scope: Scope) -> str:
+    found: dict[str, str] = {}
+    pending: list[tree.Node] = [condition.test]
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, tree.Name) and isinstance(scope.names.get(node.id), int | float | str):
+            found[node.id] = describe(scope.names[node.id])
+        pending.extend(node.children())
+    return f" for {', '.join(f'{name} = {value}' for name, value in found.items())}" if found else ""

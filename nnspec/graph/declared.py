@@ -1,0 +1,249 @@
+"""Types as specs write them: introducing symbols at inputs, matching them at the inputs of blocks, asserting them elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import Label, Span
+from nnspec.dims import Dim, Poly, format_dim, symbol, variables
+from nnspec.dims.claims import Relation, equal
+from nnspec.graph import expressions
+from nnspec.graph.ir import SymbolOrigin, Value
+from nnspec.graph.obligations import oblige
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import carry, is_silent
+from nnspec.operators.declare import Obligation
+from nnspec.operators.kinds import describe
+from nnspec.similar import nearest
+from nnspec.syntax import tree
+from nnspec.types import DTYPES, TensorType
+
+
+def dimension(expression: tree.Expression, scope: Scope) -> Dim | None:
+    """The size that an expression in a type stands for; None where it is none, which has been reported."""
+    if isinstance(expression, tree.Name) and scope.lookup(expression.id) is None and expression.id not in scope.names:
+        similar = nearest(expression.id, (name for name, value in scope.names.items() if isinstance(value, int | Poly)))
+        scope.build.report(
+            "NN112", f"the dimension `{expression.id}` is not introduced by any input or parameter", expression.span,
+            label=f"a similar name exists: `{similar}`" if similar else "",
+            fix=scope.build.program.rename_fix(expression.span, similar),
+            help=None if similar else "a dimension name may first appear only in the type of an `input`", frames=scope.frames,
+        )  # fmt: skip
+        return None
+    value = carry(expressions.evaluate(expression, scope))
+    if is_silent(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Poly):
+        scope.build.report("NN106", f"a dimension is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames)
+        return None
+    if isinstance(value, int) and value < 0:
+        scope.build.report("NN107", f"a dimension cannot be negative, and this is {value}", expression.span, frames=scope.frames)
+        return None
+    return value
+
+
+def tensor_type(declared: tree.Type, scope: Scope) -> TensorType | None:
+    """A type in which every name is known; None where it is not one, which has been reported."""
+    dtype = _dtype(declared, scope)
+    if dtype is None:
+        return None
+    dims = [_plain_dimension(each, scope) for each in declared.dimensions or ()]
+    classes = dimension(declared.arguments[0].value, scope) if dtype == "index" else None
+    if any(dim is None for dim in dims) or (dtype == "index" and classes is None):
+        return None
+    return TensorType(tuple(dim for dim in dims if dim is not None), "int64" if dtype == "index" else dtype, classes)
+
+
+def _plain_dimension(entry: Any, scope: Scope) -> Dim | None:
+    if isinstance(entry, tree.Ellipsis):
+        scope.build.report("NN110", "`...` cannot stand in this type", entry.span, help="write every dimension", frames=scope.frames)
+        return None
+    return dimension(entry, scope)
+
+
+def _dtype(declared: tree.Type, scope: Scope) -> str | None:
+    """The element type, or "index"."""
+    name = declared.name
+    if name == "index" and len(declared.arguments) == 1 and not declared.optional:
+        return name
+    if name in DTYPES and not declared.arguments and not declared.optional:
+        return name
+    similar = nearest(name, (*DTYPES, "index"))
+    message = f"`{declared.span.text}` is not the type of a tensor"
+    fix = scope.build.program.rename_fix(Span(declared.span.source, declared.span.start, declared.span.start + len(name)), similar)
+    scope.build.report(
+        "NN110", message, declared.span, label=f"a similar type exists: `{similar}`" if similar else "",
+        help="a type is an element type and dimensions, such as `float32[N, 3, H, W]` or `index(10)[N]`" if not similar else None,
+        fix=fix if similar else None, frames=scope.frames,
+    )  # fmt: skip
+    return None
+
+
+# --- inputs of a network: symbols are introduced ------------------------------------------------------------------
+
+
+def introduce(declared: tree.Type, name: str, scope: Scope) -> TensorType | None:
+    """The type of a network's input. A bare name that is not known yet becomes a symbol, or the number that is set for it."""
+    dtype = _dtype(declared, scope)
+    if dtype is None:
+        return None
+    classes = None
+    dims: list[Dim | None] = []
+    for axis, entry in enumerate(declared.dimensions or ()):
+        if isinstance(entry, tree.Name) and not _known(entry.id, scope):
+            dims.append(_new_symbol(entry, scope))
+        else:
+            dims.append(_plain_dimension(entry, scope))
+        _note_origin(dims[-1], name, axis, scope)
+    if dtype == "index":
+        argument = declared.arguments[0].value
+        if isinstance(argument, tree.Name) and not _known(argument.id, scope):
+            classes = _new_symbol(argument, scope)
+        else:
+            classes = dimension(argument, scope)
+        if classes is None:
+            return None
+    if any(dim is None for dim in dims):
+        return None
+    return TensorType(tuple(dim for dim in dims if dim is not None), "int64" if dtype == "index" else dtype, classes)
+
+
+def _known(name: str, scope: Scope) -> bool:
+    return name in scope.names
+
+
+def _new_symbol(name: tree.Name, scope: Scope) -> Dim:
+    build = scope.build
+    fixed = build.sizes.get(name.id)
+    value: Dim = fixed if fixed is not None else symbol(name.id)
+    scope.bind(name.id, value, name.span)
+    build.program.mark_used(name.span)
+    if isinstance(value, Poly):
+        build.symbol_spans[next(iter(variables(value)))] = name.span
+    return value
+
+
+def _note_origin(dim: Dim | None, name: str, axis: int, scope: Scope) -> None:
+    if isinstance(dim, Poly):
+        found = variables(dim)
+        if len(found) == 1 and format_dim(dim) == next(iter(found)).name:
+            scope.build.symbols.setdefault(next(iter(found)), SymbolOrigin(name, axis))
+
+
+# --- inputs of a block: symbols are bound to what arrives ---------------------------------------------------------
+
+
+def match(declared: tree.Type, value: Value, name: str, place: Span, scope: Scope) -> bool:
+    """Check what arrives at a block's input against its type, and bind the names in it. False where it does not fit."""
+    dtype = _dtype(declared, scope)
+    if dtype is None:
+        return False
+    actual = value.type
+    wanted = "int64" if dtype == "index" else dtype
+    if actual.dtype != wanted:
+        _mismatch(f"`{name}` is declared as {declared.span.text}, and {actual} arrives", "NN204", declared, place, scope)
+        return False
+    entries = list(declared.dimensions or ())
+    aligned = _align(entries, actual, declared, name, place, scope)
+    if aligned is None:
+        return False
+    good = True
+    for entry, dim in aligned:
+        if isinstance(entry, tree.Name) and not _known(entry.id, scope):
+            scope.bind(entry.id, dim, entry.span)
+            scope.build.program.mark_used(entry.span)
+            continue
+        size = dimension(entry, scope)
+        if size is None:
+            return False
+        text = f"`{name}` is declared as {declared.span.text} with {entry.span.text} = {format_dim(size)}, and {actual} arrives"
+        good = oblige(Obligation(equal(size, dim), "NN201", "type", text), name, place, scope) and good
+    return _match_classes(declared, actual, name, place, scope) and good if dtype == "index" else good
+
+
+def _align(entries: list[Any], actual: TensorType, declared: tree.Type, name: str, place: Span,
+           scope: Scope) -> list[tuple[Any, Dim]] | None:  # fmt: skip
+    """Pairs of declared and actual dimensions; `...` stands for as many as it takes, which stay unchecked."""
+    gap = next((at for at, entry in enumerate(entries) if isinstance(entry, tree.Ellipsis)), None)
+    if gap is None:
+        if len(entries) != actual.rank:
+            _mismatch(f"`{name}` is declared with {len(entries)} axes, and {actual} arrives", "NN203", declared, place, scope)
+            return None
+        return list(zip(entries, actual.dims, strict=True))
+    before, after = entries[:gap], entries[gap + 1 :]
+    if len(before) + len(after) > actual.rank:
+        _mismatch(f"`{name}` needs at least {len(entries) - 1} axes, and {actual} arrives", "NN203", declared, place, scope)
+        return None
+    tail = actual.dims[actual.rank - len(after) :]
+    return [*zip(before, actual.dims, strict=False), *zip(after, tail, strict=True)]
+
+
+def _match_classes(declared: tree.Type, actual: TensorType, name: str, place: Span, scope: Scope) -> bool:
+    argument = declared.arguments[0].value
+    if isinstance(argument, tree.Name) and not _known(argument.id, scope):
+        bound: Dim = actual.classes if actual.classes is not None else symbol(argument.id, kind="exist")
+        scope.bind(argument.id, bound, argument.span)
+        return True
+    size = dimension(argument, scope)
+    if size is None:
+        return False
+    if actual.classes is None:
+        return True
+    text = f"`{name}` holds values below {format_dim(size)}, and {actual} arrives"
+    return oblige(Obligation(Relation(actual.classes, "<=", size), "NN206", "type", text), name, place, scope)
+
+
+def _mismatch(message: str, code: str, declared: tree.Type, place: Span, scope: Scope) -> None:
+    scope.build.report(code, message, place, labels=[Label(declared.span, "declared here")], frames=scope.frames)
+
+
+# --- assertions -----------------------------------------------------------------------------------------------------------
+
+
+def assert_type(declared: tree.Type, value: Any, name: str, scope: Scope) -> bool:
+    """Prove that a value has the type written on its binding or output. False where it has not, which has been reported."""
+    value = carry(value)
+    wanted = tensor_type(declared, scope)
+    if wanted is None:
+        return False
+    if not isinstance(value, Value):
+        scope.build.report("NN205", f"`{name}` is declared as a tensor, and it is {describe(value)}", declared.span, frames=scope.frames)
+        return False
+    actual = value.type
+    labels = [Label(value.span, f"is {actual}")]
+    if actual.rank != wanted.rank or actual.dtype != wanted.dtype:
+        scope.build.report("NN205", f"`{name}` is declared as {wanted}, but is {actual}", declared.span, labels=labels, frames=scope.frames)
+        return False
+    good = True
+    for entry, size, dim in zip(declared.dimensions or (), wanted.dims, actual.dims, strict=True):
+        text = f"`{name}` is declared as {wanted}, but is {actual}"
+        good = oblige(Obligation(equal(dim, size), "NN205", "type", text), name, entry.span, scope) and good
+    return good
+
+
+# --- parameters -----------------------------------------------------------------------------------------------------------
+
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int, Poly), "float": (float, int), "bool": (bool,), "str": (str,)}
+
+
+def fits_parameter(declared: tree.Type, value: Any) -> bool:
+    """Whether a compile-time value is of a parameter's type."""
+    if declared.optional and value is None:
+        return True
+    if declared.element is not None:
+        return isinstance(value, list | tuple) and all(fits_parameter(declared.element, item) for item in value)
+    if declared.name == "block":
+        return bool(getattr(value, "is_maker", False))
+    kinds = _KINDS.get(declared.name)
+    if kinds is None or (isinstance(value, bool) and declared.name != "bool"):
+        return False
+    return isinstance(value, kinds) or (declared.name == "float" and getattr(value, "is_schedule", False))
+
+
+def is_parameter_type(declared: tree.Type) -> bool:
+    """Whether the type is one that a parameter can have."""
+    if declared.dimensions is not None or declared.arguments:
+        return False
+    if declared.element is not None:
+        return is_parameter_type(declared.element)
+    return declared.name in (*_KINDS, "block")

@@ -1,0 +1,144 @@
+"""What operators oblige: proved, refuted with one finding, or kept as a precondition or a run-time guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from nnspec.diagnostics import Label, Span
+from nnspec.dims import Var, variables
+from nnspec.dims.claims import Claim, Relation
+from nnspec.graph.chain import arithmetic_chain
+from nnspec.graph.ir import Frame, Guard, Read, Value
+from nnspec.graph.scope import Scope
+from nnspec.operators.declare import Obligation, Operator
+
+#: After these the result is still known, so that later mistakes can be found.
+_GO_ON = {"NN210", "NN206", "NN230", "NN231", "NN232"}
+
+
+class Origin(NamedTuple):
+    """Where a precondition comes from: the obligation, its place, and the blocks around it."""
+
+    obligation: Obligation
+    span: Span
+    frames: tuple[Frame, ...]
+    operator: str
+
+
+def claim_variables(claim: Claim) -> frozenset[Var]:
+    """The symbols that a claim speaks of."""
+    if isinstance(claim, Relation):
+        return variables(claim.left) | variables(claim.right)
+    found: frozenset[Var] = frozenset()
+    for part in claim.claims:
+        found |= claim_variables(part)
+    return found
+
+
+def discharge(found: Sequence[Obligation], operator: Operator, places: Mapping[str, Span], reads: Mapping[str, Read],
+              span: Span, scope: Scope) -> bool:  # fmt: skip
+    """Whether the operator's result may be used. Findings, preconditions and guards are recorded on the way."""
+    good = True
+    for obligation in found:
+        good = _settle(obligation, operator.name, places, reads, span, scope) and good
+    return good
+
+
+def oblige(obligation: Obligation, what: str, place: Span, scope: Scope) -> bool:
+    """The same for a condition that the spec states itself."""
+    return _settle(obligation, what, {obligation.blame: place}, {}, place, scope)
+
+
+def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads: Mapping[str, Read], span: Span,
+            scope: Scope) -> bool:  # fmt: skip
+    build = scope.build
+    place = places.get(obligation.blame, span)
+    verdict = build.facts.decide(obligation.claim)
+    if verdict.kind == "true":
+        return True
+    origin = Origin(obligation, place, scope.frames, what)
+    if verdict.kind == "false":
+        _refute(obligation, place, places, reads, span, scope)
+        return obligation.code in _GO_ON
+    if verdict.kind == "iff":
+        pair = _distinct_symbols(obligation.claim, build.symbol_spans)
+        if pair is not None:
+            _report_distinct(pair, obligation, place, scope)
+            return False
+        if not build.facts.learn(obligation.claim):
+            _contradict(obligation, place, scope)
+            return False
+        build.preconditions.add(verdict, origin, obligation.claim)
+        build.guards.append(Guard(obligation.claim, obligation.message, place))
+        return True
+    build.preconditions.add(verdict, origin, obligation.claim)
+    build.guards.append(Guard(obligation.claim, obligation.message, place))
+    build.report(
+        "NN221", f"it cannot be proved that {obligation.claim}", place, label="checked when the network runs",
+        notes=(obligation.message,), frames=scope.frames,
+    )  # fmt: skip
+    return True
+
+
+def _refute(obligation: Obligation, place: Span, places: Mapping[str, Span], reads: Mapping[str, Read], span: Span,
+            scope: Scope) -> None:  # fmt: skip
+    labels: list[Label] = []
+    seen = {(place.start, place.end)}
+    for name, read in reads.items():
+        values = read if isinstance(read, tuple) else (read,)
+        at = places.get(name)
+        if at is not None and len(values) == 1 and (at.start, at.end) not in seen and at != span:
+            labels.append(Label(at, _shown(values[0], scope)))
+            seen.add((at.start, at.end))
+    notes = list(obligation.notes)
+    chain = arithmetic_chain(reads)
+    if chain and obligation.code in ("NN210", "NN212", "NN201", "NN202", "NN211"):
+        notes.append(chain)
+    label = _shown(reads[obligation.blame], scope) if isinstance(reads.get(obligation.blame), Value) else ""
+    scope.build.report(
+        obligation.code, obligation.message, place, label=label, labels=labels, notes=notes, help=obligation.help,
+        frames=scope.frames,
+    )  # fmt: skip
+
+
+def _shown(value: Read, scope: Scope) -> str:
+    return str(value.type) if isinstance(value, Value) else ""
+
+
+def _distinct_symbols(claim: Claim, declared: Mapping[Var, Span]) -> tuple[Var, Var] | None:
+    """The two symbols, where the claim is that two declared names are equal."""
+    if not isinstance(claim, Relation) or claim.op != "==":
+        return None
+    left, right = variables(claim.left), variables(claim.right)
+    if len(left) == 1 and len(right) == 1 and left != right:
+        a, b = next(iter(left)), next(iter(right))
+        alone = all(str(side) == variable.name for side, variable in ((claim.left, a), (claim.right, b)))
+        if alone and a in declared and b in declared:
+            return a, b
+    return None
+
+
+def _report_distinct(pair: tuple[Var, Var], obligation: Obligation, place: Span, scope: Scope) -> None:
+    declared = scope.build.symbol_spans
+    scope.build.report(
+        "NN223", f"`{pair[0].name}` and `{pair[1].name}` would have to be equal, and nothing says so", place,
+        labels=[Label(declared[symbol], f"`{symbol.name}` declared here") for symbol in pair], notes=(obligation.message,),
+        help=f"use one name for both, or declare `where {pair[0].name} == {pair[1].name}`", frames=scope.frames,
+    )  # fmt: skip
+
+
+def _contradict(obligation: Obligation, place: Span, scope: Scope) -> None:
+    earlier = [
+        Label(origin.span, f"needs {origin.obligation.claim}")
+        for origin in _origins(scope)
+        if claim_variables(origin.obligation.claim) & claim_variables(obligation.claim)
+    ]
+    scope.build.report(
+        "NN222", "no size of the inputs meets this together with what was needed before", place,
+        label=f"needs {obligation.claim}", labels=earlier[:3], notes=(obligation.message,), frames=scope.frames,
+    )  # fmt: skip
+
+
+def _origins(scope: Scope) -> Iterable[Origin]:
+    return [origin for origin in scope.build.preconditions.origins() if isinstance(origin, Origin)]

@@ -1,0 +1,210 @@
+"""A spec and the files that it uses: names at the top level, findings, and which names are ever read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nnspec.codes import CODES
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
+from nnspec.graph.build import Build
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, Unsupported
+from nnspec.operators.declare import OPERATORS
+from nnspec.similar import nearest
+from nnspec.syntax import tree
+
+#: Reads a file named in a `use`: gives its tree, or None after reporting. Injected, because this package does no I/O.
+Loader = Callable[[str, Source], tuple[tree.File | None, list[Diagnostic], str]]
+
+MAX_FINDINGS = 1_000
+#: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
+LATER = frozenset(
+    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows Characters BytePair "
+    "Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip ColorJitter Normalize generate track "
+    "gradient inference epsilon categorical log_prob entropy standardized mean_return GCNConv GATConv SAGEConv GINConv "
+    "global_add_pool BatchNorm".split()
+)
+
+
+class FileScope:
+    """The items of one file, and what it imports."""
+
+    def __init__(self, program: Program, source: Source) -> None:
+        self.program = program
+        self.source = source
+        #: Blocks, networks and data share one name space; recipes, agents and samples another.
+        self.items: dict[str, tuple[tree.Item, FileScope]] = {}
+        self.recipes: dict[str, tree.Item] = {}
+        self.poisoned: set[str] = set()
+
+    def lookup(self, name: str, scope: Scope) -> Any:
+        """The value of a top-level name or an operator; None where nothing defines it."""
+        if name == "training":
+            self.program.consulted_training = True
+            return scope.build.training
+        if name in self.poisoned:
+            return POISON
+        found = self.items.get(name)
+        if found is not None:
+            item, home = found
+            self.program.mark_used(item.name.span)
+            return BlockMaker(item, (), home, item.name.span) if item.word.id in ("block", "network") else item
+        operator = OPERATORS.get(name)
+        if operator is not None:
+            return OperatorMaker(operator, (), Span(self.source, 0, 0))
+        return Unsupported(name) if name in LATER else None
+
+    def visible(self) -> Iterator[str]:
+        yield from self.items
+        yield from OPERATORS
+
+
+class Program:
+    """Everything known while one spec is checked."""
+
+    def __init__(self, file: tree.File, source: Source, loader: Loader | None, settings: Mapping[str, Any],
+                 sizes: Mapping[str, int]) -> None:  # fmt: skip
+        self.file = file
+        self.source = source
+        self.loader = loader
+        self.settings = dict(settings)
+        self.sizes = dict(sizes)
+        self.findings: dict[tuple[str, str, int, int, str], Diagnostic] = {}
+        self.consulted_training = False
+        self._used: set[tuple[int, int]] = set()
+        self._bindings: dict[tuple[int, int], tuple[tree.Name, str]] = {}
+        self._files: dict[str, FileScope] = {}
+        self._later: set[int] = set()
+        self.home = self._enter(file, source, ())
+
+    # --- findings ------------------------------------------------------------------------------------------------------
+
+    def report(self, finding: Diagnostic) -> None:
+        """Keep a finding, unless the same stands at the same place already (a block is built at each of its uses)."""
+        span = finding.span
+        key = (finding.code, span.source.path, span.start, span.end, "" if finding.code != "NN502" else finding.message)
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.setdefault(key, finding)
+
+    def is_error(self, code: str) -> bool:
+        return CODES[code].severity == "error"
+
+    def later(self, what: str, span: Span, scope_name: str = "") -> None:
+        """Say that a construct is kept but not run."""
+        self.report(Diagnostic("NN901", f"{what} is not run by this version", span, label="parsed and kept"))
+
+    def label(self, span: Span, text: str) -> tuple[Label, ...]:
+        return (Label(span, text),)
+
+    def rename_fix(self, span: Span, name: str | None) -> Fix | None:
+        """A fix that writes a similar name."""
+        return Fix(f"write `{name}`", (Edit(span, name),), "suggestion") if name else None
+
+    # --- use --------------------------------------------------------------------------------------------------------------
+
+    def mark_used(self, span: Span) -> None:
+        self._used.add((id(span.source), span.start))
+
+    def note_binding(self, name: tree.Name) -> None:
+        self._bindings.setdefault((id(name.span.source), name.span.start), (name, "NN601"))
+
+    def note_parameter(self, name: tree.Name) -> None:
+        self._bindings.setdefault((id(name.span.source), name.span.start), (name, "NN604"))
+
+    def report_unused(self) -> None:
+        """Report bindings and parameters of this file that nothing read in any instance."""
+        for key, (name, code) in self._bindings.items():
+            if key in self._used or name.id.startswith("_") or name.span.source is not self.source:
+                continue
+            what = "value" if code == "NN601" else "parameter"
+            self.report(
+                Diagnostic(
+                    code, f"the {what} `{name.id}` is never used", name.span, label="bound here",
+                    help=f"take it out, or call it `_{name.id}` to say that this is meant",
+                )
+            )  # fmt: skip
+
+    # --- names at the top level --------------------------------------------------------------------------------------
+
+    def _enter(self, file: tree.File, source: Source, open_files: tuple[str, ...]) -> FileScope:
+        scope = FileScope(self, source)
+        self._files[source.path] = scope
+        for entry in file.items:
+            if isinstance(entry, tree.Use):
+                self._import(entry, scope, (*open_files, source.path))
+            elif isinstance(entry, tree.Item) and entry.word.id != "ensure":
+                self._declare(entry, scope)
+        return scope
+
+    def _declare(self, item: tree.Item, scope: FileScope) -> None:
+        recipe = item.word.id in ("train", "agent", "sample")
+        known = scope.recipes.get(item.name.id) if recipe else scope.items.get(item.name.id, (None,))[0]
+        if known is not None and not (recipe and known.word.id != item.word.id):
+            self.report(
+                Diagnostic(
+                    "NN108", f"`{item.name.id}` is defined twice", item.name.span,
+                    labels=(Label(known.name.span, "first defined here"),), help="choose another name for the second",
+                )
+            )  # fmt: skip
+            return
+        if recipe:
+            scope.recipes[item.name.id] = item
+        else:
+            scope.items[item.name.id] = (item, scope)
+
+    def _import(self, use: tree.Use, scope: FileScope, open_files: tuple[str, ...]) -> None:
+        names = [imported.alias or imported.name for imported in use.names]
+        other = self._load(use, scope, open_files)
+        for imported, name in zip(use.names, names, strict=True):
+            if other is None:
+                scope.poisoned.add(name.id)
+            elif imported.name.id in other.items:
+                scope.items[name.id] = other.items[imported.name.id]
+            else:
+                similar = nearest(imported.name.id, other.items)
+                scope.poisoned.add(name.id)
+                self.report(
+                    Diagnostic(
+                        "NN113", f'"{use.path.value}" has no `{imported.name.id}`', imported.name.span,
+                        label=f"a similar name exists: `{similar}`" if similar else "",
+                        help=None if similar else "it has " + (", ".join(f"`{each}`" for each in other.items) or "nothing to use"),
+                        fix=self.rename_fix(imported.name.span, similar),
+                    )
+                )  # fmt: skip
+
+    def _load(self, use: tree.Use, scope: FileScope, open_files: tuple[str, ...]) -> FileScope | None:
+        if self.loader is None:
+            self.report(Diagnostic("NN113", "a text without a file cannot use other files", use.path.span))
+            return None
+        file, findings, path = self.loader(use.path.value, scope.source)
+        if path in open_files:
+            around = " uses ".join(open_files[open_files.index(path) :] + (path,))
+            self.report(Diagnostic("NN113", f"files use each other in a circle: {around}", use.path.span))
+            return None
+        if file is None:
+            for finding in findings:
+                self.report(Diagnostic("NN113", finding.message, use.path.span, notes=finding.notes, help=finding.help))
+            return None
+        if path in self._files:
+            return self._files[path]
+        if any(finding.severity == "error" for finding in findings):
+            first = next(finding for finding in findings if finding.severity == "error")
+            self.report(Diagnostic("NN113", f'"{use.path.value}" has errors of its own', use.path.span, labels=(Label(first.span, first.message),)))
+            return None
+        return self._enter(file, file.span.source, open_files)
+
+    # --- recipes ----------------------------------------------------------------------------------------------------------
+
+    def default_instance(self, maker: BlockMaker, scope: Scope) -> Any:
+        """In a recipe, a bare network name is the one instance with its defaults."""
+        instances = getattr(scope, "instances", None)
+        if instances is None:
+            return POISON
+        name = maker.item.name.id
+        if name not in instances:
+            instances[name] = NetworkInstance(name, maker, maker.span)
+        return instances[name]
+
+    def new_build(self, name: str, **more: Any) -> Build:
+        return Build(self, name, **more)

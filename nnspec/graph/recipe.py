@@ -1,0 +1,138 @@
+"""A recipe after its text has been understood: what is computed, minimized, measured and updated. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnspec.diagnostics import Span
+from nnspec.graph.ir import Graph
+from nnspec.operators.declare import Operator
+from nnspec.types import TensorType
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its element type ("float32", "int64", "str", "category"), its categories or number of classes,
+    and what fills its gaps."""
+
+    name: str
+    dtype: str
+    categories: tuple[str, ...] = ()
+    classes: int | None = None
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """`data digits = MNIST()`: the source's operator with its settings, and the types of its fields, by name."""
+
+    name: str
+    operator: Operator
+    fields: dict[str, TensorType]
+    span: Span
+    #: `split (train=0.8, test=0.2, stratify="kind", seed=0)` by name, empty where none is written.
+    split: dict[str, Any] = field(default_factory=dict)
+    #: `column Age: float32` by name, in order, for tables.
+    columns: dict[str, Column] = field(default_factory=dict)
+    #: What the body of a `data` item computes: from the columns or the source's own fields to `fields`. For `Generated` it has
+    #: no inputs, and its batch is all the samples.
+    graph: Graph | None = None
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One set of weights of a network. `variants` are its graphs by key: "" for inference, "training", "training+noise", ..."""
+
+    name: str
+    network: str
+    parameters: dict[str, Any]
+    variants: dict[str, Graph]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`measure accuracy(a, b)`: `operator` is the metric, fed over all samples with the evaluation outputs "metric.NAME.FIELD";
+    or None for an expression, whose output "metric.NAME" is averaged, each batch weighted by its samples."""
+
+    name: str
+    operator: Operator | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice of weights after `where`: `rank < 2`, `operator == Embedding`, `named("head.*")`, joined by and, or, not.
+
+    `clauses` is a tree: ("rank", op, n), ("operator", op, name), ("named", patterns), ("and"|"or", parts), ("not", part).
+    """
+
+    clauses: tuple[Any, ...]
+    span: Span
+
+    def matches(self, path: str, rank: int, operator: str) -> bool:
+        """Whether a weight with this state-dict key, number of axes and owning operator is chosen."""
+        return _matches(self.clauses, path, rank, operator)
+
+
+@dataclass(frozen=True)
+class Override:
+    """`override weight_decay = 0 where rank < 2`, inside an optimizer's body."""
+
+    settings: dict[str, Any]
+    selection: Selection | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class OptimizerSetting:
+    """`optimizer SGD(lr=0.01) { override ... }`"""
+
+    operator: Operator
+    overrides: tuple[Override, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A supervised recipe: one loss, one optimizer.
+
+    `training` and `evaluation` are graphs whose inputs are "SOURCE.FIELD" and whose nodes call the instances; the outputs are "loss"
+    (training) and the metrics' (evaluation, and training where they can be had). `settings` holds the statements with one value by
+    name: epochs, steps, batch_size, seed, clip_grad_norm, clip_grad_value, patience, keep_best, drop_last, precision, measure_every.
+    """
+
+    name: str
+    sources: dict[str, DataSource]
+    instances: dict[str, Instance]
+    training: Graph
+    evaluation: Graph
+    metrics: tuple[Metric, ...]
+    optimizer: OptimizerSetting
+    settings: dict[str, Any]
+    span: Span
+    parameters: dict[str, Any] = field(default_factory=dict)
+    #: Constructs that this version keeps but does not run, each a finding already; training refuses when there are any.
+    not_run: tuple[str, ...] = ()
+
+
+def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    kind = clause[0]
+    if kind == "and":
+        return all(_matches(part, path, rank, operator) for part in clause[1])
+    if kind == "or":
+        return any(_matches(part, path, rank, operator) for part in clause[1])
+    if kind == "not":
+        return not _matches(clause[1], path, rank, operator)
+    if kind == "named":
+        return any(fnmatchcase(path, pattern) for pattern in clause[1])
+    actual: Any = rank if kind == "rank" else operator
+    wanted = clause[2]
+    return {
+        "==": actual == wanted, "!=": actual != wanted,
+        "<": kind == "rank" and actual < wanted, "<=": kind == "rank" and actual <= wanted,
+        ">": kind == "rank" and actual > wanted, ">=": kind == "rank" and actual >= wanted,
+    }[clause[1]]  # fmt: skip

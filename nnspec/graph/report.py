@@ -1,0 +1,68 @@
+"""One finding for each input symbol that is limited to some sizes, with the lines that limit it and the fix that declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec.diagnostics import Edit, Fix, Label, Span
+from nnspec.graph.build import Build
+from nnspec.graph.obligations import Origin
+from nnspec.syntax import tree
+
+_SHOWN = 3
+
+
+def report_preconditions(build: Build, item: tree.Item, name: Span) -> None:
+    """Report what was learned about the sizes of the inputs and is not declared."""
+    for found in build.preconditions.combine():
+        if found.residual:
+            continue
+        _report(build, item, name, found)
+
+
+def _report(build: Build, item: tree.Item, name: Span, found: Any) -> None:
+    symbols = sorted(found.variables, key=lambda variable: variable.name)
+    place = next((build.symbol_spans[symbol] for symbol in symbols if symbol in build.symbol_spans), name)
+    origins: Sequence[Origin] = [origin for origin in found.origins if isinstance(origin, Origin)]
+    labels = [Label(origin.span, f"needs {origin.obligation.claim}") for origin in origins[:_SHOWN]]
+    names = " and ".join(f"`{symbol.name}`" for symbol in symbols)
+    build.report(
+        "NN220", f"`{item.name.id}` works only when {names} {'is' if len(symbols) == 1 else 'meet'} {found.text}", place,
+        label="declared without a condition", labels=labels, notes=_notes(found, origins),
+        help="declare it where the input is" if found.where else None, fix=_fix(found, place, item),
+    )  # fmt: skip
+
+
+def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
+    notes = []
+    if len(origins) > _SHOWN:
+        notes.append(f"{len(origins) - _SHOWN} more places add to this")
+    if found.witness:
+        sizes = ", ".join(f"{symbol.name} = {value}" for symbol, value in sorted(found.witness.items(), key=lambda pair: pair[0].name))
+        notes.append(f"it fails for {sizes}" + (f"; sizes near it that work: {', '.join(map(str, found.nearest))}" if found.nearest else ""))
+    notes.append("compiled models check this when they are called")
+    return notes
+
+
+def _fix(found: Any, place: Span, item: tree.Item) -> Fix | None:
+    statement = _statement_at(place, item)
+    if statement is None or not found.where:
+        return None
+    conditions = ", ".join(found.where)
+    end = statement.conditions[-1].span.end if statement.conditions else _end_of_type(statement)
+    text = f", {conditions}" if statement.conditions else f" where {conditions}"
+    return Fix(f"declare {conditions}", (Edit(Span(place.source, end, end), text),), "safe")
+
+
+def _end_of_type(statement: tree.Statement) -> int:
+    return statement.values[-1].span.end if statement.values else statement.type.span.end if statement.type else statement.span.end
+
+
+def _statement_at(place: Span, item: tree.Item) -> tree.Statement | None:
+    if not isinstance(item.body, tree.Body):
+        return None
+    for statement in item.body.statements:
+        if statement.span.start <= place.start < statement.span.end and statement.span.source is place.source:
+            return statement
+    return None

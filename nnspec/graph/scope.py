@@ -1,0 +1,87 @@
+"""Names in force at a place of the text, and the numbering of unnamed layers (decision A3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from nnspec.diagnostics import Span
+from nnspec.graph.ir import Frame
+from nnspec.syntax.tree import Path
+
+if TYPE_CHECKING:
+    from nnspec.graph.build import Build
+    from nnspec.graph.program import FileScope
+
+#: What makes a step count as several: a repetition is never "one single step".
+MANY = 2
+
+
+class Numbering:
+    """Gives each layer of a statement its path: the statement is an `nn.Sequential` called after the name it binds.
+
+    A group inside (`(A -> B) as downsample`) numbers its own steps and uses up as many numbers of the statement, so that
+    naming a layer never renames another.
+    """
+
+    def __init__(self, base: str, single: bool, around: Numbering | None = None) -> None:
+        self.base, self.single, self.around = base, single, around
+        self._next = 0
+
+    def take(self) -> str:
+        """The path of the next step, relative to the block."""
+        number = self._next
+        self.skip()
+        if self.single and self.base:
+            return self.base
+        return f"{self.base}.{number}" if self.base else str(number)
+
+    def skip(self) -> None:
+        """Use up a number."""
+        self._next += 1
+        if self.around is not None:
+            self.around.skip()
+
+
+class Scope:
+    """The names inside one instance of a block, a network or a recipe. Lookups go on in the file's scope."""
+
+    def __init__(self, build: Build, home: FileScope, prefix: str, frames: tuple[Frame, ...]) -> None:
+        self.build = build
+        self.home = home
+        #: The weights' path of this instance, with a dot at its end unless empty.
+        self.prefix = prefix
+        self.frames = frames
+        self.names: dict[str, Any] = {}
+        self.spans: dict[str, Span] = {}
+        self.numbering = Numbering("", False)
+        #: Item words that a statement may use here; see `nnspec.graph.words`.
+        self.kind = "network"
+
+    def bind(self, name: str, value: Any, span: Span) -> None:
+        self.names[name] = value
+        self.spans[name] = span
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name, or None where nothing defines it (none itself is `NoneValue` syntax, never a name)."""
+        if name in self.names:
+            self.build.program.mark_used(self.spans[name])
+            return self.names[name]
+        return self.home.lookup(name, self)
+
+    def visible(self) -> Iterator[str]:
+        """Every name that could have been meant here."""
+        yield from self.names
+        yield from self.home.visible()
+
+    def nested(self) -> Scope:
+        """The same instance with room for loop variables."""
+        inner = Scope(self.build, self.home, self.prefix, self.frames)
+        inner.names, inner.spans = dict(self.names), dict(self.spans)
+        inner.numbering, inner.kind = self.numbering, self.kind
+        return inner
+
+
+def path_text(path: Path) -> str:
+    """A plain path as written."""
+    return ".".join(path.parts)

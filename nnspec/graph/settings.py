@@ -1,0 +1,108 @@
+"""The settings of a recipe: one word, one value, one line of documentation each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nnspec.graph import expressions
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import POISON, carry, is_silent
+from nnspec.operators.declare import Refusal
+from nnspec.operators.kinds import Choice, Flag, Integer, Kind, Real
+from nnspec.syntax import tree
+
+
+class Setting(NamedTuple):
+    """What a setting's value may be, and what it does."""
+
+    kind: Kind
+    least: float | None
+    doc: str
+
+
+#: Statements with one value. `keep_best` and `measure_every` have forms of their own.
+SETTINGS: dict[str, Setting] = {
+    "epochs": Setting(Integer(), 1, "passes over the first data source"),
+    "steps": Setting(Integer(), 1, "updates of the weights; with `epochs`, whichever ends first"),
+    "batch_size": Setting(Integer(), 1, "samples a step; the whole data set where it is not given"),
+    "seed": Setting(Integer(), 0, "what every random choice starts from; 0 where it is not given"),
+    "drop_last": Setting(Flag(), None, "leave out a last batch that is smaller than the others"),
+    "patience": Setting(Integer(), 1, "epochs without an improvement after which training stops"),
+    "keep_best": Setting(Choice(), None, "the metric by which the kept checkpoint is chosen"),
+    "measure_every": Setting(Integer(), 1, "how often to evaluate: `measure_every epochs=2` or `measure_every steps=200`"),
+    "clip_grad_norm": Setting(Real(), 0, "scale gradients down to this norm"),
+    "clip_grad_value": Setting(Real(), 0, "cut each gradient off at this size"),
+    "accumulate": Setting(Integer(), 1, "batches whose gradients are added up before a step"),
+    "precision": Setting(Choice("float32", "bfloat16", "float16"), None, "the type that products are computed in (autocast)"),
+}
+
+
+def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any = None) -> Any:
+    """The accepted value of a setting; poison where it is wrong, which has been reported. `replaced` comes from `--set train.NAME`."""
+    if replaced is not None:
+        return accept(word, from_text(replaced), statement.span, scope)
+    if word == "measure_every":
+        return _measure_every(statement, scope)
+    if len(statement.values) != 1 or statement.names:
+        scope.build.report("NN404", f"`{word}` takes one value", statement.span, help=SETTINGS[word].doc)
+        return POISON
+    expression = statement.values[0]
+    if word in ("keep_best", "precision") and isinstance(expression, tree.Name):
+        return accept(word, expression.id, expression.span, scope)
+    value = carry(expressions.evaluate(expression, scope))
+    return value if is_silent(value) else accept(word, value, expression.span, scope)
+
+
+def accept(word: str, value: Any, span: Any, scope: Scope) -> Any:
+    """The value if the setting can have it."""
+    setting = SETTINGS[word]
+    if word == "keep_best" and isinstance(value, str):
+        return value
+    try:
+        accepted = setting.kind.accept(value)
+        setting.kind.check_range(accepted, setting.least, None, None, None)
+    except Refusal as refusal:
+        scope.build.report("NN404", f"`{word}` is wrong: {refusal.message}", span, help=setting.doc)
+        return POISON
+    return accepted
+
+
+def _measure_every(statement: tree.Statement, scope: Scope) -> Any:
+    if len(statement.names) == 1 and len(statement.values) == 1 and statement.names[0].id in ("steps", "epochs"):
+        value = carry(expressions.evaluate(statement.values[0], scope))
+        accepted = value if is_silent(value) else accept("measure_every", value, statement.values[0].span, scope)
+        return accepted if is_silent(accepted) else (statement.names[0].id, accepted)
+    scope.build.report("NN404", "`measure_every` says how often: `measure_every epochs=2`", statement.span)
+    return POISON
+
+
+def from_text(value: Any) -> Any:
+    """A value from `--set`, which may be text."""
+    if not isinstance(value, str):
+        return value
+    for read in _READERS:
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _number(text: str) -> int | float:
+    from nnspec.diagnostics import Source
+    from nnspec.syntax import parse_expression
+
+    expression, findings = parse_expression(Source("--set", text), 0, len(text))
+    if findings or not isinstance(expression, tree.Number):
+        raise ValueError(text)
+    return expression.value
+
+
+_READERS: tuple[Callable[[str], Any], ...] = (_flag, _number)

@@ -1,0 +1,265 @@
+"""`data` in a recipe and at the top level: where samples come from, and what is computed from them before a network sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import Span
+from nnspec.dims import Dim, Poly, variables
+from nnspec.graph import blocks, calls, declared, expressions, parameters
+from nnspec.graph.build import Build
+from nnspec.graph.ir import Graph, SymbolOrigin, Value
+from nnspec.graph.recipe import Column, DataSource
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import POISON, Given, SourceFields, Unsupported, carry, is_silent
+from nnspec.operators.declare import Operator
+from nnspec.operators.kinds import describe
+from nnspec.syntax import tree
+from nnspec.types import TensorType
+
+_COLUMN_TYPES = ("float32", "float64", "int64", "str", "index", "category", "bool")
+
+
+def data_source(statement: tree.Statement, name: tree.Name, scope: Scope) -> DataSource | None:
+    """`data points = Square`, `data digits = MNIST()`, `data d = CSV(...) { ... }`; None where it cannot be had."""
+    if len(statement.values) != 1:
+        scope.build.report("NN401", f"`{name.id}` needs a source", statement.span, help="such as `data digits = MNIST()`")
+        return None
+    expression = statement.values[0]
+    item, given = _item(expression, scope)
+    if item is not None:
+        inner = _item_scope(item, given, scope)
+        if inner is None or item.value is None:
+            return None
+        return _source(item.value, item.body, name, inner, scope)
+    return _source(expression, statement.body, name, scope, scope)
+
+
+def _item(expression: tree.Expression, scope: Scope) -> tuple[tree.Item | None, list[Given]]:
+    """The `data` item that an expression names, with its arguments."""
+    named = expression.function if isinstance(expression, tree.Call) else expression
+    if not isinstance(named, tree.Name):
+        return None, []
+    value = scope.names.get(named.id, scope.home.lookup(named.id, scope))
+    if not isinstance(value, tree.Item):
+        return None, []
+    arguments = expression.arguments if isinstance(expression, tree.Call) else ()
+    return value, [calls.given(argument, scope) for argument in arguments]
+
+
+def _item_scope(item: tree.Item, given: list[Given], scope: Scope) -> Scope | None:
+    from nnspec.graph.values import BlockMaker
+
+    inner = Scope(scope.build, scope.home, "", ())
+    inner.kind = "data"
+    own = {parameter.name.id for parameter in item.parameters}
+    left = parameters.bind(BlockMaker(item, (), scope.home, item.name.span), [each for each in given if each.name in own or not each.name],
+                           inner, item.name.span)  # fmt: skip
+    if left is None:
+        return None
+    rest = [each for each in given if each.name and each.name not in own]
+    if rest:
+        scope.build.program.later("changing the settings of a `data` item where it is used", rest[0].span)
+        return None
+    return inner
+
+
+def _source(expression: tree.Expression, body: Any, name: tree.Name, inner: Scope, scope: Scope) -> DataSource | None:
+    operator = expressions.evaluate(expression, inner)
+    if isinstance(operator, Unsupported):
+        scope.build.program.later(f"the data source `{operator.what}`", expression.span)
+        return None
+    if not is_silent(operator) and getattr(getattr(operator, "operator", None), "is_source", False):
+        from nnspec.graph import apply
+
+        operator = apply.make_operator(operator.operator, (), operator.given, expression.span, inner, None)
+    if is_silent(operator):
+        return _later_call(expression, scope)
+    if not isinstance(operator, Operator) or not getattr(operator, "is_source", False):
+        scope.build.report("NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span)
+        return None
+    batch = scope.names["N"] if "N" in scope.names else 1
+    if not isinstance(body, tree.Body):
+        return _plain(operator, name, batch, scope)
+    return _Body(operator, body, name, batch, inner, scope).source()
+
+
+def _later_call(expression: tree.Expression, scope: Scope) -> None:
+    if isinstance(expression, tree.Call) and isinstance(expression.function, tree.Name):
+        found = scope.home.lookup(expression.function.id, scope)
+        if isinstance(found, Unsupported):
+            scope.build.program.later(f"the data source `{found.what}`", expression.function.span)
+
+
+def _plain(operator: Operator, name: tree.Name, batch: Dim, scope: Scope) -> DataSource | None:
+    fields = operator.fields_of(batch)  # type: ignore[attr-defined]
+    if not fields:
+        scope.build.report(
+            "NN401", f"`{operator.name}` needs a body that says what it gives", name.span,
+            help=f"such as `data {name.id} = {operator.name}(...) {{ column x: float32  output x }}`",
+        )  # fmt: skip
+        return None
+    return DataSource(name.id, operator, fields, name.span)
+
+
+def enter(source: DataSource, build: Build) -> SourceFields:
+    """Make the source's fields inputs of the recipe's graph."""
+    fields = SourceFields(source.name, source.operator)
+    for name, type_ in source.fields.items():
+        key = f"{source.name}.{name}"
+        fields.fields[name] = build.add_input(key, type_, source.span)
+        for axis, dim in enumerate(type_.dims):
+            if isinstance(dim, Poly):
+                for variable in variables(dim):
+                    build.symbols.setdefault(variable, SymbolOrigin(key, axis))
+                    build.symbol_spans.setdefault(variable, source.span)
+    return fields
+
+
+class _Body:
+    """The body of a `data` item: columns, what is computed of them, outputs and the split."""
+
+    def __init__(self, operator: Operator, body: tree.Body, name: tree.Name, batch: Dim, inner: Scope, scope: Scope) -> None:
+        self.operator, self.body, self.name, self.outer = operator, body, name, scope
+        samples = operator.attributes().get("samples")
+        self.batch: Dim = samples if operator.name == "Generated" and isinstance(samples, int) else batch
+        self.real_batch = batch
+        self.build = Build(scope.build.program, name.id, training=scope.build.training)
+        self.scope = Scope(self.build, inner.home, "", ())
+        self.scope.names, self.scope.spans = dict(inner.names), dict(inner.spans)
+        self.scope.names.pop("N", None)
+        self.scope.bind("N", self.batch, name.span)
+        self.columns: dict[str, Column] = {}
+        self.outputs: dict[str, Value] = {}
+        self.split: dict[str, Any] = {}
+        self.good = True
+
+    def source(self) -> DataSource | None:
+        self._own_fields()
+        for statement in self.body.statements:
+            self._statement(statement)
+        if self.build.failed or not self.good:
+            return None
+        if not self.outputs:
+            self.build.report("NN305", f"the data `{self.name.id}` has no output", self.name.span, help="end it with `output x = ...`")
+            return None
+        graph = Graph(
+            self.name.id, tuple(self.build.inputs), tuple(self.build.nodes), dict(self.outputs), {}, tuple(self.build.guards),
+            dict(self.build.symbols), span=self.name.span,
+        )  # fmt: skip
+        fields = {name: self._batched(value.type) for name, value in self.outputs.items()}
+        return DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
+
+    def _own_fields(self) -> None:
+        own = self.operator.fields_of(self.batch)  # type: ignore[attr-defined]
+        for field, type_ in own.items():
+            value = self.build.add_input(field, type_, self.name.span)
+            self.build.symbols.update({one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)})
+            self.scope.bind(field, value, self.name.span)
+
+    def _batched(self, type_: TensorType) -> TensorType:
+        """The type of a batch: for generated data, the number of samples on the first axis becomes the batch."""
+        if type_.rank and self.batch is not self.real_batch and type_.dims[0] == self.batch:
+            return type_.with_dims((self.real_batch, *type_.dims[1:]))
+        return type_
+
+    def _statement(self, statement: tree.Statement) -> None:
+        word = statement.word.id if statement.word is not None else ""
+        if word == "column":
+            self._column(statement)
+        elif word == "split":
+            self._split(statement)
+        elif word == "output":
+            self._output(statement)
+        elif not word:
+            value = expressions.evaluate(statement.values[0], self.scope)
+            self._note(value, statement.span)
+            blocks.bind_values(statement, value, self.scope)
+        else:
+            assert statement.word is not None
+            self.build.report(
+                "NN109", f"`{word}` is not a statement of `data`", statement.word.span, help="it has `column`, `output`, `split` and bindings"
+            )
+            self.good = False
+
+    def _note(self, value: Any, span: Span) -> None:
+        if isinstance(value, Unsupported):
+            self.build.program.later(f"`{value.what}` in `data`", span)
+        if is_silent(value):
+            self.good = False
+
+    def _output(self, statement: tree.Statement) -> None:
+        if statement.names:
+            name = statement.names[0]
+            value = carry(expressions.evaluate(statement.values[0] if statement.values else name, self.scope))
+            if statement.type is not None and isinstance(value, Value):
+                declared.assert_type(statement.type, value, name.id, self.scope)
+            pairs = [(name.id, value, name.span)]
+        else:
+            pairs = [
+                (each.id if isinstance(each, tree.Name) else "output", carry(expressions.evaluate(each, self.scope)), each.span)
+                for each in statement.values
+            ]
+        for key, value, span in pairs:
+            self._note(value, span)
+            if isinstance(value, Value):
+                self.outputs[key] = value
+            elif not is_silent(value):
+                self.build.report("NN115", f"an output of data is a tensor, and this is {describe(value)}", span)
+                self.good = False
+
+    def _column(self, statement: tree.Statement) -> None:
+        type_ = statement.type
+        if type_ is None or type_.name not in _COLUMN_TYPES or type_.dimensions is not None:
+            self.build.report(
+                "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", (type_ or statement).span,
+            )  # fmt: skip
+            self.good = False
+            return
+        values = [carry(expressions.evaluate(argument.value, self.scope)) for argument in type_.arguments]
+        default = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else None
+        for name in statement.names:
+            column = _column_of(name.id, type_.name, values, default)
+            if column is None:
+                self.build.report("NN106", f"`{type_.span.text}` is not the type of a column", type_.span)
+                self.good = False
+                return
+            self.columns[name.id] = column
+            if column.dtype == "str":
+                blocks.bind_value(name, Unsupported(f"text in the column `{name.id}`"), self.scope)
+                continue
+            tensor = TensorType((self.batch,), "int64" if column.dtype == "category" else column.dtype, column.classes)
+            value = self.build.add_input(name.id, tensor, name.span)
+            self.build.symbols.update({one: SymbolOrigin(name.id, 0) for one in _vars(self.batch)})
+            blocks.bind_value(name, value, self.scope)
+
+    def _split(self, statement: tree.Statement) -> None:
+        value = statement.values[0] if len(statement.values) == 1 else None
+        items = value.items if isinstance(value, tree.Tuple) else ()
+        if not items or any(item.name is None for item in items):
+            self.build.report("NN404", "a split names its parts: `split (train=0.8, test=0.2, seed=0)`", statement.span)
+            self.good = False
+            return
+        for item in items:
+            assert item.name is not None
+            plain = item.value.id if isinstance(item.value, tree.Name) and item.name.id in ("stratify", "by") else None
+            self.split[item.name.id] = plain or carry(expressions.evaluate(item.value, self.scope))
+
+
+def _column_of(name: str, kind: str, values: list[Any], default: Any) -> Column | None:
+    if kind == "category":
+        if len(values) == 1 and isinstance(values[0], int):
+            return Column(name, "category", (), values[0], default)
+        if not values or not all(isinstance(value, str) for value in values):
+            return None
+        return Column(name, "category", tuple(values), len(values), default)
+    if kind == "index":
+        return Column(name, "int64", (), values[0], default) if len(values) == 1 and isinstance(values[0], int) else None
+    return None if values else Column(name, kind, (), None, default)
+
+
+def _vars(dim: Dim) -> frozenset[Any]:
+    return variables(dim) if isinstance(dim, Poly) else frozenset()
+
+
+__all__ = ["POISON", "data_source", "enter"]

@@ -1,0 +1,404 @@
+"""Data sources: what they are called, how they are set, and the types of their fields. No file is read here; `nnspec.data` does that.
+
+The first axis of every field is that of the samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from nnspec.dims import Dim
+from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, operator
+from nnspec.operators.kinds import Either, Flag, Integer, Kind, Listing, Maybe, Pair, Real, Refusal, Text
+from nnspec.types import TensorType, index
+
+#: Declared columns by name: the type of one sample's value, `float32[]` for a number, `index(3)[]` for one of three categories.
+Columns = Mapping[str, TensorType]
+
+
+class Source(Operator):
+    """A table of samples. `infer` gives no outputs and refuses settings that contradict one another; `fields` gives the types."""
+
+    is_source = True
+    #: The body declares columns (`column Age: float32`), and the fields follow from them.
+    declares_columns: ClassVar[bool] = False
+    #: The body makes the fields (`output x = uniform[N, 2]`); without one the source has none.
+    needs_body: ClassVar[bool] = False
+    #: Samples in all, and of these in a test part that comes with the source; None where only reading tells.
+    total_samples: ClassVar[int | None] = None
+    test_samples: ClassVar[int] = 0
+
+    def infer(self) -> Inferred:
+        self.check()
+        return Inferred({})
+
+    def check(self) -> None:
+        """Refuse settings that contradict one another."""
+        held_out = sum(self.__dict__.get(part) or 0 for part in ("validation", "test"))
+        if held_out >= 1:
+            raise Refusal("NN107", f"validation and test take {held_out:g} of the samples, and nothing is left to train on", "validation")
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        """The types of the fields for a batch of so many samples."""
+        raise NotImplementedError
+
+    def lower(self) -> TorchCall:
+        raise TypeError(f"`{self.name}` is read by the training loop and never lowered")
+
+
+def _validation() -> float:
+    share: float = attribute(Real(), 0.0, ge=0, lt=1, doc="share of the training samples held out", keyword_only=True)
+    return share
+
+
+def _test(default: float = 0.2) -> float:
+    share: float = attribute(Real(), default, ge=0, lt=1, doc="share of the samples held out for the test", keyword_only=True)
+    return share
+
+
+def _seed() -> int:
+    seed: int = attribute(Integer(), 0, ge=0, doc="seed of the split", keyword_only=True)
+    return seed
+
+
+def _stratify() -> bool:
+    flag: bool = attribute(Flag(), True, doc="every part holds the classes in the same shares", keyword_only=True)
+    return flag
+
+
+# --- pictures of digits and clothes ---------------------------------------------------------------------------------------
+
+
+class _Picture(Source):
+    """What the sources of pictures share: the range of their pixels, or a mean and deviation to normalize by."""
+
+    range: tuple[float, ...]
+    mean: float | None
+    std: float | None
+
+    def check(self) -> None:
+        super().check()
+        if self.range[0] >= self.range[1]:
+            raise Refusal("NN107", f"`range` has to rise, got {self.range[0]:g} to {self.range[1]:g}", "range")
+        if (self.mean is None) != (self.std is None):
+            given, missing = ("mean", "std") if self.std is None else ("std", "mean")
+            raise Refusal("NN104", f"`{given}` is given without `{missing}`", given)
+
+
+def _range() -> tuple[float, ...]:
+    bounds: tuple[float, ...] = attribute(Listing(Real(), 2), (0.0, 1.0), doc="what black and white become")
+    return bounds
+
+
+def _mean() -> float | None:
+    number: float | None = attribute(Maybe(Real()), None, doc="subtracted, after the range", keyword_only=True)
+    return number
+
+
+def _std() -> float | None:
+    number: float | None = attribute(Maybe(Real()), None, gt=0, doc="divided by, after the mean", keyword_only=True)
+    return number
+
+
+class _Idx(_Picture):
+    """70,000 grey pictures of 28 x 28 in ten classes, 10,000 of them for the test."""
+
+    total_samples = 70_000
+    test_samples = 10_000
+
+    range: tuple[float, ...] = _range()
+    mean: float | None = _mean()
+    std: float | None = _std()
+    validation: float = _validation()
+    seed: int = _seed()
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        return {"image": TensorType((batch, 1, 28, 28)), "label": index(10, (batch,))}
+
+
+@operator("MNIST", source="LeCun et al. 1998, Proceedings of the IEEE 86:2278")
+class MNIST(_Idx):
+    """Handwritten digits: `image` float32[N, 1, 28, 28], `label` index(10)[N]."""
+
+
+@operator("FashionMNIST", source="Xiao et al. 2017, arXiv:1708.07747")
+class FashionMNIST(_Idx):
+    """Clothes: `image` float32[N, 1, 28, 28], `label` index(10)[N]."""
+
+
+@operator("KMNIST", source="Clanuwat et al. 2018, arXiv:1812.01718")
+class KMNIST(_Idx):
+    """Cursive Japanese characters: `image` float32[N, 1, 28, 28], `label` index(10)[N]."""
+
+
+@operator("Digits", source="Alpaydin & Kaynak 1998, UCI Machine Learning Repository; as in scikit-learn's load_digits")
+class Digits(_Picture):
+    """1,797 handwritten digits of 8 x 8, enlarged to `size` x `size`: `image` float32[N, 1, size, size], `label` index(10)[N]."""
+
+    total_samples = 1_797
+
+    size: int = attribute(Integer(), 8, ge=8, le=1024, doc="side of the picture, px; beyond 8 it is enlarged, bilinear")
+    range: tuple[float, ...] = _range()
+    mean: float | None = _mean()
+    std: float | None = _std()
+    validation: float = _validation()
+    test: float = _test()
+    stratify: bool = _stratify()
+    seed: int = _seed()
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        return {"image": TensorType((batch, 1, self.size, self.size)), "label": index(10, (batch,))}
+
+
+# --- tables that come with scikit-learn -------------------------------------------------------------------------------------
+
+
+class _Table(Source):
+    """A table of measurements: `x` float32[N, features] and `label` index(classes)[N]."""
+
+    columns: ClassVar[tuple[str, ...]]
+    classes: ClassVar[int | None]
+
+    features: tuple[str, ...] | None
+    standardize: bool
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of the features, in order."""
+        return self.features if self.features is not None else self.columns
+
+    def check(self) -> None:
+        super().check()
+        if not self.chosen:
+            raise Refusal("NN107", "an empty list leaves no features", "features")
+        for name in self.chosen:
+            if name not in self.columns:
+                raise Refusal("NN111", f'`{self.name}` has no feature "{name}"', "features", help="it has " + ", ".join(self.columns))
+        if len(set(self.chosen)) < len(self.chosen):
+            raise Refusal("NN105", "a feature is named twice", "features")
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        x = TensorType((batch, len(self.chosen)))
+        if self.classes is None:
+            return {"x": x, "target": TensorType((batch,))}
+        return {"x": x, "label": index(self.classes, (batch,))}
+
+
+def _features() -> tuple[str, ...] | None:
+    names: tuple[str, ...] | None = attribute(Maybe(Listing(Text())), None, doc="which features, in order; none: all")
+    return names
+
+
+def _standardize() -> bool:
+    flag: bool = attribute(Flag(), False, doc="bring every feature to mean 0 and deviation 1, by the training part")
+    return flag
+
+
+@operator("Iris", source="Fisher 1936, Annals of Eugenics 7:179")
+class Iris(_Table):
+    """150 flowers of three kinds: `x` float32[N, 4], lengths and widths in cm, and `label` index(3)[N]."""
+
+    total_samples = 150
+    columns = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+    classes = 3
+
+    features: tuple[str, ...] | None = _features()
+    standardize: bool = _standardize()
+    validation: float = _validation()
+    test: float = _test()
+    stratify: bool = _stratify()
+    seed: int = _seed()
+
+
+@operator("Wine", source="Aeberhard & Forina 1991, UCI Machine Learning Repository")
+class Wine(_Table):
+    """178 wines of three growers: `x` float32[N, 13], a chemical analysis, and `label` index(3)[N]."""
+
+    total_samples = 178
+    columns = (
+        "alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols",
+        "proanthocyanins", "color_intensity", "hue", "od280_od315_of_diluted_wines", "proline",
+    )  # fmt: skip
+    classes = 3
+
+    features: tuple[str, ...] | None = _features()
+    standardize: bool = _standardize()
+    validation: float = _validation()
+    test: float = _test()
+    stratify: bool = _stratify()
+    seed: int = _seed()
+
+
+_NUCLEUS = (
+    "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave_points", "symmetry", "fractal_dimension",
+)  # fmt: skip
+
+
+@operator("BreastCancer", source="Street et al. 1993, Wisconsin Diagnostic Breast Cancer, UCI Machine Learning Repository")
+class BreastCancer(_Table):
+    """569 tumours: `x` float32[N, 30], mean, error and worst value of ten measures of the nuclei, and `label` index(2)[N], 1 benign."""
+
+    total_samples = 569
+    columns = tuple(f"{part}_{measure}" for part in ("mean", "error", "worst") for measure in _NUCLEUS)
+    classes = 2
+
+    features: tuple[str, ...] | None = _features()
+    standardize: bool = _standardize()
+    validation: float = _validation()
+    test: float = _test()
+    stratify: bool = _stratify()
+    seed: int = _seed()
+
+
+@operator("Diabetes", source="Efron et al. 2004, Annals of Statistics 32:407")
+class Diabetes(_Table):
+    """442 patients: `x` float32[N, 10], and `target` float32[N], how far the disease has gone a year later."""
+
+    total_samples = 442
+    columns = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+    classes = None
+
+    features: tuple[str, ...] | None = _features()
+    standardize: bool = _standardize()
+    validation: float = _validation()
+    test: float = _test()
+    seed: int = _seed()
+
+
+# --- what the user has --------------------------------------------------------------------------------------------------------
+
+
+class _Declared(Source):
+    """A source whose columns the spec declares: each is a field of its name."""
+
+    declares_columns = True
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        if not columns:
+            advice = "declare them in its body, one line each: `column age: float32`"
+            raise Refusal("NN104", f"`{self.name}` needs to be told its columns", help=advice)
+        return {name: type.with_dims((batch, *type.dims)) for name, type in columns.items()}
+
+
+@operator("CSV", source="RFC 4180")
+class CSV(_Declared):
+    """A table in a text file. Each declared column is a field, float32[N], index(n)[N] or the like.
+
+    With `target`, all other columns of numbers also make up `x`, float32[N, features], in declared order.
+    """
+
+    path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
+    target: str | None = attribute(Maybe(Text()), None, doc="the column to predict; makes a field `x` of the others")
+    delimiter: str = attribute(Text(), ",", doc="what stands between two values", keyword_only=True)
+    names: tuple[str, ...] | None = attribute(
+        Maybe(Listing(Text())), None, doc="names of all columns of a file without a header", keyword_only=True
+    )
+    missing: tuple[str, ...] = attribute(Listing(Text()), (), doc="values that mean: not known", keyword_only=True)
+    standardize: bool = attribute(
+        Flag(), False, doc="bring every feature of `x` to mean 0 and deviation 1, by the training part", keyword_only=True
+    )
+    validation: float = _validation()
+    test: float = _test(0.0)
+    stratify: str | None = attribute(Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True)
+    seed: int = _seed()
+
+    def check(self) -> None:
+        super().check()
+        if len(self.delimiter) != 1:
+            raise Refusal("NN107", f'`delimiter` is one character, got "{self.delimiter}"', "delimiter")
+        if self.standardize and self.target is None:
+            raise Refusal("NN104", "`standardize` works on `x`, which needs a `target`", "standardize", help='add `target="..."`')
+
+    def features(self, columns: Columns) -> tuple[str, ...]:
+        """The columns that make up `x`, in order; none without a target."""
+        if self.target is None:
+            return ()
+        return tuple(name for name, type in columns.items() if name != self.target and type.is_float)
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        fields = super().fields(batch, columns)
+        for setting in ("target", "stratify"):
+            name = self.__dict__[setting]
+            if name is not None and name not in fields:
+                raise Refusal("NN111", f'no column "{name}" is declared', setting, help="declared are " + ", ".join(fields))
+        if self.target is None:
+            return fields
+        features = self.features(columns or {})
+        if not features:
+            raise Refusal("NN104", "no column of numbers is left for `x`", "target")
+        if "x" in fields:
+            raise Refusal("NN108", "a column is called `x`, as the field of all features is", "target", help="leave `target` out")
+        return {"x": TensorType((batch, len(features))), **fields}
+
+
+@operator("NPZ", source="https://numpy.org/doc/stable/reference/generated/numpy.savez.html")
+class NPZ(_Declared):
+    """Arrays in a file of numpy's. Each declared column is an array, samples first: `column image: float32[1, 28, 28]`."""
+
+    path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
+    validation: float = _validation()
+    test: float = _test(0.0)
+    stratify: str | None = attribute(Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True)
+    seed: int = _seed()
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        fields = super().fields(batch, columns)
+        if self.stratify is not None and self.stratify not in fields:
+            raise Refusal("NN111", f'no column "{self.stratify}" is declared', "stratify", help="declared are " + ", ".join(fields))
+        return fields
+
+
+@operator("Generated")
+class Generated(Source):
+    """Samples that the body makes of draws and functions, once and the same for the same seed."""
+
+    needs_body = True
+
+    samples: int = attribute(Integer(), ge=1, doc="how many")
+    seed: int = attribute(Integer(), 0, ge=0, doc="seed of the draws")
+    validation: float = _validation()
+    test: float = _test(0.0)
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        return {}
+
+
+class _Classes(Kind):
+    """How many classes, or their names in order."""
+
+    name = "a whole number or a list of names"
+
+    def accept(self, value: object) -> int | tuple[str, ...]:
+        accepted: int | tuple[str, ...] = Either(Integer(), Listing(Text())).accept(value)
+        return accepted
+
+
+@operator("ImageFolder", source="https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html")
+class ImageFolder(_Picture):
+    """Pictures in a folder with one subfolder per class: `image` float32[N, channels, H, W] and `label`.
+
+    With `classes`, their number or the subfolders' names in order, the label is index(classes)[N]; without, int64[N], by sorted names.
+    """
+
+    path: str = attribute(Text(), doc="the folder, from that of the spec or of the data")
+    size: tuple[int, int] = attribute(Pair(), ge=1, le=16_384, doc="height and width that every picture is brought to, px")
+    classes: int | tuple[str, ...] | None = attribute(Maybe(_Classes()), None, ge=1, doc="how many, or the subfolders' names")
+    channels: int = attribute(Integer(), 3, ge=1, le=4, doc="1 grey, 3 colour, 4 colour and opacity", keyword_only=True)
+    range: tuple[float, ...] = _range()
+    mean: float | None = _mean()
+    std: float | None = _std()
+    validation: float = _validation()
+    test: float = _test(0.0)
+    stratify: bool = _stratify()
+    seed: int = _seed()
+
+    def check(self) -> None:
+        super().check()
+        if self.channels == 2:
+            raise Refusal("NN107", "pictures have 1, 3 or 4 channels, not 2", "channels")
+
+    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+        classes = len(self.classes) if isinstance(self.classes, tuple) else self.classes
+        label = TensorType((batch,), "int64") if classes is None else index(classes, (batch,))
+        return {"image": TensorType((batch, self.channels, *self.size)), "label": label}

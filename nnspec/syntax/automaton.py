@@ -1,0 +1,122 @@
+"""The LALR(1) stack machine: feeds tokens through the table and calls the builder at each reduction.
+
+No error is reported here: `feed` says whether a token fits, `recovery` decides what to do when it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from nnspec.syntax.lexing import Token
+from nnspec.syntax.table import Rule, Table
+
+Make: TypeAlias = Callable[[list[Any], int, int], Any]
+"""A method of the builder: the parts (tokens, nodes, markers) and their span -> what stands for them."""
+
+_PASS: Final = 0
+_LIST: Final = 1
+_MAKE: Final = 2
+
+_Reduction: TypeAlias = tuple[int, str, tuple[int, ...], int, Make | None]
+
+
+class Automaton:
+    """A parse under way: stacks of states, values and their starts; `states` has one entry more, the first state."""
+
+    __slots__ = ("_actions", "_gotos", "_reductions", "end", "last_state", "starts", "states", "values")
+
+    def __init__(self, table: Table, start: str, builder: object, offset: int) -> None:
+        self._actions = table.actions
+        self._gotos = table.gotos
+        self._reductions = [_reduction(rule, builder) for rule in table.rules]
+        first, self.last_state = table.starts[start]
+        self.states = [first]
+        self.values: list[Any] = []
+        self.starts: list[int] = []
+        self.end = offset
+
+    def feed(self, token: Token) -> bool:
+        """Shift the token after the reductions that it asks for. False, with those reductions done, if it cannot stand here."""
+        kind = token.kind
+        states = self.states
+        actions = self._actions
+        while True:
+            action = actions[states[-1]].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                states.append(action)
+                self.values.append(token)
+                self.starts.append(token.start)
+                self.end = token.end
+                return True
+            self._reduce(*self._reductions[-1 - action])
+
+    def _reduce(self, size: int, origin: str, spliced: tuple[int, ...], mode: int, make: Make | None) -> None:
+        states = self.states
+        if mode != _PASS:
+            values = self.values
+            starts = self.starts
+            if size:
+                start = starts[-size]
+                parts = values[-size:]
+                del values[-size:], starts[-size:]
+                if spliced:
+                    parts = _splice(parts, spliced)
+            else:
+                start = self.end
+                parts = []
+            values.append(make(parts, start, self.end) if make is not None else parts)
+            starts.append(start)
+        if size:
+            del states[-size:]
+        states.append(self._gotos[states[-1]][origin])
+
+    def probe(self, states: list[int], kind: str) -> bool:
+        """Feed a terminal to a copy of the states, without building anything."""
+        actions = self._actions
+        while True:
+            action = actions[states[-1]].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                states.append(action)
+                return True
+            size, origin = self._reductions[-1 - action][:2]
+            if size:
+                del states[-size:]
+            states.append(self._gotos[states[-1]][origin])
+
+    def accepts(self) -> set[str]:
+        """The terminals that could come next."""
+        return {kind for kind in self._actions[self.states[-1]] if self.probe(self.states.copy(), kind)}
+
+    @property
+    def result(self) -> Any:
+        """What the start symbol stands for, once `$END` has been shifted."""
+        assert self.states[-1] == self.last_state
+        return self.values[0]
+
+
+def _splice(parts: list[Any], places: tuple[int, ...]) -> list[Any]:
+    """Replace the lists at the places by their elements. A list in front is taken over and grown: chains stay linear."""
+    if places == (0,):
+        grown: list[Any] = parts[0]
+        grown.extend(parts[1:])
+        return grown
+    spliced: list[Any] = []
+    for place, part in enumerate(parts):
+        if place in places:
+            spliced.extend(part)
+        else:
+            spliced.append(part)
+    return spliced
+
+
+def _reduction(rule: Rule, builder: object) -> _Reduction:
+    if rule.action == "_pass":
+        return rule.size, rule.origin, rule.spliced, _PASS, None
+    if rule.action == "_list":
+        return rule.size, rule.origin, rule.spliced, _LIST, None
+    return rule.size, rule.origin, rule.spliced, _MAKE, getattr(builder, "make_" + rule.action)

@@ -1,0 +1,319 @@
+"""Balances brackets: after it every bracket has its partner, and each one that had none has a finding (NN002).
+
+Columns are looked at only when the text is certainly wrong. They choose the place of the repair, never the meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
+from nnspec.syntax.layout import CONTINUES
+from nnspec.syntax.lexing import Token
+from nnspec.syntax.limits import FINDING_LIMIT
+
+_PARTNERS: Final = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_SIGNS: Final = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+_CLOSING: Final = frozenset(_PARTNERS.values())
+_BEFORE_STEPS: Final = frozenset(("REPEAT", "SCAN", "IF"))
+_WINDOW: Final = 64
+"""How many tokens are looked at for a word before a `{`, so that hostile text costs linear time."""
+
+
+class Balanced(NamedTuple):
+    """The tokens, the findings, and the offsets of the brackets that were put in, left out or replaced."""
+
+    tokens: list[Token]
+    findings: list[Diagnostic]
+    places: list[int]
+
+
+def balance(source: Source, raw: list[Token]) -> Balanced:
+    """The tokens with brackets in pairs. Of two readings, by columns and by order alone, the one with fewer findings."""
+    if _is_balanced(raw):
+        return Balanced(raw, [], [])
+    by_columns = _Repair(source, raw, columns=True).run()
+    if len(by_columns.findings) <= 1:
+        return by_columns
+    by_order = _Repair(source, raw, columns=False).run()
+    return by_order if len(by_order.findings) < len(by_columns.findings) else by_columns
+
+
+def _is_balanced(raw: list[Token]) -> bool:
+    stack: list[str] = []
+    for token in raw:
+        kind = token.kind
+        if kind in _PARTNERS:
+            stack.append(_PARTNERS[kind])
+        elif kind in _CLOSING and (not stack or stack.pop() != kind):
+            return False
+    return not stack
+
+
+class _Open(NamedTuple):
+    """An open bracket: its token, the number of its line, that line's indentation, and its place in the output."""
+
+    token: Token
+    line: int
+    indent: int
+    place: int
+
+    @property
+    def kind(self) -> str:
+        return self.token.kind
+
+
+class _Line(NamedTuple):
+    """The significant tokens of one line (as places in the raw tokens), and its indentation."""
+
+    places: list[int]
+    indent: int
+
+
+class _GivenUp(Exception):  # noqa: N818 - control flow inside of this module
+    """There are too many findings to go on."""
+
+
+class _Repair:
+    """One reading of the tokens, line by line."""
+
+    def __init__(self, source: Source, raw: list[Token], *, columns: bool) -> None:
+        self._source = source
+        self._raw = raw
+        self._columns = columns
+        self._lines = _lines(source, raw)
+        self._stack: list[_Open] = []
+        self._closed_braces: set[int] = set()
+        self._closed_last: _Open | None = None
+        self._out: list[Token] = []
+        self._findings: list[Diagnostic] = []
+        self._places: list[int] = []
+
+    def run(self) -> Balanced:
+        """Beyond `FINDING_LIMIT` findings the rest of the text is left out."""
+        try:
+            self._take_lines()
+        except _GivenUp:
+            end = self._out[-1].end if self._out else 0
+            self._out += [Token(_PARTNERS[opened.kind], end, end) for opened in reversed(self._stack)]
+        return Balanced(self._out, self._findings, self._places)
+
+    def _take_lines(self) -> None:
+        done = 0
+        for number, line in enumerate(self._lines):
+            first = line.places[0]
+            # what is closed at the end of the line above stands before that line's comment and break
+            self._begin_line(line)
+            self._closed_braces = self._braces_closed_in(line)
+            self._out += self._raw[done:first]
+            done = first
+            for order, place in enumerate(line.places):
+                self._out += self._raw[done:place]
+                done = place + 1
+                self._take(number, order, self._raw[place])
+        while self._stack:
+            self._close_unclosed()
+        self._out += self._raw[done:]
+
+    def _braces_closed_in(self, line: _Line) -> set[int]:
+        """The places of the `{` that have their `}` in the same line."""
+        closed: set[int] = set()
+        opened: list[int] = []
+        for place in line.places:
+            kind = self._raw[place].kind
+            if kind == "LBRACE":
+                opened.append(place)
+            elif kind == "RBRACE" and opened:
+                closed.add(opened.pop())
+        return closed
+
+    # --- at the beginning of a line
+
+    def _begin_line(self, line: _Line) -> None:
+        first = self._raw[line.places[0]].kind
+        second = self._raw[line.places[1]].kind if len(line.places) > 1 else ""
+        while self._stack and self._ends_before(line, first, second):
+            self._close_unclosed()
+
+    def _ends_before(self, line: _Line, first: str, second: str) -> bool:
+        """Whether the innermost open bracket ought to have been closed above this line."""
+        top = self._stack[-1]
+        if top.kind == "LBRACE":
+            if not self._columns or first in ("RPAR", "RSQB"):
+                return False
+            if first == "RBRACE":
+                return line.indent < top.indent and any(other.kind == "LBRACE" for other in self._stack[:-1])
+            return line.indent <= top.indent and first not in CONTINUES
+        if first in _CLOSING:
+            return False
+        if first == "NAME" and second == "NAME":
+            return True
+        return self._columns and line.indent <= top.indent and first not in CONTINUES
+
+    # --- bracket by bracket
+
+    def _take(self, number: int, order: int, token: Token) -> None:
+        kind = token.kind
+        if kind == "LBRACE":
+            self._take_brace(number, order, token)
+        elif kind in _PARTNERS:
+            self._push(number, token)
+        elif kind == "RBRACE":
+            self._take_closing_brace(number, order, token)
+        elif kind in _CLOSING:
+            self._take_closing(number, order, token)
+        else:
+            self._out.append(token)
+
+    def _push(self, number: int, token: Token) -> None:
+        self._stack.append(_Open(token, number, self._lines[number].indent, len(self._out)))
+        self._out.append(token)
+
+    def _take_brace(self, number: int, order: int, token: Token) -> None:
+        closed = self._lines[number].places[order] in self._closed_braces
+        last = order + 1 == len(self._lines[number].places)
+        if self._stack and self._stack[-1].kind != "LBRACE" and not self._may_hold_steps():
+            # a body cannot stand in parentheses: `network A(n: int {`
+            if last or closed:
+                while self._stack and self._stack[-1].kind != "LBRACE":
+                    self._close_unclosed()
+            else:
+                self._drop(token, "unclosed")
+                return
+        if self._columns and not closed and not self._next_line_is_inside(number):
+            self._drop(token, "unclosed")
+            return
+        self._push(number, token)
+
+    def _may_hold_steps(self) -> bool:
+        """Whether `repeat`, `scan` or `if` stands after the innermost open bracket."""
+        first = max(self._stack[-1].place, len(self._out) - _WINDOW)
+        return any(token.kind in _BEFORE_STEPS for token in self._out[first:])
+
+    def _next_line_is_inside(self, number: int) -> bool:
+        if number + 1 == len(self._lines):
+            return False
+        following = self._lines[number + 1]
+        indent = self._lines[number].indent
+        return following.indent > indent or (following.indent == indent and self._raw[following.places[0]].kind == "RBRACE")
+
+    def _take_closing_brace(self, number: int, order: int, token: Token) -> None:
+        brace = next((other for other in reversed(self._stack) if other.kind == "LBRACE"), None)
+        if brace is None or (self._columns and self._is_stray_brace(number, order, brace)):
+            self._drop(token, "unmatched")
+            return
+        while self._stack[-1].kind != "LBRACE":
+            self._close_unclosed()
+        self._stack.pop()
+        self._out.append(token)
+
+    def _is_stray_brace(self, number: int, order: int, opened: _Open) -> bool:
+        """Whether a `}` that could close a `{` of a line above should not: the body goes on after it."""
+        if opened.line == number:
+            return False
+        line = self._lines[number]
+        if order + 1 < len(line.places):
+            return order > 0 or line.indent != opened.indent
+        if order == 0 and line.indent == opened.indent:
+            return False
+        if number + 1 == len(self._lines):
+            return False
+        following = self._lines[number + 1]
+        return following.indent > opened.indent or (
+            following.indent == opened.indent and self._raw[following.places[0]].kind == "RBRACE"
+        )
+
+    def _take_closing(self, number: int, order: int, token: Token) -> None:
+        if not self._stack or self._stack[-1].kind == "LBRACE":
+            self._drop(token, "unmatched")
+            return
+        top = self._stack[-1]
+        if _PARTNERS[top.kind] == token.kind:
+            self._stack.pop()
+            self._out.append(token)
+            return
+        ahead = self._unmatched_ahead(number, order)
+        if _PARTNERS[top.kind] in ahead:
+            self._drop(token, "unmatched")
+        elif self._opened_below(token.kind) and token.kind not in ahead:
+            self._close_unclosed()
+            self._stack.pop()
+            self._out.append(token)
+        else:
+            self._replace(top, token)
+
+    def _unmatched_ahead(self, number: int, order: int) -> list[str]:
+        """The closing brackets in the rest of the line that close something opened before."""
+        depth = {"RPAR": 0, "RSQB": 0, "RBRACE": 0}
+        unmatched: list[str] = []
+        for place in self._lines[number].places[order + 1 :]:
+            kind = self._raw[place].kind
+            if kind in _PARTNERS:
+                depth[_PARTNERS[kind]] += 1
+            elif kind in _CLOSING:
+                if depth[kind]:
+                    depth[kind] -= 1
+                else:
+                    unmatched.append(kind)
+        return unmatched
+
+    def _opened_below(self, closing: str) -> bool:
+        for other in reversed(self._stack):
+            if other.kind == "LBRACE":
+                return False
+            if _PARTNERS[other.kind] == closing:
+                return True
+        return False
+
+    # --- repairs
+
+    def _span(self, token: Token) -> Span:
+        return Span(self._source, token.start, token.end)
+
+    def _report(self, message: str, token: Token, label: str, fix: Fix | None = None, labels: tuple[Label, ...] = ()) -> None:
+        self._places.append(token.start)
+        self._closed_last = None
+        if len(self._findings) > FINDING_LIMIT:
+            raise _GivenUp
+        self._findings.append(Diagnostic("NN002", message, self._span(token), label, labels, fix=fix))
+
+    def _close_unclosed(self) -> None:
+        """Put in the partner of the innermost open bracket, after the last token. A run of `[[[` has one finding."""
+        top = self._stack.pop()
+        end = self._out[-1].end
+        closing = _PARTNERS[top.kind]
+        last = self._closed_last
+        if last is None or last.place != top.place + 1 or self._out[-1].start != end:
+            fix = Fix(f"insert `{_SIGNS[closing]}`", (Edit(Span(self._source, end, end), _SIGNS[closing]),))
+            self._report(f"unclosed `{_SIGNS[top.kind]}`", top.token, "opened here, never closed", fix)
+        self._closed_last = top
+        self._places.append(end)
+        self._out.append(Token(closing, end, end))
+
+    def _drop(self, token: Token, complaint: str) -> None:
+        label = "opened here, never closed" if complaint == "unclosed" else "nothing is open here that it could close"
+        fix = Fix(f"remove `{_SIGNS[token.kind]}`", (Edit(self._span(token), ""),))
+        self._report(f"{complaint} `{_SIGNS[token.kind]}`", token, label, fix)
+
+    def _replace(self, top: _Open, token: Token) -> None:
+        wanted = _PARTNERS[top.kind]
+        fix = Fix(f"write `{_SIGNS[wanted]}`", (Edit(self._span(token), _SIGNS[wanted]),))
+        message = f"`{_SIGNS[top.kind]}` is closed by `{_SIGNS[token.kind]}`"
+        self._report(message, token, f"has to be `{_SIGNS[wanted]}`", fix, (Label(self._span(top.token), "opened here"),))
+        self._stack.pop()
+        self._out.append(Token(wanted, token.start, token.end))
+
+
+def _lines(source: Source, raw: list[Token]) -> list[_Line]:
+    """The lines that hold significant tokens."""
+    lines: list[_Line] = []
+    fresh = True
+    for place, token in enumerate(raw):
+        if token.kind == "NEWLINE":
+            fresh = True
+        elif token.kind != "COMMENT":
+            if fresh:
+                lines.append(_Line([], source.position(token.start)[1] - 1))
+                fresh = False
+            lines[-1].places.append(place)
+    return lines

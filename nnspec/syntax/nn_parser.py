@@ -1,0 +1,87 @@
+"""From text to tree: `parse` for a file, further entry points for the pieces that a YAML file holds as strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import Diagnostic, Source, Span
+from nnspec.syntax import tree
+from nnspec.syntax.automaton import Automaton
+from nnspec.syntax.builder import Builder
+from nnspec.syntax.comments import attach
+from nnspec.syntax.layout import lay_out
+from nnspec.syntax.lexing import lex
+from nnspec.syntax.parts import Annotation
+from nnspec.syntax.table import load
+
+
+def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """The tree of a whole `.nn` file, and what is wrong with its text (NN001 to NN007, NN014)."""
+    file, findings = _parse(source, 0, len(source.text), "file")
+    assert isinstance(file, tree.File)
+    return file, findings
+
+
+def parse_expression(source: Source, start: int, end: int) -> tuple[tree.Expression, list[Diagnostic]]:
+    """The expression that `source.text[start:end]` is; spans are positions in the whole text."""
+    value, findings = _parse(source, start, end, "expression")
+    assert isinstance(value, tree.Expression)
+    return value, findings
+
+
+def parse_step(source: Source, start: int, end: int) -> tuple[tree.Expression, list[Diagnostic]]:
+    """The step that a part of the text is, as it may stand after `->`: `Conv2d(8) as conv1`, `repeat 2 { A }`."""
+    value, findings = _parse(source, start, end, "step")
+    assert isinstance(value, tree.Expression)
+    return value, findings
+
+
+def parse_type(source: Source, start: int, end: int) -> tuple[tree.Type, list[Diagnostic]]:
+    """The type that a part of the text is: `float32[N, 784]`, `[int]`, `int?`."""
+    value, findings = _parse(source, start, end, "type")
+    assert isinstance(value, tree.Type)
+    return value, findings
+
+
+def parse_annotation(source: Source, start: int, end: int) -> tuple[Annotation, list[Diagnostic]]:
+    """What stands after the `:` of a parameter: `int`, `int = 10`, `float = 1e-3 in log(1e-4, 1e-1)`."""
+    value, findings = _parse(source, start, end, "annotation")
+    assert isinstance(value, Annotation)
+    return value, findings
+
+
+def parse_path(source: Source, start: int, end: int) -> tuple[tree.Path, list[Diagnostic]]:
+    """What stands after `as`: `conv1`, `downsample.0`, `"layer{i + 1}"`."""
+    value, findings = _parse(source, start, end, "path")
+    assert isinstance(value, tree.Path)
+    return value, findings
+
+
+def _parse(source: Source, start: int, end: int, symbol: str) -> tuple[Any, list[Diagnostic]]:
+    table = load()
+    raw = lex(table, source.text, start, end)
+    laid = lay_out(source.text, raw, end, whole_file=symbol == "file")
+    builder = Builder(source)
+    automaton = Automaton(table, symbol, builder, start)
+    for token in laid.tokens:
+        if not automaton.feed(token):
+            builder.findings.append(Diagnostic("NN001", f"unexpected {token.kind} {sorted(automaton.accepts())}", Span(source, token.start, token.end)))
+            return _nothing(source, start, end, symbol), builder.findings
+    result = automaton.result
+    if symbol == "file":
+        attach(result, laid)
+    return result, builder.findings
+
+
+def _nothing(source: Source, start: int, end: int, symbol: str) -> Any:
+    """What stands for a text of which nothing could be kept."""
+    span = Span(source, start, end)
+    if symbol == "file":
+        return tree.File(span, ())
+    if symbol == "type":
+        return tree.Type(span, "")
+    if symbol == "annotation":
+        return Annotation(tree.Type(span, ""), None, None)
+    if symbol == "path":
+        return tree.Path(span, (), None)
+    return tree.Broken(span)

@@ -1,0 +1,131 @@
+"""Modules and tensors under dotted paths, so that state-dict keys are exactly the names that the spec gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nnspec.operators.declare import TorchCall
+from nnspec.torch_backend import guards
+from nnspec.torch_backend.targets import LoweringError, resolve
+
+#: Names that a part of a network cannot have, because torch's modules have members of these names.
+RESERVED = frozenset(dir(fx.GraphModule)) | {"training"}
+
+
+class NetworkTracer(fx.Tracer):
+    """Retraces generated code, which is how torch unpickles a GraphModule. Checks stay calls."""
+
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=guards.CHECKS)
+
+
+class NetworkModule(fx.GraphModule):
+    """A lowered network. A GraphModule that keeps every part when it is copied, also those that its graph does not name."""
+
+    def __init__(self, root: Any = None, graph: fx.Graph | None = None, class_name: str = "GraphModule") -> None:
+        super().__init__(nn.Module() if root is None else root, graph or fx.Graph(tracer_cls=NetworkTracer), class_name)
+
+    def _deepcopy_init(self) -> Any:
+        return _initialize_copy
+
+
+def _initialize_copy(copied: fx.GraphModule, source: nn.Module, graph: fx.Graph) -> None:
+    fx.GraphModule.__init__(copied, nn.Module(), fx.Graph())
+    for name in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training"):
+        copied.__dict__[name] = source.__dict__[name]
+    copied.__class__.__name__ = source.__dict__.get("_graphmodule_cls_name", type(copied).__name__)
+    copied.graph = graph
+
+
+class ModuleTree:
+    """The parts of one network below `root`, by path. Nodes with the same path share the part."""
+
+    def __init__(self, root: nn.Module) -> None:
+        self.root = root
+        self._made: dict[str, TorchCall] = {}
+        self._modules: dict[str, nn.Module] = {}
+
+    def make(self, path: str, call: TorchCall, settings: Mapping[str, Any], dtype: torch.dtype | None) -> nn.Module:
+        """The part at this path, made if it is not there. LoweringError where it was made otherwise."""
+        if path in self._modules:
+            before = self._made[path]
+            if (before.target, dict(before.settings)) != (call.target, dict(call.settings)):
+                raise LoweringError(f"the parts at `{path}` differ: {before.target} and {call.target} {dict(call.settings)}")
+            return self._modules[path]
+        module = resolve(call.target)(**settings)
+        if not isinstance(module, nn.Module):
+            raise LoweringError(f"{call.target} is not a module")
+        if dtype is not None:
+            module = module.to(dtype)
+        self._made[path], self._modules[path] = call, module
+        attach(self.root, path, module)
+        return module
+
+    def hold(self, path: str, module: nn.Module) -> str:
+        """Register a scan at this path, or beside it where a layer stands; returns where."""
+        free, number = path, 1
+        while free in self._modules:
+            free = f"{path}__scan{number}"
+            number += 1
+        attach(self.root, free, module)
+        self._modules[free] = module
+        return free
+
+    def module(self, path: str) -> nn.Module:
+        return self._modules[path]
+
+
+def attach(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Register a module under a dotted path. A container that stands there already hands its members over."""
+    parent, name = _parent(root, path)
+    before = parent._modules.get(name)
+    if before is not None and before is not module:
+        if type(before) is not nn.Module:
+            raise LoweringError(f"two parts under the path `{path}`")
+        module._modules.update(before._modules)
+        module._parameters.update(before._parameters)
+        module._buffers.update(before._buffers)
+    parent._modules[name] = module
+
+
+def attach_tensor(root: nn.Module, path: str, tensor: Tensor, *, trainable: bool, persistent: bool = True) -> None:
+    """Register a parameter or a buffer under a dotted path."""
+    parent, name = _parent(root, path)
+    if trainable:
+        parent.register_parameter(name, nn.Parameter(tensor))
+    else:
+        parent.register_buffer(name, tensor, persistent=persistent)
+
+
+def _parent(root: nn.Module, path: str) -> tuple[nn.Module, str]:
+    *containers, name = path.split(".")
+    for part in (*containers, name):
+        if part in RESERVED or not part:
+            raise LoweringError(f"a part of a network cannot be called `{part}` (in `{path}`): torch's modules use that name")
+    for part in containers:
+        below = root._modules.get(part)
+        if below is None:
+            below = root._modules[part] = nn.Module()
+        root = below
+    return root, name
+
+
+def tensor_at(root: nn.Module, path: str) -> Tensor:
+    """The parameter or buffer with this path."""
+    parent, _, name = path.rpartition(".")
+    owner = root.get_submodule(parent) if parent else root
+    parameter: Tensor | None = owner._parameters.get(name)
+    found = owner._buffers.get(name) if parameter is None else parameter
+    if found is None:
+        raise LoweringError(f"there is no weight `{path}`")
+    return found
+
+
+def tensors(root: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter and buffer with its path, buffers that are not kept included."""
+    yield from root.named_parameters(remove_duplicate=False)
+    yield from root.named_buffers(remove_duplicate=False)

@@ -1,0 +1,158 @@
+"""The networks of a recipe and what is computed with them, as modules. Not here: data, optimizers, the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nnspec.graph.ir import CallNetwork, Graph
+from nnspec.graph.recipe import Instance, Recipe
+from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
+from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
+from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, attach, tensor_at
+from nnspec.torch_backend.requirements import argument_names
+from nnspec.torch_backend.targets import LoweringError
+
+
+class InstanceModule(nn.Module):
+    """One set of weights, and every graph that runs on it. State-dict keys are those of the network, without a prefix."""
+
+    views: dict[str, View]
+
+    def __init__(self, instance: Instance, guards: bool) -> None:
+        super().__init__()
+        tree = ModuleTree(self)
+        self.name = instance.name
+        self.training_of = {key: graph.training for key, graph in instance.variants.items()}
+        self._inputs = {key: tuple(entry.name for entry in graph.inputs) for key, graph in instance.variants.items()}
+        self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
+        # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
+        self.__dict__["views"] = {key: lower_view(graph, tree, guards=guards) for key, graph in instance.variants.items()}
+        for graph in instance.variants.values():
+            complete(graph, tree)
+        self._verify(instance)
+
+    def _verify(self, instance: Instance) -> None:
+        graphs = list(instance.variants.values())
+        union = {path: entry for graph in graphs for path, entry in graph.weights.items()}
+        verify_weights(Graph(instance.network, (), (), {}, union), self)
+
+    def input_names(self, variant: str) -> tuple[str, ...]:
+        """The inputs of a variant, in order."""
+        return self._inputs[variant]
+
+    def forward(self, variant: str, without_gradient: bool, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run a variant in its own mode; the outputs by name."""
+        view = self.views[variant]
+        weights = [tensor_at(self, path) for path in view.weights]
+        with _mode(self, self.training_of[variant]), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
+            outputs: dict[str, Tensor] = view.module(*inputs, *weights)
+        return outputs
+
+
+@contextmanager
+def _mode(module: nn.Module, training: bool) -> Iterator[None]:
+    """Training or inference mode for the time of a call, where it is not the module's mode already."""
+    if module.training == training:
+        yield
+        return
+    changed = [part for part in module.modules() if part.training != training]
+    for part in changed:
+        part.training = training
+    try:
+        yield
+    finally:
+        for part in changed:
+            part.training = not training
+
+
+class RecipeModule(nn.Module):
+    """A recipe as modules. Call `compute_training` or `compute_evaluation` with a batch: tensors by "SOURCE.FIELD".
+
+    `training_graph` and `evaluation_graph` are GraphModules that call the same instances; both return dictionaries
+    ("loss", "metric.NAME", ...). `instances` are the networks by name: each saves and loads its own state without a prefix.
+    """
+
+    training_graph: NetworkModule
+    evaluation_graph: NetworkModule
+
+    def __init__(self, training: NetworkModule, evaluation: NetworkModule, instances: Mapping[str, InstanceModule],
+                 arguments: Mapping[str, Mapping[str, str]]) -> None:  # fmt: skip
+        super().__init__()
+        self.training_graph, self.evaluation_graph = training, evaluation
+        self.names = tuple(instances)
+        #: For each graph, what its inputs "SOURCE.FIELD" are called as arguments.
+        self.arguments = {key: dict(names) for key, names in arguments.items()}
+
+    @property
+    def instances(self) -> dict[str, InstanceModule]:
+        found: dict[str, InstanceModule] = {}
+        for name in self.names:
+            module = self.training_graph.get_submodule(f"instances.{name}")
+            if not isinstance(module, InstanceModule):
+                raise LoweringError(f"`{name}` is no instance of a network")
+            found[name] = module
+        return found
+
+    def compute_training(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The loss, and whatever else the training graph gives. What the batch has beyond its inputs is ignored."""
+        return _compute(self.training_graph, self.arguments["training"], batch)
+
+    def compute_evaluation(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The metrics' outputs."""
+        return _compute(self.evaluation_graph, self.arguments["evaluation"], batch)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The training graph in training mode, the evaluation graph otherwise."""
+        return self.compute_training(batch) if self.training else self.compute_evaluation(batch)
+
+
+def _compute(module: NetworkModule, names: Mapping[str, str], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    result: dict[str, Tensor] = module(**{argument: batch[name] for name, argument in names.items()})
+    return result
+
+
+def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None) -> RecipeModule:
+    """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared."""
+    with seeded(seed):
+        instances = {name: InstanceModule(instance, guards) for name, instance in recipe.instances.items()}
+        training = _lower_graph(recipe.training, instances, guards)
+        evaluation = _lower_graph(recipe.evaluation, instances, guards)
+    _share_own_weights(training, evaluation)
+    arguments = {
+        "training": argument_names(entry.name for entry in recipe.training.inputs),
+        "evaluation": argument_names(entry.name for entry in recipe.evaluation.inputs),
+    }
+    return RecipeModule(training, evaluation, instances, arguments)
+
+
+def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: bool) -> NetworkModule:
+    """A graph of the recipe. It registers every instance, so that it also works alone, for instance in DDP."""
+    module = NetworkModule(class_name=class_name(graph))
+    for name, instance in instances.items():
+        attach(module, f"instances.{name}", instance)
+    tree = ModuleTree(module)
+    module.graph = Lowering(graph, tree, guards=guards, always_dict=True, instances=instances).run()
+    complete(_without_instances(graph), tree)
+    return module.train(graph.training)
+
+
+def _without_instances(graph: Graph) -> Graph:
+    from dataclasses import replace
+
+    called = {node.operator.instance for node in graph.nodes if isinstance(node.operator, CallNetwork)}
+    own = {path: entry for path, entry in graph.weights.items() if path.split(".")[0] not in called}
+    return replace(graph, weights=own)
+
+
+def _share_own_weights(training: nn.Module, evaluation: nn.Module) -> None:
+    """A `param` of the recipe is one tensor in both graphs."""
+    for name, parameter in training._parameters.items():
+        if name in evaluation._parameters:
+            evaluation._parameters[name] = parameter
+
+
+__all__ = ["InstanceModule", "RecipeModule", "lower_recipe"]
