@@ -56,8 +56,8 @@ def check(spec: Spec, *, sizes: dict[str, int] | None = None, **settings: Any) -
 
     text = str(spec)
     if "\n" in text or "{" in text:
-        return check_source(Source("<text>", text), settings=settings, with_sizes=sizes or {})
-    return check_path(text, settings=settings, with_sizes=sizes or {})
+        return check_source(Source("<text>", text), settings=settings, sizes=sizes)
+    return check_path(text, settings=settings, sizes=sizes)
 
 
 def compile(

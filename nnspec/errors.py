@@ -21,3 +21,7 @@ class MissingExtra(Exception):
     def __init__(self, package: str, extra: str) -> None:
         self.package, self.extra = package, extra
         super().__init__(f"this needs {package}: pip install 'nnspec[{extra}]'")
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done: an unreadable file, an unknown name, options that do not fit. One sentence for people."""

@@ -93,9 +93,9 @@ def _pipe_closed() -> int:
 
 
 def _failed(error: Exception) -> int:
-    from nnspec.errors import SpecError, UsageError
+    from nnspec.errors import MissingExtra, SpecError, UsageError
 
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | MissingExtra):
         return _say(f"nnspec: {error}", 2)
     if isinstance(error, SpecError):
         from nnspec.cli.output import show_findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nnspec.checker import Report, check_path, check_source
+from nnspec.checker import Report, check_source
 from nnspec.cli.files import read_bytes, report_name, specs
 from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Source
@@ -50,8 +50,8 @@ def _codes(option: str, text: str) -> frozenset[str]:
 class Checking:
     """How every file of a run is checked."""
 
-    def __init__(self, settings: Mapping[str, Any] = {}, with_sizes: Mapping[str, int] = {}, stdin_name: str = "") -> None:  # noqa: B006
-        self._settings, self._sizes, self._stdin_name = settings, with_sizes, stdin_name
+    def __init__(self, settings: Mapping[str, Any], sizes: Mapping[str, int], stdin_name: str = "") -> None:
+        self._settings, self._sizes, self._stdin_name = settings, sizes, stdin_name
 
     def reports(self, paths: Sequence[str]) -> list[Report]:
         """The reports of all files, in order."""
@@ -59,11 +59,12 @@ class Checking:
 
     def report(self, path: str) -> Report:
         """The report of one file."""
-        if path != "-":
-            return check_path(path, settings=self._settings, with_sizes=self._sizes)
-        source, findings = read_source(self._stdin_name or report_name(path), read_bytes(path))
-        return unread(findings) if source is None else self.report_of(source.path, source.text)
+        name = (self._stdin_name or report_name(path)) if path == "-" else path
+        source, findings = read_source(name, read_bytes(path))
+        if source is None:
+            return Report(Source(name, ""), None, tuple(findings), {}, {}, self._settings, self._sizes)
+        return self.report_of(name, source.text)
 
     def report_of(self, path: str, text: str) -> Report:
         """The report of a text that stands for a file."""
-        return check_source(Source(path, text), settings=self._settings, with_sizes=self._sizes)
+        return check_source(Source(path, text), settings=self._settings, sizes=self._sizes)

@@ -60,11 +60,21 @@ def make_operator(cls: type[Operator], arrow: Sequence[Given], given: Sequence[G
     operator = accepted(cls, bound, span, scope)
     if operator is None:
         return POISON
-    if getattr(cls, "is_schedule", False) or getattr(cls, "is_optimizer", False) or getattr(cls, "is_source", False):
-        return operator
+    if cls.is_schedule or cls.is_optimizer or cls.is_source:
+        return _settled(operator, bound, span, scope)
     if "sizes" in cls.fields and not cls.tensor_fields() and operator.attributes()["sizes"] is None:
         return OperatorMaker(cls, tuple(given), span)
     return emit(operator, bound, span, scope, path)
+
+
+def _settled(operator: Operator, bound: Bound, span: Span, scope: Scope) -> Any:
+    """An operator that is not computed as part of a graph, once its settings agree with one another."""
+    try:
+        operator.infer()
+    except Refusal as refusal:
+        refuse(refusal, operator, bound, span, scope)
+        return POISON
+    return operator
 
 
 def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str | None) -> Any:
@@ -77,7 +87,7 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         return POISON
     if not obligations.discharge(inferred.obligations, operator, bound.spans, reads(bound), span, scope):
         return POISON
-    if getattr(operator, "is_metric", False):
+    if operator.is_metric:
         return MetricCall(operator, reads(bound), span)
     if path is not None:
         path = build.register(path, operator, span, scope.frames)

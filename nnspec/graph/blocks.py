@@ -231,6 +231,7 @@ class _Run:
                 help="name the second: `output name = ...`", frames=self.scope.frames,
             )  # fmt: skip
             return
+        build.program.mark_used(span)
         value = carry(value)
         if not isinstance(value, Value) and not is_silent(value) and not (isinstance(value, list) and self.inputs is not None):
             build.report("NN115", f"an output is a tensor, and this is {describe(value)}", span, frames=self.scope.frames)

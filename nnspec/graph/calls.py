@@ -66,7 +66,7 @@ def call(expression: tree.Call, scope: Scope) -> Any:
 
 def is_bound_by_call(callee: OperatorMaker) -> bool:
     """Whether a call of this capitalised operator is complete in itself: a data source or an optimizer."""
-    return bool(getattr(callee.operator, "is_source", False) or getattr(callee.operator, "is_optimizer", False))
+    return bool(callee.operator.is_source or callee.operator.is_optimizer)
 
 
 def complete_maker(callee: OperatorMaker, arguments: tuple[Given, ...], span: Span, scope: Scope) -> Any:

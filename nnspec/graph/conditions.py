@@ -55,7 +55,10 @@ def message_of(condition: tree.Condition, scope: Scope) -> str:
     from nnspec.syntax import interpolation
 
     text = ""
-    for part in interpolation(condition.message):
+    parts, findings = interpolation(condition.message)
+    for finding in findings:
+        scope.build.program.report(finding)
+    for part in parts:
         if isinstance(part, str):
             text += part
         else:

@@ -69,7 +69,7 @@ def _report_name(program: Program, name: tree.Name) -> None:
 
 def _compare(program: Program, claim: tree.Operation, graph: Graph) -> None:
     values = [_quantity(program, operand, graph) for operand in claim.operands]
-    for sign, left, right in zip(claim.operators, values, values[1:], strict=True):
+    for sign, left, right in zip(claim.operators, values[:-1], values[1:], strict=True):
         if isinstance(left, Poly) or isinstance(right, Poly):
             _report_open(program, claim, left if isinstance(left, Poly) else right)
             return

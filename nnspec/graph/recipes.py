@@ -261,7 +261,7 @@ class _RecipeRun:
             self.build.report("NN404", "a recipe has one optimizer", statement.span, labels=[Label(self.optimizer.span, "the first one")])
             return
         value = expressions.evaluate(statement.values[0], self.scope) if len(statement.values) == 1 else POISON
-        if isinstance(value, OperatorMaker) and getattr(value.operator, "is_optimizer", False):
+        if isinstance(value, OperatorMaker) and value.operator.is_optimizer:
             from nnspec.graph import apply
 
             value = apply.make_operator(value.operator, (), value.given, statement.values[0].span, self.scope, None)
@@ -270,7 +270,7 @@ class _RecipeRun:
             self.optimizer = None
             self.setting_spans["optimizer"] = statement.span
             return
-        if not isinstance(value, Operator) or not getattr(value, "is_optimizer", False):
+        if not isinstance(value, Operator) or not value.is_optimizer:
             self.build.report("NN115", f"an optimizer is needed, such as `SGD(lr=0.01)`, and this is {describe(value)}", statement.span)
             return
         self.setting_spans["optimizer"] = statement.span

@@ -14,6 +14,7 @@ from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, SourceFields, Unsupported, carry, is_silent
 from nnspec.operators.declare import Operator
 from nnspec.operators.kinds import describe
+from nnspec.operators.source import Source
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 
@@ -92,7 +93,8 @@ def _later_call(expression: tree.Expression, scope: Scope) -> None:
 
 
 def _plain(operator: Operator, name: tree.Name, batch: Dim, scope: Scope) -> DataSource | None:
-    fields = operator.fields_of(batch)  # type: ignore[attr-defined]
+    assert isinstance(operator, Source)
+    fields = {} if operator.needs_body or operator.declares_columns else operator.fields_of(batch)
     if not fields:
         scope.build.report(
             "NN401", f"`{operator.name}` needs a body that says what it gives", name.span,
@@ -151,7 +153,8 @@ class _Body:
         return DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
 
     def _own_fields(self) -> None:
-        own = self.operator.fields_of(self.batch)  # type: ignore[attr-defined]
+        assert isinstance(self.operator, Source)
+        own = {} if self.operator.needs_body or self.operator.declares_columns else self.operator.fields_of(self.batch)
         for field, type_ in own.items():
             value = self.build.add_input(field, type_, self.name.span)
             self.build.symbols.update({one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)})
@@ -204,6 +207,8 @@ class _Body:
             self._note(value, span)
             if isinstance(value, Value):
                 self.outputs[key] = value
+                if key not in self.scope.names:
+                    self.scope.bind(key, value, span)
             elif not is_silent(value):
                 self.build.report("NN115", f"an output of data is a tensor, and this is {describe(value)}", span)
                 self.good = False

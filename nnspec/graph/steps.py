@@ -193,7 +193,12 @@ def computed_path(path: tree.Path, scope: Scope) -> str | None:
     from nnspec.syntax import interpolation
 
     text = ""
-    for part in interpolation(path.computed):
+    parts, findings = interpolation(path.computed)
+    for finding in findings:
+        scope.build.program.report(finding)
+    if findings:
+        return None
+    for part in parts:
         if isinstance(part, str):
             text += part
             continue

@@ -12,8 +12,9 @@ from nnspec.operators.declare import OPERATORS
 
 #: The files that declare operators, in the order of the reference. A new family is entered here.
 FAMILIES = (
-    "convolution", "elementwise", "arithmetic", "comparison", "shape", "rearrangement", "subscript", "indexing",
-    "ordering", "merge", "reduction", "matrix", "einsum", "creation",
+    "convolution", "pooling", "linear", "normalization", "activation", "dropout", "padding", "resampling",
+    "elementwise", "arithmetic", "comparison", "shape", "rearrangement", "subscript", "indexing",
+    "ordering", "merge", "reduction", "matrix", "einsum", "creation", "gradient",
     "recurrent", "attention", "positions", "embedding", "random", "loss", "similarity", "metric", "optimizer", "schedule", "source",
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""Attention. Not here: whole Transformer layers, which are specs; what tells attention where a token stands (`positions`).
+"""Attention. Not here: Transformer layers, which are specs; what tells attention where a token stands (`positions`).
 
-Masks are called `keep` and are true for what takes part; only `MultiheadAttention` and `attn_mask` follow torch's own conventions.
+Masks are called `keep` and are true for what takes part; only `MultiheadAttention` and `attn_mask` follow torch's conventions.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def _heads_divide(width: Dim, heads: Dim, blame: str) -> Obligation:
     message = f"the width {format_dim(width)} is not divisible by `{blame}` = {format_dim(heads)}"
     if not isinstance(width, int) or not isinstance(heads, int) or width % heads == 0:
         return Obligation(divisible(width, heads), "NN231", blame, message)
+    message += f" (remainder {width % heads})"
     notes = (f"each head would get {width / heads:.2f} features",)
-    return Obligation(divisible(width, heads), "NN231", blame, f"{message} (remainder {width % heads})", notes, _nearest(width, heads, blame))
+    return Obligation(divisible(width, heads), "NN231", blame, message, notes, _nearest(width, heads, blame))
 
 
 def _nearest(width: int, heads: int, blame: str) -> str:
@@ -68,6 +69,21 @@ def _keep_fits(keep: TensorType | None, wanted: tuple[Dim, ...]) -> list[Obligat
 # --- attention with weights ---------------------------------------------------------------------------------------
 
 
+def _attention_weights(width: Dim, key: Dim, value: Dim, bias: bool, dtype: str) -> tuple[Weight, ...]:
+    """As torch.nn.MultiheadAttention keeps them: packed where all widths are one, else apart."""
+    if width == key == value:
+        entries = [Weight("in_proj_weight", (3 * width, width), dtype)]
+    else:
+        sources = {"q": width, "k": key, "v": value}
+        entries = [Weight(f"{name}_proj_weight", (width, source), dtype) for name, source in sources.items()]
+    if bias:
+        entries.append(Weight("in_proj_bias", (3 * width,), dtype))
+    entries.append(Weight("out_proj.weight", (width, width), dtype))
+    if bias:
+        entries.append(Weight("out_proj.bias", (width,), dtype))
+    return tuple(entries)
+
+
 class Attention(Operator):
     """What self- and cross-attention share: one product for queries, keys and values, heads, and one product out."""
 
@@ -85,17 +101,8 @@ class Attention(Operator):
         return self.input.dims[-1]
 
     def weights(self) -> tuple[Weight, ...]:
-        D, S = self.input.dims[-1], self.source_width  # noqa: N806
-        if D == S:
-            products = [Weight("in_proj_weight", (3 * D, D))]
-        else:
-            products = [Weight("q_proj_weight", (D, D)), Weight("k_proj_weight", (D, S)), Weight("v_proj_weight", (D, S))]
-        if self.bias:
-            products.append(Weight("in_proj_bias", (3 * D,)))
-        products.append(Weight("out_proj.weight", (D, D)))
-        if self.bias:
-            products.append(Weight("out_proj.bias", (D,)))
-        return tuple(products)
+        source = self.source_width
+        return _attention_weights(self.input.dims[-1], source, source, self.bias, self.input.dtype)
 
     def _work(self, T: Dim, S: Dim) -> Cost:  # noqa: N803
         """Four products with the weights, and the two of attention itself."""
@@ -194,8 +201,10 @@ class MultiheadAttention(Operator):
         N, T, D = self.query.dims  # noqa: N806
         S = self.key.dims[1]  # noqa: N806
         if self.is_causal and self.attn_mask is not None:
-            raise Refusal("NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`")
-        wrong = f"key is {self.key} and value is {self.value}: samples and steps have to agree, with {format_dim(N)} samples"
+            raise Refusal(
+                "NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`"
+            )
+        wrong = f"query is {self.query}, key {self.key}, value {self.value}: samples, and steps of key and value, have to agree"
         obligations = [_heads_divide(D, self.num_heads, "num_heads")]
         obligations += [_same(self.key.dims[0], N, "key", wrong), _same(self.value.dims[0], N, "value", wrong)]
         obligations.append(_same(self.value.dims[1], S, "value", wrong))
@@ -214,17 +223,7 @@ class MultiheadAttention(Operator):
         return [_same(found, needed, name, message) for found, needed in zip(mask.dims, wanted, strict=True)]
 
     def weights(self) -> tuple[Weight, ...]:
-        D, K, V = self.query.dims[-1], self.key.dims[-1], self.value.dims[-1]  # noqa: N806
-        if D == K == V:
-            products = [Weight("in_proj_weight", (3 * D, D))]
-        else:
-            products = [Weight("q_proj_weight", (D, D)), Weight("k_proj_weight", (D, K)), Weight("v_proj_weight", (D, V))]
-        if self.bias:
-            products.append(Weight("in_proj_bias", (3 * D,)))
-        products.append(Weight("out_proj.weight", (D, D)))
-        if self.bias:
-            products.append(Weight("out_proj.bias", (D,)))
-        return tuple(products)
+        return _attention_weights(self.query.dims[-1], self.key.dims[-1], self.value.dims[-1], self.bias, self.query.dtype)
 
     def cost(self) -> Cost:
         N, T, D = self.query.dims  # noqa: N806
@@ -249,8 +248,8 @@ class MultiheadAttention(Operator):
 class scaled_dot_product_attention(Operator):
     """softmax(query key^T scale) value: (..., H, T, E), (..., H, S, E), (..., H, S, V) -> (..., H, T, V).
 
-    `keep` is (N, S), (N, T, S) or (N, H, T, S), true where a key may be looked at. A boolean `attn_mask`, as in torch, is true for
-    what takes part, and must broadcast to (..., T, S). With `enable_gqa` fewer heads of keys and values serve several of queries each.
+    `keep` is (N, S), (N, T, S) or (N, H, T, S), true where a key may be looked at. A boolean `attn_mask`, as in torch, is true
+    for what takes part, and must broadcast to (..., T, S). With `enable_gqa` each head of keys and values serves several of queries.
     """
 
     mode_dependent = True
@@ -263,7 +262,7 @@ class scaled_dot_product_attention(Operator):
     )
     dropout_p: float = attribute(Real(), 0.0, ge=0, lt=1, doc="share of attention weights dropped in training")
     is_causal: bool = attribute(Flag(), False, doc="a step sees itself and the steps before it only")
-    scale: float | None = attribute(Maybe(Real()), None, doc="what scores are multiplied by; none: 1 / sqrt(E)", keyword_only=True)
+    scale: float | None = attribute(Maybe(Real()), None, doc="factor of the scores; none: 1 / sqrt(E)", keyword_only=True)
     enable_gqa: bool = attribute(Flag(), False, doc="query heads in groups share a head of keys and values", keyword_only=True)
     keep: TensorType | None = tensor(
         dtype="bool", rank=(2, 3, 4), optional=True, doc="(N, S), (N, T, S) or (N, H, T, S): true takes part"
@@ -285,7 +284,9 @@ class scaled_dot_product_attention(Operator):
 
     def _refuse_two_masks(self) -> None:
         if self.attn_mask is not None and self.is_causal:
-            raise Refusal("NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`")
+            raise Refusal(
+                "NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`"
+            )
         if self.attn_mask is not None and self.keep is not None:
             raise Refusal("NN105", "`attn_mask` and `keep` are given together", "keep", help="give one of them")
         if self.keep is not None and self.query.rank != 4:

@@ -153,7 +153,7 @@ class TorchCall(NamedTuple):
     - `method`: `target` is a method of the first argument, such as "transpose".
 
     `args`, `kwargs` hold `Ref`s, numbers, text, and `Dim`s (symbolic ones are computed from the inputs' shapes at run time),
-    nested in lists and tuples. A module or function with several results returns a tuple in the order of `Inferred.outputs`,
+    nested in lists, tuples and slices. A module or function with several results returns a tuple in the order of `Inferred.outputs`,
     unless `select` maps each output to its place: an index, or an attribute's name.
     """
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from nnspec.dims import Dim, format_dim
 from nnspec.dims.claims import Relation, at_least
-from nnspec.operators.declare import Inferred, Obligation, Operator, Ref, TorchCall, Weight, attribute, call_module, operator, tensor
+from nnspec.operators.declare import (
+    Inferred,
+    Obligation,
+    Operator,
+    Ref,
+    TorchCall,
+    Weight,
+    attribute,
+    call_module,
+    operator,
+    tensor,
+)
 from nnspec.operators.kinds import Integer, Maybe, Size
 from nnspec.types import TensorType
 
@@ -38,5 +49,4 @@ class Embedding(Operator):
         return (Weight("weight", (self.num_embeddings, self.embedding_dim)),)
 
     def lower(self) -> TorchCall:
-        settings = self.attributes()
-        return call_module("torch.nn.Embedding", Ref("input"), settings=settings)
+        return call_module("torch.nn.Embedding", Ref("input"), settings=self.attributes())

@@ -73,14 +73,11 @@ class narrow(Operator):
         given = self.input
         place = axis(self.dim, given.rank)
         size = given.dims[place]
-        negative = surely_negative(self.start)
-        least = [-self.start] if negative else []
-        least.append(self.length if negative else self.start + self.length)
-        if negative and not is_at_least(-self.start - self.length, 0):
-            raise Refusal("NN213", f"{format_dim(self.length)} places do not follow place {format_dim(self.start)}", "length")
-        message = f"places {format_dim(self.start)} to {format_dim(self.start + self.length - 1)} may lie outside of axis {place} of {given}"
+        last = self.start + self.length
+        claims = [at_least(size, -self.start), at_least(-last, 0)] if surely_negative(self.start) else [at_least(size, last)]
+        message = f"places {format_dim(self.start)} to {format_dim(last - 1)} may lie outside of axis {place} of {given}"
         obligations = tuple(
-            Obligation(at_least(size, bound), "NN213", "length", message) for bound in least if not is_at_least(size - bound, 0)
+            Obligation(claim, "NN213", "length", message) for claim in claims if not is_at_least(claim.left - claim.right, 0)
         )
         return Inferred({"output": given.with_dims(replaced(given.dims, place, self.length))}, obligations)
 

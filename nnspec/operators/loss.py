@@ -1,7 +1,7 @@
 """Losses: what a recipe minimizes. Names and order of arguments are those of `torch.nn.functional`.
 
-Nothing is broadcast: prediction and target have one shape, or the target lacks just the axis of the classes. `keep` is true for what
-counts, and with `reduction="mean"` the mean is over what counts; where nothing does, it is 0. Not here: metrics.
+Nothing is broadcast: prediction and target have one shape, or the target lacks just the axis of the classes. `keep` is true for
+what counts, and with `reduction="mean"` the mean is over what counts; where nothing does, it is 0. Not here: metrics.
 """
 
 from __future__ import annotations
@@ -246,8 +246,9 @@ class binary_cross_entropy_with_logits(ElementLoss):
     keep: TensorType | None = tensor(dtype="bool", optional=True, doc="true counts; the first axes of the input")
     reduction: str = attribute(_REDUCTIONS, "mean", doc="what becomes of the losses of all elements", keyword_only=True)
     pos_weight: float | tuple[float, ...] | None = attribute(
-        Maybe(Either(Real(), Listing(Real()))), None, ge=0, keyword_only=True, doc="weight of positives, one for all or for each of the last axis"
-    )
+        Maybe(Either(Real(), Listing(Real()))), None, ge=0, keyword_only=True,
+        doc="weight of positives, one for all or for each of the last axis",
+    )  # fmt: skip
 
     def infer(self) -> Inferred:
         _probability(self.target)

@@ -35,8 +35,11 @@ class Metric(Operator):
 
 
 class ClassMetric(Metric):
-    """A metric on classes. `pred` is either one score per class (float, one axis more than the target), or a decision: booleans, indices,
-    or floats 0 and 1, of the target's own shape."""
+    """A metric on classes.
+
+    `pred` is either one score per class (float, one axis more than the target), or a decision: booleans, indices, or floats 0
+    and 1, of the target's own shape.
+    """
 
     pred: TensorType
     target: TensorType
@@ -67,7 +70,9 @@ class ClassMetric(Metric):
         if self.form == "scores":
             if self.target.dtype == "bool" or self.target.is_float:
                 advice = "compare with a decision of the target's own shape, such as `pred > 0` after `-> squeeze(1)`"
-                raise Refusal("NN204", f"scores of classes are measured against indices, got {self.target}", "target", help=advice)
+                raise Refusal(
+                    "NN204", f"scores of classes are measured against indices, got {self.target}", "target", help=advice
+                )
             obligations = list(class_axis(self.pred, self.target, self.dim, "pred").obligations)
         else:
             if self.dim is not None:
@@ -165,8 +170,8 @@ class iou(RetrievalMetric):
 class auc(Metric):
     """The area under the ROC curve: how probably a positive has a higher score than a negative; ties count half.
 
-    Scores (N,) against yes and no (N,); or scores per class (N, C), in any scale, against index(C)[N]: the mean over classes, each
-    against the rest (with two classes, the second).
+    Scores (N,) against yes and no (N,); or scores per class (N, C), in any scale, against index(C)[N]: the mean over classes,
+    each against the rest (with two classes, the second).
     """
 
     pred: TensorType = tensor(doc="a score, higher for yes; or one per class")

@@ -1,6 +1,6 @@
-"""Optimizers: names, settings, defaults and ranges are those of `torch.optim`. Schedules of their learning rates live in `schedule`.
+"""Optimizers: names, settings, defaults and ranges are those of `torch.optim`. Schedules of learning rates live in `schedule`.
 
-An optimizer has no tensors and no value; `infer` gives no outputs and refuses settings that contradict one another.
+An optimizer has no tensors and no value: `infer` gives no outputs, and refuses settings that contradict one another.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class SGD(Optimizer):
 
 
 def _betas() -> Any:
-    return attribute(Listing(Real(), 2), (0.9, 0.999), ge=0, lt=1, doc="how slowly the means of the gradient and of its square forget")
+    doc = "how slowly the means of the gradient and of its square forget"
+    return attribute(Listing(Real(), 2), (0.9, 0.999), ge=0, lt=1, doc=doc)
 
 
 def _eps(default: float = 1e-8) -> Any:

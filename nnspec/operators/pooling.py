@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec.dims import Dim
-from nnspec.operators.declare import Inferred, Ref, TorchCall, attribute, call_module, operator
+from nnspec.dims import Dim, format_dim
+from nnspec.dims.claims import at_least
+from nnspec.operators.axes import is_at_least
+from nnspec.operators.declare import Inferred, Obligation, Ref, TorchCall, attribute, call_module, operator
 from nnspec.operators.kinds import Flag, Integer, Maybe, Real, Refusal
-from nnspec.operators.spatial import PerAxis, Spatial, by_sides
+from nnspec.operators.spatial import SIDES, PerAxis, Spatial, by_sides
 from nnspec.operators.windows import window_extent, window_positions, window_positions_ceil
 
 DOCS = "https://docs.pytorch.org/docs/stable/generated/torch.nn."
@@ -45,16 +47,34 @@ class Pooling(Spatial):
 
     def infer(self) -> Inferred:
         extents = tuple(window_extent(k, d) for k, d in zip(self.kernel_size, self._each("dilation", 1), strict=True))
-        for added, extent in zip(self._each("padding", 0), extents, strict=True):
-            if added > extent // 2:
-                raise Refusal("NN107", f"`padding` = {added} must be at most half of the window ({extent})", "padding")
+        for added, kernel in zip(self._each("padding", 0), self.kernel_size, strict=True):
+            if added > kernel // 2:
+                raise Refusal("NN107", f"`padding` = {added} must be at most half of `kernel_size` ({kernel})", "padding")
         sizes = self.sizes()
         notes = (f"the window spans {by_sides(extents)} on an input of {by_sides(self.sides)}",)
-        obligations = self.not_empty(sizes, "kernel_size", notes)
-        return Inferred({"output": self.input.with_dims((*self.input.dims[:2], *sizes))}, tuple(obligations))
+        obligations = (*self.not_empty(sizes, "kernel_size", notes), *self.fits())
+        return Inferred({"output": self.input.with_dims((*self.input.dims[:2], *sizes))}, obligations)
+
+    def fits(self) -> tuple[Obligation, ...]:
+        """What else the window needs of the input."""
+        return ()
 
     def lower(self) -> TorchCall:
         return call_module(f"torch.nn.{self.name}", Ref("input"), settings=self.attributes())
+
+
+class InnerWindow(Pooling):
+    """Pooling whose window has to fit into the input itself, as `torch.nn.functional.avg_pool3d` wants it."""
+
+    def fits(self) -> tuple[Obligation, ...]:
+        return tuple(
+            Obligation(
+                at_least(size, kernel), "NN214", "kernel_size",
+                f"`{self.name}` needs the window inside the input, and the {side} is {format_dim(size)} for a window of {kernel}",
+            )
+            for side, size, kernel in zip(SIDES[self.axes], self.sides, self.kernel_size, strict=True)
+            if not is_at_least(size, kernel)
+        )  # fmt: skip
 
 
 class MaxPooling(Pooling):
@@ -139,13 +159,18 @@ class AvgPool2d(DividedAveragePooling, axes=2):
 
 
 @operator("AvgPool3d", source=DOCS + "AvgPool3d.html")
-class AvgPool3d(DividedAveragePooling, axes=3):
+class AvgPool3d(InnerWindow, DividedAveragePooling, axes=3):
     """The mean under each window: (N, C, D, H, W) -> (N, C, D', H', W')."""
 
 
 @operator("LPPool1d", source=DOCS + "LPPool1d.html")
 class LPPool1d(PowerPooling, axes=1):
     """The p-norm under each window: (N, C, L) -> (N, C, L')."""
+
+    def lower(self) -> TorchCall:
+        """With plain numbers, which is all that torch takes here in `ceil_mode`."""
+        settings = {name: value[0] if isinstance(value, tuple) else value for name, value in self.attributes().items()}
+        return call_module("torch.nn.LPPool1d", Ref("input"), settings=settings)
 
 
 @operator("LPPool2d", source=DOCS + "LPPool2d.html")
@@ -154,7 +179,7 @@ class LPPool2d(PowerPooling, axes=2):
 
 
 @operator("LPPool3d", source=DOCS + "LPPool3d.html")
-class LPPool3d(PowerPooling, axes=3):
+class LPPool3d(InnerWindow, PowerPooling, axes=3):
     """The p-norm under each window: (N, C, D, H, W) -> (N, C, D', H', W')."""
 
 

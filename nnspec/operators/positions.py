@@ -54,7 +54,7 @@ class AddPositions(Operator):
         return Inferred({"output": self.input}, (Obligation(Relation(T, "<=", self.longest), "NN206", "longest", message),))
 
     def weights(self) -> tuple[Weight, ...]:
-        return (Weight("weight", (self.longest, self.input.dims[-1])),)
+        return (Weight("weight", (self.longest, self.input.dims[-1]), self.input.dtype),)
 
     def lower(self) -> TorchCall:
         settings = {"longest": self.longest, "width": self.input.dims[-1]}

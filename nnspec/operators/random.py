@@ -1,7 +1,7 @@
 """Draws of random numbers, and the ways to fill a weight at first.
 
-A draw with sizes, `normal[N, 8]`, is a value; without, after `param x: float32[8] =` or `init`, it fills a weight. The rest only fill
-weights. Constant fills (`zeros`, `ones`, `full`) live in `creation`.
+A draw with sizes, `normal[N, 8]`, is a value; without, after `param x: float32[8] =` or `init`, it fills a weight. The rest only
+fill weights. Constant fills (`zeros`, `ones`, `full`) live in `creation`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class Initializer(Operator):
     is_initializer = True
 
     def infer(self) -> Inferred:
-        raise Refusal("NN115", f"`{self.name}` fills a weight, it is not a value", help=f"write `init {self.name}` or give it to a `param`")
+        advice = f"write `init {self.name}` or give it to a `param`"
+        raise Refusal("NN115", f"`{self.name}` fills a weight, it is not a value", help=advice)
 
     def check(self) -> None:
         """Refuse settings that contradict one another."""

@@ -129,8 +129,8 @@ def _parts(given: TensorType, count: int, place: int, blame: str) -> Inferred:
 
 
 def _cut(size: Dim, count: int, dim: int) -> TorchCall:
-    """torch.chunk for a known size; torch.tensor_split for a symbolic one, since its number of parts never depends on the size."""
-    target = "torch.chunk" if isinstance(size, int) else "torch.tensor_split"
+    """torch.chunk where the parts surely are equal; else torch.tensor_split, whose number of parts never depends on the size."""
+    target = "torch.chunk" if size % count == 0 else "torch.tensor_split"
     return _selecting(call_function(target, Ref("input"), count, dim=dim), count)
 
 

@@ -23,6 +23,7 @@ from nnspec.operators.declare import (
     tensor,
 )
 from nnspec.operators.kinds import Choice, Flag, Integer, Maybe, Real, Refusal, Size
+from nnspec.operators.widths import stated_width
 from nnspec.types import TensorType
 
 MODULES = "nnspec.torch_backend.modules.recurrent"
@@ -31,8 +32,8 @@ MODULES = "nnspec.torch_backend.modules.recurrent"
 class Recurrent(Operator):
     """A stack of recurrent layers, run over the axis T of (N, T, D).
 
-    Outputs: `output` (N, T, dirs * width), zero past a sample's length; `last` (N, dirs * width), the state after the true last step of
-    each direction; `h_n` (layers * dirs, N, width), the final states of all layers.
+    Outputs: `output` (N, T, dirs * width), zero past a sample's length; `last` (N, dirs * width), the state after the true last
+    step of each direction; `h_n` (layers * dirs, N, width), the final states of all layers.
     """
 
     gates: ClassVar[int] = 1
@@ -71,7 +72,7 @@ class Recurrent(Operator):
         if self.lengths is not None:
             obligations.append(_agrees(self.lengths.dims[0], N, "lengths", "lengths", "samples"))
         obligations += _state_agrees("h_0", self.h_0, state)
-        obligations += _stated_width(self.input_size, D)
+        obligations += stated_width(self.name, "input_size", self.input_size, D, "features")
         obligations += self._dropout_acts()
         return Inferred(outputs, tuple(obligations))
 
@@ -89,14 +90,17 @@ class Recurrent(Operator):
             width = self.input.dims[-1] if layer == 0 else self.directions * self.width
             for direction in ("", "_reverse")[: self.directions]:
                 suffix = f"_l{layer}{direction}"
-                entries += [Weight(f"weight_ih{suffix}", (rows, width)), Weight(f"weight_hh{suffix}", (rows, self.width))]
+                entries += [self._weight(f"weight_ih{suffix}", rows, width), self._weight(f"weight_hh{suffix}", rows, self.width)]
                 if self.bias:
-                    entries += [Weight(f"bias_ih{suffix}", (rows,)), Weight(f"bias_hh{suffix}", (rows,))]
+                    entries += [self._weight(f"bias_ih{suffix}", rows), self._weight(f"bias_hh{suffix}", rows)]
                 entries += self._projection(suffix)
         return tuple(entries)
 
     def _projection(self, suffix: str) -> list[Weight]:
         return []
+
+    def _weight(self, name: str, *dims: Dim) -> Weight:
+        return Weight(name, dims, self.input.dtype)
 
     def cost(self) -> Cost:
         """The products with `weight_ih`, `weight_hh` and `weight_hr` at every step: 2 N T times their elements."""
@@ -131,17 +135,13 @@ def _state_agrees(name: str, state: TensorType | None, wanted: TensorType) -> li
     if state is None:
         return []
     message = f"`{name}` is {state}, and this layer's states are {wanted}"
+    if state.dtype != wanted.dtype:
+        raise Refusal("NN204", message, name)
     return [
-        Obligation(equal(found, needed), "NN201", name, message, notes=(f"axis {axis}: {format_dim(found)} != {format_dim(needed)}",))
+        Obligation(equal(found, needed), "NN201", name, message, (f"axis {axis}: {format_dim(found)} != {format_dim(needed)}",))
         for axis, (found, needed) in enumerate(zip(state.dims, wanted.dims, strict=True))
+        if found != needed
     ]
-
-
-def _stated_width(stated: Dim | None, width: Dim) -> list[Obligation]:
-    if stated is None:
-        return []
-    message = f"`input_size` is stated as {format_dim(stated)}, but the input has {format_dim(width)} features"
-    return [Obligation(equal(stated, width), "NN210", "input_size", message, help="leave `input_size` out and it is inferred")]
 
 
 @operator("RNN", source="Elman 1990, Cognitive Science 14:179; https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html")
@@ -172,13 +172,13 @@ class GRU(Recurrent):
     input_size: Dim | None = attribute(Maybe(Size()), None, ge=1, doc="features of the input; inferred", keyword_only=True)
 
 
-@operator("LSTM", source="Hochreiter & Schmidhuber 1997, Neural Computation 9:1735; projections: Sak et al. 2014, arXiv:1402.1128")
+@operator("LSTM", source="Hochreiter & Schmidhuber 1997, Neural Computation 9:1735; Sak et al. 2014, arXiv:1402.1128")
 class LSTM(Recurrent):
     """Long short-term memory. Gives also `c_n` (layers * dirs, N, hidden_size), the final cells."""
 
     gates = 4
 
-    c_0: TensorType | None = tensor(rank=3, optional=True, doc="(layers * dirs, N, hidden_size): the first cell, zeros if not given")
+    c_0: TensorType | None = tensor(rank=3, optional=True, doc="(layers * dirs, N, hidden_size): the first cell, else zeros")
     num_layers: int = attribute(Integer(), 1, ge=1, doc="layers on top of one another")
     bias: bool = attribute(Flag(), True, doc="add b_ih and b_hh")
     dropout: float = attribute(Real(), 0.0, ge=0, le=1, doc="share of features dropped between layers in training")
@@ -200,12 +200,13 @@ class LSTM(Recurrent):
         cells = TensorType((self.num_layers * self.directions, N, self.hidden_size), self.input.dtype)
         obligations = [*inferred.obligations, *_state_agrees("c_0", self.c_0, cells)]
         if self.projected:
-            message = f"`proj_size` = {format_dim(self.proj_size)} must be less than `hidden_size` = {format_dim(self.hidden_size)}"
+            least, most = format_dim(self.proj_size), format_dim(self.hidden_size)
+            message = f"`proj_size` = {least} must be less than `hidden_size` = {most}"
             obligations.append(Obligation(at_least(self.hidden_size - self.proj_size, 1), "NN107", "proj_size", message))
         return Inferred(inferred.outputs | {"c_n": cells}, tuple(obligations))
 
     def _projection(self, suffix: str) -> list[Weight]:
-        return [Weight(f"weight_hr{suffix}", (self.proj_size, self.hidden_size))] if self.projected else []
+        return [self._weight(f"weight_hr{suffix}", self.proj_size, self.hidden_size)] if self.projected else []
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"proj_size": self.proj_size}
@@ -225,13 +226,17 @@ class Cell(Operator):
     def infer(self) -> Inferred:
         N, D = self.input.dims  # noqa: N806
         state = self.input.with_dims((N, self.hidden_size))
-        obligations = [*_state_agrees("h_0", self.h_0, state), *_stated_width(self.input_size, D)]
+        obligations = [
+            *_state_agrees("h_0", self.h_0, state),
+            *stated_width(self.name, "input_size", self.input_size, D, "features"),
+        ]
         return Inferred({"h_1": state}, tuple(obligations))
 
     def weights(self) -> tuple[Weight, ...]:
         rows = self.gates * self.hidden_size
-        matrices = (Weight("weight_ih", (rows, self.input.dims[-1])), Weight("weight_hh", (rows, self.hidden_size)))
-        return (*matrices, Weight("bias_ih", (rows,)), Weight("bias_hh", (rows,))) if self.bias else matrices
+        dtype = self.input.dtype
+        matrices = (Weight("weight_ih", (rows, self.input.dims[-1]), dtype), Weight("weight_hh", (rows, self.hidden_size), dtype))
+        return (*matrices, Weight("bias_ih", (rows,), dtype), Weight("bias_hh", (rows,), dtype)) if self.bias else matrices
 
     def cost(self) -> Cost:
         N, D = self.input.dims  # noqa: N806

@@ -13,6 +13,8 @@ from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, o
 from nnspec.operators.kinds import Choice, Either, Integer, Kind, Maybe, Real, Refusal
 from nnspec.types import TensorType
 
+DOCS = "https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler"
+
 
 class Place(NamedTuple):
     """Where the training is: optimizer steps and epochs done, steps in an epoch, and what each finished epoch was judged by."""
@@ -145,14 +147,16 @@ class cosine(Span):
         return self.a * wave + self.b * (1 - wave)
 
 
-@operator("decay", source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html")
+@operator("decay", source=f"{DOCS}.StepLR.html")
 class decay(Schedule):
     """`a`, multiplied by `factor` each time that `every_steps` steps or `every_epochs` epochs have passed."""
 
     a: float = attribute(Real(), doc="at the start")
     factor: float = attribute(Real(), gt=0, doc="what it is multiplied by")
     every_steps: int | None = attribute(Maybe(Integer()), None, ge=1, doc="how often, in optimizer steps", keyword_only=True)
-    every_epochs: int | None = attribute(Maybe(Integer()), None, ge=1, doc="how often, in passes over the data", keyword_only=True)
+    every_epochs: int | None = attribute(
+        Maybe(Integer()), None, ge=1, doc="how often, in passes over the data", keyword_only=True
+    )
 
     def check(self) -> None:
         if self.every_steps is not None and self.every_epochs is not None:
@@ -170,7 +174,10 @@ _PARTS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "ei
 
 @operator("piecewise")
 class piecewise(Schedule):
-    """Schedules one after the other, each for its length, the last one for ever: `piecewise(ramp(...), cosine(...))`, eight at most."""
+    """Schedules one after the other, each for its length, the last one for ever: `piecewise(ramp(...), cosine(...))`.
+
+    Eight at most.
+    """
 
     first: Any = attribute(Scheduled(), doc="from the first step")
     second: Any = attribute(Scheduled(), doc="after the first")
@@ -198,7 +205,9 @@ class piecewise(Schedule):
             if isinstance(part, reduce_on_plateau):
                 raise Refusal("NN115", "`reduce_on_plateau` follows what is measured and cannot be a part", name)
             if part is not self.parts[-1] and part.length(1) is None:
-                raise Refusal("NN104", f"the {name} schedule never ends, so the next one never starts", name, help="give it a length")
+                raise Refusal(
+                    "NN104", f"the {name} schedule never ends, so the next one never starts", name, help="give it a length"
+                )
 
     def length(self, steps_per_epoch: int) -> int | None:
         lengths = [part.length(steps_per_epoch) for part in self.parts]
@@ -215,7 +224,7 @@ class piecewise(Schedule):
         return last.value(at)
 
 
-@operator("reduce_on_plateau", source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html")
+@operator("reduce_on_plateau", source=f"{DOCS}.ReduceLROnPlateau.html")
 class reduce_on_plateau(Schedule):
     """`a`, multiplied by `factor` whenever what is measured has not improved for more than `patience` epochs."""
 

@@ -19,16 +19,22 @@ class kl_div(Operator):
 
     input: TensorType = tensor(doc="log-probabilities")
     target: TensorType = tensor(doc="probabilities of the same shape, or with `log_target` their logarithms")
-    reduction: str = attribute(Choice("batchmean", "sum", "mean", "none"), doc="batchmean: the sum over the number of samples", keyword_only=True)
+    reduction: str = attribute(
+        Choice("batchmean", "sum", "mean", "none"), doc="batchmean: the sum over the number of samples", keyword_only=True
+    )
     log_target: bool = attribute(Flag(), False, doc="the target is given as logarithms", keyword_only=True)
 
     def infer(self) -> Inferred:
         if self.reduction == "batchmean" and self.input.rank == 0:
             raise Refusal("NN203", "`batchmean` needs an axis of samples", "input")
-        return Inferred({"output": reduced(self.input, self.reduction)}, tuple(equal_shapes(self.input, self.target, "input", "target")))
+        return Inferred(
+            {"output": reduced(self.input, self.reduction)}, tuple(equal_shapes(self.input, self.target, "input", "target"))
+        )
 
     def lower(self) -> TorchCall:
-        return call_function(f"{LOSSES}.kl_div", Ref("input"), Ref("target"), reduction=self.reduction, log_target=self.log_target)
+        return call_function(
+            f"{LOSSES}.kl_div", Ref("input"), Ref("target"), reduction=self.reduction, log_target=self.log_target
+        )
 
 
 @operator("gaussian_nll_loss", source=f"Nix & Weigend 1994; {DOCS}.gaussian_nll_loss.html")
@@ -40,10 +46,15 @@ class gaussian_nll_loss(Operator):
     var: TensorType = tensor(doc="the predicted variance, not negative, the same shape")
     full: bool = attribute(Flag(), False, doc="add the constant 0.5 log(2 pi)", keyword_only=True)
     eps: float = attribute(Real(), 1e-6, gt=0, doc="least variance", keyword_only=True)
-    reduction: str = attribute(Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all elements", keyword_only=True)
+    reduction: str = attribute(
+        Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all elements", keyword_only=True
+    )
 
     def infer(self) -> Inferred:
-        obligations = [*equal_shapes(self.input, self.target, "input", "target"), *equal_shapes(self.input, self.var, "input", "var")]
+        obligations = [
+            *equal_shapes(self.input, self.target, "input", "target"),
+            *equal_shapes(self.input, self.var, "input", "var"),
+        ]
         return Inferred({"output": reduced(self.input, self.reduction)}, tuple(obligations))
 
     def lower(self) -> TorchCall:
@@ -58,7 +69,9 @@ class dice_loss(Operator):
     target: TensorType = tensor(doc="0 or 1, the same shape")
     keep: TensorType | None = tensor(dtype="bool", optional=True, doc="true counts; the first axes of the input")
     smooth: float = attribute(Real(), 1.0, ge=0, doc="keeps empty regions from dividing by 0", keyword_only=True)
-    reduction: str = attribute(Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all samples", keyword_only=True)
+    reduction: str = attribute(
+        Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all samples", keyword_only=True
+    )
 
     def infer(self) -> Inferred:
         if self.input.rank == 0:
@@ -99,7 +112,9 @@ class triplet_margin_loss(Operator):
     negative: TensorType = tensor(rank=2, doc="(N, D): to stay away")
     margin: float = attribute(Real(), 1.0, gt=0, doc="by how much the negative is to be farther")
     p: float = attribute(Real(), 2.0, gt=0, doc="the norm: 2 is the Euclidean one")
-    reduction: str = attribute(Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all samples", keyword_only=True)
+    reduction: str = attribute(
+        Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all samples", keyword_only=True
+    )
 
     def infer(self) -> Inferred:
         obligations = [

@@ -1,11 +1,10 @@
-"""Data sources: what they are called, how they are set, and the types of their fields. No file is read here; `nnspec.data` does that.
+"""Data sources: what they are called, how they are set, and the types of their fields. `nnspec.data` reads them.
 
 The first axis of every field is that of the samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from nnspec.dims import Dim
@@ -13,12 +12,9 @@ from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, o
 from nnspec.operators.kinds import Either, Flag, Integer, Kind, Listing, Maybe, Pair, Real, Refusal, Text
 from nnspec.types import TensorType, index
 
-#: Declared columns by name: the type of one sample's value, `float32[]` for a number, `index(3)[]` for one of three categories.
-Columns = Mapping[str, TensorType]
-
 
 class Source(Operator):
-    """A table of samples. `infer` gives no outputs and refuses settings that contradict one another; `fields` gives the types."""
+    """A table of samples. `infer` gives no outputs and refuses contradicting settings; `fields_of` gives the types."""
 
     is_source = True
     #: The body declares columns (`column Age: float32`), and the fields follow from them.
@@ -37,9 +33,10 @@ class Source(Operator):
         """Refuse settings that contradict one another."""
         held_out = sum(self.__dict__.get(part) or 0 for part in ("validation", "test"))
         if held_out >= 1:
-            raise Refusal("NN107", f"validation and test take {held_out:g} of the samples, and nothing is left to train on", "validation")
+            message = f"validation and test take {held_out:g} of the samples, and nothing is left to train on"
+            raise Refusal("NN107", message, "validation")
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         """The types of the fields for a batch of so many samples."""
         raise NotImplementedError
 
@@ -113,7 +110,7 @@ class _Idx(_Picture):
     validation: float = _validation()
     seed: int = _seed()
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         return {"image": TensorType((batch, 1, 28, 28)), "label": index(10, (batch,))}
 
 
@@ -147,7 +144,7 @@ class Digits(_Picture):
     stratify: bool = _stratify()
     seed: int = _seed()
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         return {"image": TensorType((batch, 1, self.size, self.size)), "label": index(10, (batch,))}
 
 
@@ -174,11 +171,13 @@ class _Table(Source):
             raise Refusal("NN107", "an empty list leaves no features", "features")
         for name in self.chosen:
             if name not in self.columns:
-                raise Refusal("NN111", f'`{self.name}` has no feature "{name}"', "features", help="it has " + ", ".join(self.columns))
+                raise Refusal(
+                    "NN111", f'`{self.name}` has no feature "{name}"', "features", help="it has " + ", ".join(self.columns)
+                )
         if len(set(self.chosen)) < len(self.chosen):
             raise Refusal("NN105", "a feature is named twice", "features")
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         x = TensorType((batch, len(self.chosen)))
         if self.classes is None:
             return {"x": x, "target": TensorType((batch,))}
@@ -237,7 +236,7 @@ _NUCLEUS = (
 
 @operator("BreastCancer", source="Street et al. 1993, Wisconsin Diagnostic Breast Cancer, UCI Machine Learning Repository")
 class BreastCancer(_Table):
-    """569 tumours: `x` float32[N, 30], mean, error and worst value of ten measures of the nuclei, and `label` index(2)[N], 1 benign."""
+    """569 tumours: `x` float32[N, 30], ten measures of the nuclei by mean, error and worst, and `label` index(2)[N], 1 benign."""
 
     total_samples = 569
     columns = tuple(f"{part}_{measure}" for part in ("mean", "error", "worst") for measure in _NUCLEUS)
@@ -270,83 +269,54 @@ class Diabetes(_Table):
 
 
 class _Declared(Source):
-    """A source whose columns the spec declares: each is a field of its name."""
+    """A source whose columns the body declares; the fields are what the body makes of them."""
 
     declares_columns = True
+    needs_body = True
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
-        if not columns:
-            advice = "declare them in its body, one line each: `column age: float32`"
-            raise Refusal("NN104", f"`{self.name}` needs to be told its columns", help=advice)
-        return {name: type.with_dims((batch, *type.dims)) for name, type in columns.items()}
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
+        return {}
+
+
+def _stratify_by() -> str | None:
+    column: str | None = attribute(
+        Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True
+    )
+    return column
 
 
 @operator("CSV", source="RFC 4180")
 class CSV(_Declared):
-    """A table in a text file. Each declared column is a field, float32[N], index(n)[N] or the like.
-
-    With `target`, all other columns of numbers also make up `x`, float32[N, features], in declared order.
-    """
+    """A table in a text file: `CSV("iris.csv") { column petal_length: float32 ... output x = stack([...], dim=1) }`."""
 
     path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
-    target: str | None = attribute(Maybe(Text()), None, doc="the column to predict; makes a field `x` of the others")
     delimiter: str = attribute(Text(), ",", doc="what stands between two values", keyword_only=True)
     names: tuple[str, ...] | None = attribute(
         Maybe(Listing(Text())), None, doc="names of all columns of a file without a header", keyword_only=True
     )
     missing: tuple[str, ...] = attribute(Listing(Text()), (), doc="values that mean: not known", keyword_only=True)
-    standardize: bool = attribute(
-        Flag(), False, doc="bring every feature of `x` to mean 0 and deviation 1, by the training part", keyword_only=True
-    )
     validation: float = _validation()
     test: float = _test(0.0)
-    stratify: str | None = attribute(Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True)
+    stratify: str | None = _stratify_by()
     seed: int = _seed()
 
     def check(self) -> None:
         super().check()
         if len(self.delimiter) != 1:
             raise Refusal("NN107", f'`delimiter` is one character, got "{self.delimiter}"', "delimiter")
-        if self.standardize and self.target is None:
-            raise Refusal("NN104", "`standardize` works on `x`, which needs a `target`", "standardize", help='add `target="..."`')
-
-    def features(self, columns: Columns) -> tuple[str, ...]:
-        """The columns that make up `x`, in order; none without a target."""
-        if self.target is None:
-            return ()
-        return tuple(name for name, type in columns.items() if name != self.target and type.is_float)
-
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
-        fields = super().fields(batch, columns)
-        for setting in ("target", "stratify"):
-            name = self.__dict__[setting]
-            if name is not None and name not in fields:
-                raise Refusal("NN111", f'no column "{name}" is declared', setting, help="declared are " + ", ".join(fields))
-        if self.target is None:
-            return fields
-        features = self.features(columns or {})
-        if not features:
-            raise Refusal("NN104", "no column of numbers is left for `x`", "target")
-        if "x" in fields:
-            raise Refusal("NN108", "a column is called `x`, as the field of all features is", "target", help="leave `target` out")
-        return {"x": TensorType((batch, len(features))), **fields}
+        if self.names is not None and len(set(self.names)) < len(self.names):
+            raise Refusal("NN105", "a column is named twice", "names")
 
 
 @operator("NPZ", source="https://numpy.org/doc/stable/reference/generated/numpy.savez.html")
 class NPZ(_Declared):
-    """Arrays in a file of numpy's. Each declared column is an array, samples first: `column image: float32[1, 28, 28]`."""
+    """Arrays in a file of numpy's, samples first. Each declared column is an array."""
 
     path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
     validation: float = _validation()
     test: float = _test(0.0)
-    stratify: str | None = attribute(Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True)
+    stratify: str | None = _stratify_by()
     seed: int = _seed()
-
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
-        fields = super().fields(batch, columns)
-        if self.stratify is not None and self.stratify not in fields:
-            raise Refusal("NN111", f'no column "{self.stratify}" is declared', "stratify", help="declared are " + ", ".join(fields))
-        return fields
 
 
 @operator("Generated")
@@ -360,7 +330,7 @@ class Generated(Source):
     validation: float = _validation()
     test: float = _test(0.0)
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         return {}
 
 
@@ -378,7 +348,7 @@ class _Classes(Kind):
 class ImageFolder(_Picture):
     """Pictures in a folder with one subfolder per class: `image` float32[N, channels, H, W] and `label`.
 
-    With `classes`, their number or the subfolders' names in order, the label is index(classes)[N]; without, int64[N], by sorted names.
+    With `classes`, their number or the subfolders' names in order, the label is index(classes)[N]; without, int64[N].
     """
 
     path: str = attribute(Text(), doc="the folder, from that of the spec or of the data")
@@ -398,7 +368,7 @@ class ImageFolder(_Picture):
         if self.channels == 2:
             raise Refusal("NN107", "pictures have 1, 3 or 4 channels, not 2", "channels")
 
-    def fields(self, batch: Dim, columns: Columns | None = None) -> dict[str, TensorType]:
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         classes = len(self.classes) if isinstance(self.classes, tuple) else self.classes
         label = TensorType((batch,), "int64") if classes is None else index(classes, (batch,))
         return {"image": TensorType((batch, self.channels, *self.size)), "label": label}

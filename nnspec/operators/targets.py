@@ -18,7 +18,8 @@ def equal_shapes(left: TensorType, right: TensorType, left_name: str, right_name
     """Both have the same shape: nothing is broadcast. Refuses with NN201 where the numbers of axes differ."""
     message = f"`{left_name}` is {left} and `{right_name}` is {right}: they have to have the same shape"
     if left.rank != right.rank:
-        raise Refusal("NN201", message, right_name, notes=_broadcast_note(left, right), help=_one_axis_more(left, right, left_name, right_name))
+        advice = _one_axis_more(left, right, left_name, right_name)
+        raise Refusal("NN201", message, right_name, notes=_broadcast_note(left, right), help=advice)
     wrong = [axis for axis, (a, b) in enumerate(zip(left.dims, right.dims, strict=True)) if a != b]
     return [_agree(left.dims[axis], right.dims[axis], axis, right_name, message) for axis in wrong]
 
@@ -29,7 +30,8 @@ def _agree(left: Dim, right: Dim, axis: int, blame: str, message: str) -> Obliga
 
 
 def _broadcast_note(left: TensorType, right: TensorType) -> tuple[str, ...]:
-    return ("torch would broadcast the two and average over pairs that do not belong together",) if left.rank and right.rank else ()
+    note = "torch would broadcast the two and average over pairs that do not belong together"
+    return (note,) if left.rank and right.rank else ()
 
 
 def _one_axis_more(left: TensorType, right: TensorType, left_name: str, right_name: str) -> str | None:
@@ -50,17 +52,22 @@ class ClassAxis(NamedTuple):
     obligations: tuple[Obligation, ...]
 
 
-def class_axis(scores: TensorType, target: TensorType, dim: int | None, scores_name: str, target_name: str = "target") -> ClassAxis:
+def class_axis(
+    scores: TensorType, target: TensorType, dim: int | None, scores_name: str, target_name: str = "target"
+) -> ClassAxis:
     """Find the axis of the classes: the one that the target lacks, never that of the samples where there is another.
 
-    Refuses with NN201 where no axis can be meant, with NN207 where two fit and `dim` is not given, with NN213 where `dim` does not exist.
+    Refuses with NN201 where no axis can be meant, NN207 where two fit and `dim` is not given, NN213 where `dim` does not exist.
     """
-    message = f"`{target_name}` is {target} and `{scores_name}` is {scores}: the target has to have all axes of the scores but the one of the classes"
+    rule = "the target has to have all axes of the scores but the one of the classes"
+    message = f"`{target_name}` is {target} and `{scores_name}` is {scores}: {rule}"
     if scores.rank != target.rank + 1:
         raise Refusal("NN201", message, target_name, help=_indices_help(scores, target))
     axis = _stated_axis(dim, scores.rank) if dim is not None else _found_axis(scores, target, scores_name)
     rest = scores.dims[:axis] + scores.dims[axis + 1 :]
-    obligations = [_agree(a, b, i, target_name, message) for i, (a, b) in enumerate(zip(rest, target.dims, strict=True)) if a != b]
+    obligations = [
+        _agree(a, b, i, target_name, message) for i, (a, b) in enumerate(zip(rest, target.dims, strict=True)) if a != b
+    ]
     return ClassAxis(axis, (*obligations, *classes_fit(target, scores.dims[axis], scores_name, target_name)))
 
 

@@ -111,7 +111,8 @@ def _rules(layer: Node, norm: Node, graph: Graph) -> list[DerivedWeight]:
     affine = getattr(norm.operator, "affine", True)
     names = {
         "weight": weight, "bias": bias if bias in graph.weights else "", "gamma": f"{norm.path}.weight" if affine else "",
-        "beta": f"{norm.path}.bias" if affine else "", "mean": f"{norm.path}.running_mean", "variance": f"{norm.path}.running_var",
+        "beta": f"{norm.path}.bias" if affine else "", "mean": f"{norm.path}.running_mean",
+        "variance": f"{norm.path}.running_var",
     }  # fmt: skip
     settings = {"eps": getattr(norm.operator, "eps", 1e-5), "axis": _LAYERS[layer.operator.name]}
     given = [name for name, path in names.items() if path]

@@ -24,8 +24,8 @@ LARGEST = 64 * 2**20
 #: Operators that only look at a tensor in another way, which costs nothing.
 _VIEWS = frozenset(
     {
-        "transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "flatten", "Flatten", "reshape", "unflatten", "Unflatten",
-        "narrow", "select", "subscript", "split", "chunk",
+        "transpose", "permute", "movedim", "unsqueeze", "squeeze", "expand", "flatten", "Flatten", "reshape", "unflatten",
+        "Unflatten", "narrow", "select", "subscript", "split", "chunk",
     }
 )  # fmt: skip
 

@@ -49,6 +49,8 @@ def _dims_in(value: Any, node: Node) -> Iterator[Dim]:
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _dims_in(item, node)
+    elif isinstance(value, slice):
+        yield from _dims_in([value.start, value.stop, value.step], node)
     elif type(value) in (list, tuple):
         for item in value:
             yield from _dims_in(item, node)

@@ -137,12 +137,16 @@ def _underline(cells: Cells, marks: Sequence[Mark], offset: int, severity: str) 
         return []
     strokes = _Row()
     placed = []
-    for each in sorted(marks, key=lambda mark: (mark.start - mark.end, mark.primary)):
+    drawn = sorted(marks, key=lambda mark: (mark.start - mark.end, mark.primary))
+    for each in drawn:
         start = max(cells.column(each.start) - offset, 0)
         end = max(cells.column(each.end) - offset, start + 1)
         style = severity if each.primary else "secondary"
         strokes.put(start, ("^" if each.primary else "-") * (end - start), style)
         placed.append((start, end, each.text, style))
+    for start, end, _, style in (entry for entry, each in zip(placed, drawn, strict=True) if each.primary):
+        if ("^", style) not in strokes.cells[start:end]:  # smaller marks have covered it
+            strokes.put(start, "^" * (end - start), style)
     hanging = sorted((entry for entry in placed if entry[2]), key=lambda entry: (entry[0], entry[1]))
     if hanging and hanging[-1][1] == max(end for _, end, _, _ in placed):
         _, end, text, style = hanging.pop()

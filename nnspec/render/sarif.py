@@ -69,14 +69,18 @@ def _result(finding: Diagnostic, codes: list[str], fingerprint: str) -> dict[str
 
 
 def _location(span: Span) -> dict[str, Any]:
-    address = {"uri": _address(span.source.path), "uriBaseId": "%SRCROOT%"}
-    return {"physicalLocation": {"artifactLocation": address, "region": _region(span)}}
+    return {"physicalLocation": {"artifactLocation": _address(span.source.path), "region": _region(span)}}
 
 
-def _address(path: str) -> str:
+def _address(path: str) -> dict[str, str]:
+    """An address below the source root where there is one, else a whole one."""
+    from pathlib import Path
     from urllib.parse import quote
 
-    return quote(relative(path), safe="/")
+    short = relative(path)
+    if Path(short).is_absolute() or short.startswith(".."):
+        return {"uri": Path(path).resolve().as_uri()}
+    return {"uri": quote(short, safe="/"), "uriBaseId": "%SRCROOT%"}
 
 
 def _region(span: Span) -> dict[str, int]:
@@ -90,7 +94,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
         replacement = {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.replacement}}
         by_path.setdefault(edit.span.source.path, []).append(replacement)
     changes = [
-        {"artifactLocation": {"uri": _address(path), "uriBaseId": "%SRCROOT%"}, "replacements": replacements}
+        {"artifactLocation": _address(path), "replacements": replacements}
         for path, replacements in by_path.items()
     ]
     return {"description": {"text": fix.title}, "artifactChanges": changes}

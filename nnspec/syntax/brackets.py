@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
-from nnspec.syntax.layout import CONTINUES
+from nnspec.syntax.layout import CONTINUES, ENDS
 from nnspec.syntax.lexing import Token
 from nnspec.syntax.limits import FINDING_LIMIT
 
@@ -29,14 +29,21 @@ class Balanced(NamedTuple):
 
 
 def balance(source: Source, raw: list[Token]) -> Balanced:
-    """The tokens with brackets in pairs. Of two readings, by columns and by order alone, the one with fewer findings."""
+    """The tokens with brackets in pairs."""
     if _is_balanced(raw):
         return Balanced(raw, [], [])
-    by_columns = _Repair(source, raw, columns=True).run()
-    if len(by_columns.findings) <= 1:
-        return by_columns
-    by_order = _Repair(source, raw, columns=False).run()
-    return by_order if len(by_order.findings) < len(by_columns.findings) else by_columns
+    lines = _lines(source, raw)
+    return _Repair(source, raw, lines, columns=_are_indented(raw, lines)).run()
+
+
+def _are_indented(raw: list[Token], lines: list[_Line]) -> bool:
+    """Whether nearly all bodies stand further right than what they belong to, so that columns can be trusted."""
+    opened = deeper = 0
+    for line, following in zip(lines, lines[1:], strict=False):
+        if raw[line.places[-1]].kind == "LBRACE" and raw[following.places[0]].kind != "RBRACE":
+            opened += 1
+            deeper += following.indent > line.indent
+    return opened > 0 and deeper >= 0.8 * opened
 
 
 def _is_balanced(raw: list[Token]) -> bool:
@@ -77,11 +84,11 @@ class _GivenUp(Exception):  # noqa: N818 - control flow inside of this module
 class _Repair:
     """One reading of the tokens, line by line."""
 
-    def __init__(self, source: Source, raw: list[Token], *, columns: bool) -> None:
+    def __init__(self, source: Source, raw: list[Token], lines: list[_Line], *, columns: bool) -> None:
         self._source = source
         self._raw = raw
         self._columns = columns
-        self._lines = _lines(source, raw)
+        self._lines = lines
         self._stack: list[_Open] = []
         self._closed_braces: set[int] = set()
         self._closed_last: _Open | None = None
@@ -111,6 +118,8 @@ class _Repair:
                 self._out += self._raw[done:place]
                 done = place + 1
                 self._take(number, order, self._raw[place])
+            if self._columns:
+                self._end_line(number)
         while self._stack:
             self._close_unclosed()
         self._out += self._raw[done:]
@@ -149,6 +158,24 @@ class _Repair:
         if first == "NAME" and second == "NAME":
             return True
         return self._columns and line.indent <= top.indent and first not in CONTINUES
+
+    def _end_line(self, number: int) -> None:
+        """Put in the `{` that the header of a body lacks: the next line stands further right, and nothing goes on in it."""
+        line = self._lines[number]
+        first, last = self._raw[line.places[0]], self._raw[line.places[-1]]
+        if number + 1 == len(self._lines) or last.kind not in ENDS or first.kind in CONTINUES or len(line.places) < 2:
+            return
+        following = self._lines[number + 1]
+        next_kind = self._raw[following.places[0]].kind
+        if following.indent <= line.indent or next_kind in CONTINUES or next_kind in _CLOSING or self._out[-1].kind == "LBRACE":
+            return
+        while self._stack and self._stack[-1].kind != "LBRACE" and self._stack[-1].line == number:
+            self._close_unclosed()
+        if self._stack and self._stack[-1].kind != "LBRACE":
+            return
+        span = Span(self._source, last.end, last.end)
+        self._report("missing `{`", Token("LBRACE", last.end, last.end), "a body begins after this", Fix("insert `{`", (Edit(span, " {"),)))
+        self._push(number, Token("LBRACE", last.end, last.end))
 
     # --- bracket by bracket
 

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
 from nnspec.syntax import tree
+from nnspec.syntax.characters import MEANT
 from nnspec.syntax.lexing import Token
 from nnspec.syntax.numbers import read_number
 from nnspec.syntax.parts import Arguments, Indices, Selection
 
+_OPERATORS: Final = frozenset(("or", "and", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "//", "%", "@", "**"))
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
@@ -154,6 +156,8 @@ class ExpressionBuilder:
     def _operation(self, parts: list[Any], start: int, end: int) -> tree.Operation:
         text = self._text
         signs = tuple(text[sign.start : sign.end] for sign in parts[1::2])
+        if not _OPERATORS.issuperset(signs):
+            signs = tuple(MEANT.get(sign, "==" if sign == "=" else sign) for sign in signs)
         return tree.Operation(self._span(start, end), signs, tuple(parts[::2]))
 
     make_disjunction = make_conjunction = make_comparison = make_sum = make_product = make_power = _operation
@@ -162,7 +166,7 @@ class ExpressionBuilder:
         return tree.Unary(self._span(start, end), "not", parts[1])
 
     def make_sign(self, parts: list[Any], start: int, end: int) -> tree.Unary:
-        return tree.Unary(self._span(start, end), self._text[parts[0].start : parts[0].end], parts[1])
+        return tree.Unary(self._span(start, end), "+" if self._text[parts[0].start] == "+" else "-", parts[1])
 
     def make_named(self, parts: list[Any], start: int, end: int) -> tree.Named:
         return tree.Named(self._span(start, end), parts[0], parts[2])

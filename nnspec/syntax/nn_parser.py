@@ -8,10 +8,15 @@ from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.automaton import Automaton
 from nnspec.syntax.builder import Builder
+from nnspec.syntax.brackets import balance
+from nnspec.syntax.characters import mend
 from nnspec.syntax.comments import attach
 from nnspec.syntax.layout import lay_out
-from nnspec.syntax.lexing import lex
+from nnspec.syntax.lexing import Token, lex
+from nnspec.syntax.limits import FINDING_LIMIT, SOURCE_LIMIT, TOKEN_LIMIT
 from nnspec.syntax.parts import Annotation
+from nnspec.syntax.recovery import Parser
+from nnspec.syntax.source import too_large
 from nnspec.syntax.table import load
 
 
@@ -58,19 +63,39 @@ def parse_path(source: Source, start: int, end: int) -> tuple[tree.Path, list[Di
 
 
 def _parse(source: Source, start: int, end: int, symbol: str) -> tuple[Any, list[Diagnostic]]:
+    """Lex, mend, balance, lay out, parse, attach comments."""
     table = load()
+    if end - start > SOURCE_LIMIT:
+        return _nothing(source, start, end, symbol), [too_large(source, end - start)]
     raw = lex(table, source.text, start, end)
-    laid = lay_out(source.text, raw, end, whole_file=symbol == "file")
+    if len(raw) > TOKEN_LIMIT:
+        return _nothing(source, start, end, symbol), [_too_many_tokens(source, raw[-1])]
+    mended, findings, places = mend(source, raw, start, end)
+    balanced = balance(source, mended)
+    laid = lay_out(source.text, balanced.tokens, end, whole_file=symbol == "file")
     builder = Builder(source)
     automaton = Automaton(table, symbol, builder, start)
-    for token in laid.tokens:
-        if not automaton.feed(token):
-            builder.findings.append(Diagnostic("NN001", f"unexpected {token.kind} {sorted(automaton.accepts())}", Span(source, token.start, token.end)))
-            return _nothing(source, start, end, symbol), builder.findings
-    result = automaton.result
+    parser = Parser(source, automaton, laid.tokens, places + balanced.places)
+    complete = parser.run()
+    result = automaton.result if complete else _nothing(source, start, end, symbol)
     if symbol == "file":
         attach(result, laid)
-    return result, builder.findings
+    return result, _limited([*findings, *balanced.findings, *parser.findings, *builder.findings])
+
+
+def _limited(findings: list[Diagnostic]) -> list[Diagnostic]:
+    """In the order of the text, and no more than `FINDING_LIMIT`; the last one then says that there are more."""
+    findings.sort(key=lambda finding: finding.span.start)
+    if len(findings) <= FINDING_LIMIT:
+        return findings
+    last = findings[FINDING_LIMIT - 1]
+    message = f"more than {FINDING_LIMIT - 1} findings in this file; the rest is left out"
+    return [*findings[: FINDING_LIMIT - 1], Diagnostic("NN007", message, last.span, "the first one that is left out")]
+
+
+def _too_many_tokens(source: Source, token: Token) -> Diagnostic:
+    message = f"the file has more than {TOKEN_LIMIT:,} words and signs"
+    return Diagnostic("NN007", message, Span(source, token.start, token.end), "not read, because of this one")
 
 
 def _nothing(source: Source, start: int, end: int, symbol: str) -> Any:

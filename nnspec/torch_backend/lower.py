@@ -177,6 +177,8 @@ class Lowering:
         if isinstance(value, list | tuple):
             items = [self._argument(item, node) for item in value]
             return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, slice):
+            return slice(*(self._argument(bound, node) for bound in (value.start, value.stop, value.step)))
         return resolve(value) if isinstance(value, str) and value.startswith("torch.") else value
 
     def _read(self, field: str, node: Node) -> Any:

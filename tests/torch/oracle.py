@@ -431,6 +431,8 @@ def _compare_lowered(operator: Operator, sizes: Mapping[Var, int]) -> None:
 
 
 def _dims_in(value: Any) -> list[Poly]:
+    if isinstance(value, slice):
+        return _dims_in([value.start, value.stop, value.step])
     if isinstance(value, list | tuple):
         return [dim for item in value for dim in _dims_in(item)]
     return [value] if isinstance(value, Poly) else []

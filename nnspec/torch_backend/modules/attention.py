@@ -1,6 +1,7 @@
 """Attention with torch's scaled_dot_product_attention inside, under the parameter names of torch.nn.MultiheadAttention.
 
-N samples, H heads, T steps that look, S steps that are looked at, D features, E features of a head. Masks are true for what takes part.
+N samples, H heads, T steps that look, S steps that are looked at, D features, E features of a head.
+Masks are true for what takes part.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ def _causal(T: int, S: int, device: torch.device) -> Tensor:
 
 class _Projected(nn.Module):
     """The parameters of attention: packed where queries, keys and values have one width, else apart."""
+
+    in_proj_weight: Tensor | None
+    q_proj_weight: Tensor
+    k_proj_weight: Tensor
+    v_proj_weight: Tensor
+    in_proj_bias: Tensor | None
 
     def __init__(self, width: int, source_width: int, heads: int, dropout: float, bias: bool) -> None:
         super().__init__()
@@ -54,7 +61,7 @@ class _Projected(nn.Module):
 
     def attend(self, q_NTD: Tensor, k_NSD: Tensor, v_NSD: Tensor, keep: Tensor | None, causal: bool) -> Tensor:
         """Heads apart, attention, heads together, and the product out."""
-        q, k, v = (each.unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in (q_NTD, k_NSD, v_NSD))
+        q, k, v = (each.reshape(*each.shape[:2], self.heads, -1).transpose(1, 2) for each in (q_NTD, k_NSD, v_NSD))
         mask = join_masks(keep, causal, q.shape[2], k.shape[2])
         dropout = self.dropout if self.training else 0.0
         y_NHTE = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal and mask is None)
@@ -70,6 +77,7 @@ class SelfAttention(_Projected):
         self.causal = causal
 
     def forward(self, x_NTD: Tensor, keep: Tensor | None = None) -> Tensor:
+        assert self.in_proj_weight is not None
         q, k, v = F.linear(x_NTD, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         return self.attend(q, k, v, keep, self.causal)
 
@@ -82,10 +90,10 @@ class CrossAttention(_Projected):
 
     def forward(self, x_NTD: Tensor, memory_NSM: Tensor, keep: Tensor | None = None) -> Tensor:
         if self.in_proj_weight is not None:
-            weights = self.in_proj_weight.chunk(3)
+            weights: tuple[Tensor, ...] = self.in_proj_weight.chunk(3)
         else:
             weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        biases: tuple[Tensor | None, ...] = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         sources = (x_NTD, memory_NSM, memory_NSM)
         q, k, v = (F.linear(x, weight, bias) for x, weight, bias in zip(sources, weights, biases, strict=True))
         return self.attend(q, k, v, keep, causal=False)

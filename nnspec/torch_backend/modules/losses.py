@@ -1,4 +1,4 @@
-"""Losses that torch has in part: with a mask of what counts, with a number for a target, with weights that move along to the device.
+"""Losses that torch has in part: with a mask of what counts, a number for a target, weights that move along to the device.
 
 `keep` is true for what counts. A mean is over what counts; where nothing does, it is 0.
 """
@@ -48,7 +48,7 @@ def dice_loss(input: Tensor, target: Tensor, keep: Tensor | None = None, *, smoo
     if keep is not None:
         counted = spread(keep, input).to(input.dtype)
         input, target = input * counted, target * counted
-    input, target = input.flatten(1) if input.dim() > 1 else input[:, None], target.flatten(1) if target.dim() > 1 else target[:, None]
+    input, target = input.reshape(input.shape[0], -1), target.reshape(target.shape[0], -1)
     shared = (input * target).sum(1)
     return reduce(1 - (2 * shared + smooth) / (input.sum(1) + target.sum(1) + smooth), reduction)
 
@@ -62,7 +62,7 @@ class ClassLoss(nn.Module):
                  label_smoothing: float = 0.0) -> None:  # fmt: skip
         super().__init__()
         self.function, self.dim, self.ignore_index, self.reduction = function, dim, ignore_index, reduction
-        self.options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+        self.options: dict[str, Any] = {"label_smoothing": label_smoothing} if label_smoothing else {}
         self.register_buffer("weight", None if weight is None else torch.tensor(weight, dtype=torch.float32), persistent=False)
 
     def forward(self, input: Tensor, target: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -21,7 +21,7 @@ def rotary(x: Tensor, theta: float, interleaved: bool) -> Tensor:
     turn_TE = angles(x.shape[-2], x.shape[-1], theta, x.device)
     cos, sin = turn_TE.cos().to(x.dtype), turn_TE.sin().to(x.dtype)
     if interleaved:
-        a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+        a, b = x[..., 0::2], x[..., 1::2]
         return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)
     a, b = x.chunk(2, dim=-1)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)

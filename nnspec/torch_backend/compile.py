@@ -1,0 +1,54 @@
+"""From the typed graph to the module that runs: passes, lowering, weights."""
+
+from __future__ import annotations
+
+from nnspec.graph.ir import Graph
+from nnspec.passes.base import Rewritten
+from nnspec.passes.pipeline import PIPELINES, Mode, run_passes
+from nnspec.torch_backend.lower import lower
+from nnspec.torch_backend.module_tree import NetworkModule
+from nnspec.torch_backend.weights import State, derive
+
+#: Key in the module's `meta` under which the reports of the passes are found.
+REPORTS = "nnspec_reports"
+
+
+def compile_graph(graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None) -> NetworkModule:
+    """The network of a graph, ready to train or, folded, for inference.
+
+    The graph is the variant of the mode. `state` is a checkpoint of the network as written, in both modes; without it the weights
+    are drawn, and the same `seed` gives both modes the same function. `module.meta["nnspec_reports"]` says what each pass did and
+    what it left alone. Raises ValueError for a mode that does not exist or is not the graph's, and for a state of other weights.
+    """
+    rewritten = optimized(graph, mode)
+    if state is not None:
+        _check_keys(graph, state)
+    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph):
+        module = lower(rewritten.graph, seed=seed, state=state)
+    else:
+        full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+        module = lower(rewritten.graph, state=derive(rewritten.graph, full))
+    module.meta[REPORTS] = rewritten.reports
+    return module
+
+
+def optimized(graph: Graph, mode: str) -> Rewritten:
+    """The graph after the passes of the mode, and their reports."""
+    if mode not in PIPELINES:
+        raise ValueError(f"the mode is {' or '.join(map(repr, PIPELINES))}, not {mode!r}")
+    if graph.training != (mode == "training"):
+        built = "training" if graph.training else "inference"
+        raise ValueError(f"the graph was built for {built}, so it cannot be compiled for {mode}")
+    known: Mode = "training" if mode == "training" else "inference"
+    return run_passes(graph, PIPELINES[known])
+
+
+def _check_keys(graph: Graph, state: State) -> None:
+    wanted = {path for path, entry in graph.weights.items() if entry.persistent}
+    if wanted != state.keys():
+        missing, extra = sorted(wanted - state.keys()), sorted(state.keys() - wanted)
+        raise ValueError(f"the state is not one of {graph.name}: missing {missing[:5]}, not in the network {extra[:5]}")
+
+
+def _same_weights(before: Graph, after: Graph) -> bool:
+    return before.weights.keys() == after.weights.keys()
