@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnspec.version import VERSION
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     Spec = str | PathLike[str]
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["Diagnostic", "Report", "SpecError", "UsageError", "__version__", "check", "compile", "train"]
 
@@ -75,9 +77,7 @@ def compile(
     return compile_graph(report.graph(network, training=mode == "training"), mode=mode, seed=seed)
 
 
-def train(
-    spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str | None = None, **settings: Any
-) -> RunResult:
+def train(spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str | None = None, **settings: Any) -> RunResult:
     """Run a recipe of a spec; `settings` replace its settings, such as `epochs=3`.
 
     Raises `SpecError` with all findings where the spec has errors.

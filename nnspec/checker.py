@@ -26,8 +26,10 @@ class Report:
 
     def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
-                 sizes: Mapping[str, int]) -> None:  # fmt: skip
+                 sizes: Mapping[str, int], sources: tuple[Source, ...] = ()) -> None:  # fmt: skip
         self.source = source
+        #: The texts that were read: the spec and what it uses.
+        self.sources = sources or (source,)
         self.file = file
         self.diagnostics = diagnostics
         self.networks = networks
@@ -121,7 +123,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     networks, recipes = check_program(program)
     everything = [*found, *program.findings.values()]
     everything.sort(key=Diagnostic.sort_key)
-    return Report(source, file, tuple(everything), networks, recipes, settings, sizes)
+    return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources)
 
 
 def rebuild(report: Report, name: str, *, training: bool = False, parameters: Mapping[str, Any] | None = None,

@@ -12,10 +12,12 @@ class SpecError(Exception):
 
     def __init__(self, findings: Sequence[Diagnostic]) -> None:
         self.findings = tuple(findings)
-        super().__init__("\n".join(f"{finding.span}: {finding.severity}[{finding.code}] {finding.message}" for finding in self.findings))
+        super().__init__(
+            "\n".join(f"{finding.span}: {finding.severity}[{finding.code}] {finding.message}" for finding in self.findings)
+        )
 
 
-class MissingExtra(Exception):
+class MissingExtra(Exception):  # noqa: N818  (it names what is missing)
     """A package that this needs is not installed. `extra` is the name to install nnspec with."""
 
     def __init__(self, package: str, extra: str) -> None:
@@ -24,4 +26,4 @@ class MissingExtra(Exception):
 
 
 class UsageError(Exception):
-    """What was asked for cannot be done: an unreadable file, an unknown name, options that do not fit. One sentence for people."""
+    """What was asked for cannot be done: an unreadable file, an unknown name. One sentence for people."""

@@ -118,7 +118,7 @@ def _options(block: Block) -> tuple[str, dict[str, dict[str, object]]]:
         else:
             kind, _, pair = option.partition(":")
             given[kind].append(pair)
-    return name, {"with_sizes": dict(sizes(given["with"])), "settings": settings(given["set"])}
+    return name, {"sizes": dict(sizes(given["with"])), "settings": settings(given["set"])}
 
 
 def wrapped(text: str) -> str:
@@ -153,6 +153,8 @@ def differences(report: Report, text: str) -> Iterator[tuple[int, str]]:
     """Findings that nothing asserts, and assertions that nothing meets, with their lines."""
     unmet = list(expectations(text))
     for finding in report.diagnostics:
+        for problem in style_problems(finding):
+            yield finding.span.line, f"the message {problem}: {finding.message}"
         met = next((one for one in unmet if one.code and _meets(finding, one)), None)
         if met:
             unmet.remove(met)
@@ -163,6 +165,18 @@ def differences(report: Report, text: str) -> Iterator[tuple[int, str]]:
             yield one.line, f'not found: {one.kind}[{one.code}] "{one.text}"'
         else:
             yield from _type_differences(report, one, text)
+
+
+def style_problems(finding: Diagnostic) -> Iterator[str]:
+    """Where a finding's texts leave the house style."""
+    if finding.message[:1].isupper() and not finding.message.startswith(("YAML", "UTF")):
+        yield "starts with a capital letter"
+    if finding.message.endswith((".", "!", "?")) and not finding.message.endswith("..."):
+        yield "ends with a full stop"
+    if "did you mean" in f"{finding.message} {finding.label} {finding.help}".lower():
+        yield "asks a question"
+    if "\n" in finding.message:
+        yield "has more than one line"
 
 
 def _meets(finding: Diagnostic, expected: Expected) -> bool:
@@ -197,8 +211,9 @@ def bound_types(report: Report, name: str) -> list[object]:
 
 def twin_differences(report: Report, options: dict[str, dict[str, object]]) -> Iterator[str]:
     """How the findings change when the spec is written in the other form. A text that does not parse has no twin."""
-    from nnspec.syntax.writer import format_file
     from nnspec.syntax.yaml_writer import write_yaml
+
+    from nnspec.syntax.writer import format_file
 
     if report.file is None or any(finding.code < "NN020" for finding in report.diagnostics):
         return

@@ -78,9 +78,9 @@ def _root(version: bool = False) -> None:
     if version:
         from typer import Exit
 
-        from nnspec import __version__
+        from nnspec.version import VERSION
 
-        print(f"nnspec {__version__}")
+        print(f"nnspec {VERSION}")
         raise Exit
 
 

@@ -16,8 +16,10 @@ class Entry(NamedTuple):
 
 def operators() -> list[Entry]:
     """All operators by family."""
-    from nnspec.operators import OPERATORS
+    from nnspec.operators import OPERATORS, load_operators
     from nnspec.operators.declare import Operator
+
+    load_operators()
 
     def entry(operator: type[Operator]) -> Entry:
         return Entry(operator.family, operator.name, first_line(operator.__doc__))
@@ -36,9 +38,7 @@ def rules() -> list[Entry]:
 
 def data() -> list[Entry]:
     """All data sources."""
-    from nnspec.data import SOURCES
-
-    return [Entry("data", name, first_line(source.__doc__)) for name, source in sorted(SOURCES.items())]
+    return [entry for entry in operators() if entry.group == "source"]
 
 
 def specs() -> list[Entry]:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nnspec.cli.options import Json, Paths, Quiet, Settings, settings, sizes
-
+from nnspec.cli.options import Json, Paths, Quiet, Settings, Sizes, settings, sizes
 
 
 def run(
@@ -17,12 +16,10 @@ def run(
     ] = "full",
     fix: Annotated[bool, typer.Option("--fix", help="Write the safe fixes into the files.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would write, and write nothing.")] = False,
-    with_: Annotated[
-        list[str], typer.Option("--with", metavar="SIZE=NUMBER", help="Check at one size of an input, such as H=250.")
-    ] = [],  # noqa: B006  (Typer copies it)
+    with_: Sizes = [],  # noqa: B006  (Typer copies it)
     set_: Settings = [],  # noqa: B006
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    select: Annotated[str, typer.Option(metavar="CODE,...", help="Only these warnings and notes: codes, prefixes or names.")] = "",
+    select: Annotated[str, typer.Option(metavar="CODE,...", help="Only these warnings and notes, by code or name.")] = "",
     ignore: Annotated[str, typer.Option(metavar="CODE,...", help="Not these warnings and notes. Errors always stay.")] = "",
     stdin_name: Annotated[str, typer.Option(metavar="PATH", help="What - is called; its ending says which form it has.")] = "",
     json: Json = False,

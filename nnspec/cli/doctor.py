@@ -41,14 +41,14 @@ def examine() -> dict[str, Any]:
     import os
     import platform
 
-    from nnspec import __version__
+    from nnspec.version import VERSION
 
     abilities = {}
     for ability, (extra, packages) in _ABILITIES.items():
         versions = {name: _version(name) for name in packages}
         abilities[ability] = {"ready": all(versions.values()), "extra": extra, "packages": versions}
     return {
-        "nnspec": __version__,
+        "nnspec": VERSION,
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "abilities": abilities,

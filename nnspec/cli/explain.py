@@ -8,7 +8,7 @@ import typer
 
 
 def run(
-    topic: Annotated[str, typer.Argument(metavar="CODE|OPERATOR", help="NN220, undeclared-precondition, Conv2d.", show_default=False)],
+    topic: Annotated[str, typer.Argument(metavar="CODE|OPERATOR", help="Such as NN220 or Conv2d.", show_default=False)],
 ) -> int:
     """Explain a finding or an operator: what it means, why, and examples."""
     from nnspec.cli.output import say
@@ -20,9 +20,9 @@ def run(
     if code:
         say(page_text(code))
         return 0
-    from nnspec.operators import OPERATORS, load_all
+    from nnspec.operators import OPERATORS, load_operators
 
-    load_all()
+    load_operators()
     if topic in OPERATORS:
         from nnspec.render.operator import operator_page
 
@@ -32,4 +32,4 @@ def run(
 
     close = nearest(topic, [*OPERATORS, *CODES, *(rule.name for rule in CODES.values())])
     hint = f"; a similar one is `{close}`" if close else ""
-    raise UsageError(f"there is no finding and no operator `{topic}`{hint}. `nnspec list rules` and `nnspec list operators` show all")
+    raise UsageError(f"there is no finding and no operator `{topic}`{hint}; see `nnspec list rules`, `nnspec list operators`")

@@ -1,4 +1,4 @@
-"""Values of `--set`, in the language's own spelling: `20K`, `1e-4`, `true`, `none`, `[64, 128]`, `"text"`; a bare word is text."""
+"""Values of `--set`, spelt as in the language: `20K`, `1e-4`, `true`, `none`, `[64, 128]`, `"text"`; a bare word is text."""
 
 from __future__ import annotations
 

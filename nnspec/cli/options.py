@@ -9,13 +9,17 @@ import typer
 
 from nnspec.errors import UsageError
 
-Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.", show_default=False)]
+Paths = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Files and folders; - is standard input.", show_default=False)
+]
 Path = Annotated[str, typer.Argument(metavar="PATH", help="A .nn or .yaml spec, or - for standard input.", show_default=False)]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of a network, or train.SETTING of a recipe.")
 ]
 Network = Annotated[str, typer.Option("--network", metavar="NAME", help="Which network, where a file holds several.")]
+Sizes = Annotated[list[str], typer.Option("--with", metavar="SIZE=NUMBER", help="Fix a size of an input, such as H=250.")]
 Recipe = Annotated[str, typer.Option("--recipe", metavar="NAME", help="Which recipe, where a file holds several.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]

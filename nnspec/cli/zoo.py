@@ -47,4 +47,5 @@ def zoo_spec(name: str) -> ZooSpec:
     from nnspec.similar import nearest
 
     close = nearest(name, [spec.name for spec in specs])
-    raise UsageError(f"there is no spec `{name}`" + (f"; a similar one is `{close}`" if close else "") + ". `nnspec list specs` shows all")
+    hint = f"; a similar one is `{close}`" if close else ""
+    raise UsageError(f"there is no spec `{name}`{hint}; see `nnspec list specs`")

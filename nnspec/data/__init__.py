@@ -1,0 +1,6 @@
+"""Reading data: files and embedded sets become tensors by field, split into parts. What a source is called and how it is set is declared
+in `nnspec.operators.source`; what the tensors are used for is `nnspec.training`'s matter."""
+
+from nnspec.data.dataset import DataError, Dataset, load
+
+__all__ = ["DataError", "Dataset", "load"]

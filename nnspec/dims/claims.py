@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Union
 
-from nnspec.dims.poly import Dim, format_dim
+from nnspec.dims.poly import Dim, Var, evaluate, format_dim, substitute, variables
 
 _FLIPPED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
@@ -62,3 +63,40 @@ def negation(claim: Claim) -> Claim:
     if isinstance(claim, AllOf):
         return AnyOf(tuple(negation(part) for part in claim.claims))
     return AllOf(tuple(negation(part) for part in claim.claims))
+
+
+def relations(claim: Claim) -> Iterator[Relation]:
+    """The comparisons that a claim is made of."""
+    if isinstance(claim, Relation):
+        yield claim
+    else:
+        for part in claim.claims:
+            yield from relations(part)
+
+
+def claim_variables(claim: Claim) -> frozenset[Var]:
+    """The symbols that a claim speaks of."""
+    return frozenset().union(*(variables(relation.left) | variables(relation.right) for relation in relations(claim)))
+
+
+def substituted(claim: Claim, values: Mapping[Var, Dim]) -> Claim:
+    """The claim with symbols replaced."""
+    if isinstance(claim, Relation):
+        return Relation(substitute(claim.left, values), claim.op, substitute(claim.right, values))
+    return type(claim)(tuple(substituted(part, values) for part in claim.claims))
+
+
+def holds(claim: Claim, values: Mapping[Var, int]) -> bool:
+    """Whether the claim is true for these sizes. Errors as in `evaluate`."""
+    if isinstance(claim, Relation):
+        return compare(evaluate(claim.left, values), claim.op, evaluate(claim.right, values))
+    return (all if isinstance(claim, AllOf) else any)(holds(part, values) for part in claim.claims)
+
+
+def compare(left: int, op: str, right: int) -> bool:
+    """`left op right` for numbers."""
+    if op in ("==", "!="):
+        return (left == right) == (op == "==")
+    if op in ("<", ">="):
+        return (left < right) == (op == "<")
+    return (left <= right) == (op == "<=")

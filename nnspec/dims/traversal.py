@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nnspec.dims.polynomial import (
     MAX_BITS,
@@ -44,16 +45,20 @@ def variables(dim: Dim) -> frozenset[Var]:
 
 def substitute(dim: Dim, values: Mapping[Var, Dim]) -> Dim:
     """The dimension with symbols replaced, all at once, in normal form again."""
+    return replace(dim, values)
+
+
+def replace(dim: Dim, values: Mapping[Any, Dim]) -> Dim:
+    """The same for any atoms. An atom that is replaced is not looked into."""
     if isinstance(dim, int) or not values:
         return dim
     known: dict[Atom, Dim] = {}
     changed: set[Atom] = set()
     for atom in atoms_below(dim):
-        if isinstance(atom, Var):
-            if atom in values:
-                known[atom] = values[atom]
-                changed.add(atom)
-        elif any(below in changed for arg in atom.args for below in atoms_of(arg)):
+        if atom in values:
+            known[atom] = values[atom]
+            changed.add(atom)
+        elif not isinstance(atom, Var) and any(below in changed for arg in atom.args for below in atoms_of(arg)):
             args = [_rebuild(arg, known) for arg in atom.args]
             known[atom] = floor_divide(*args) if isinstance(atom, Floor) else apply(atom.op, args)
             changed.add(atom)

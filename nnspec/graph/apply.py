@@ -89,6 +89,8 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         return POISON
     if operator.is_metric:
         return MetricCall(operator, reads(bound), span)
+    if path is None and operator.lower().kind == "module":
+        path = scope.prefix + operator.name
     if path is not None:
         path = build.register(path, operator, span, scope.frames)
         if path is None:

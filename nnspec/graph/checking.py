@@ -76,6 +76,8 @@ def _check_network(program: Program, item: tree.Item, graphs: dict[str, Graph]) 
         return
     if built.graph is not None:
         graphs[item.name.id] = built.graph
+    else:
+        program.mark_all_used(built.item.span)
     optional = networks.optional_inputs(built.item)
     if built.graph is not None and optional:
         networks.check_alone(program, maker, optional=optional)

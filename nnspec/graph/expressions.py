@@ -13,8 +13,9 @@ from nnspec.graph.apply import apply_operator, make_operator
 from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
 from nnspec.graph.naming import counted
-from nnspec.graph.scope import Scope
-from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Record, carry, is_silent
+from nnspec.graph.scope import RecipeScope, Scope
+from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Record, Unsupported, carry, is_silent
+from nnspec.operators.declare import Operator
 from nnspec.operators.kinds import describe
 from nnspec.similar import nearest
 from nnspec.syntax import tree
@@ -55,6 +56,8 @@ def _string(expression: tree.String, scope: Scope) -> Any:
 
 def _name(expression: tree.Name, scope: Scope) -> Any:
     value = scope.lookup(expression.id)
+    if isinstance(value, Unsupported) and expression.id not in scope.names:
+        scope.build.program.later(f"`{value.what}`", expression.span)
     if value is not None or expression.id in scope.names:
         return OperatorMaker(value.operator, (), expression.span) if isinstance(value, OperatorMaker) and not value.given else value
     return undefined(expression, scope)
@@ -169,6 +172,7 @@ def _operation(expression: tree.Operation, scope: Scope) -> Any:
 
 def binary(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any:
     """`left sign right` for any values."""
+    left, right = _scheduled(left, scope), _scheduled(right, scope)
     a, b = left.value, right.value
     if isinstance(a, Value) or isinstance(b, Value):
         return apply_operator(FUNCTIONS[sign], [left, right], span, scope)
@@ -181,6 +185,13 @@ def binary(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any
             scope.build.report("NN106", f"`{sign}` does not apply to {describe(given.value)}", given.span, frames=scope.frames)
             return POISON
     return _arithmetic(sign, left, right, span, scope)
+
+
+def _scheduled(given: Given, scope: Scope) -> Given:
+    """In a recipe, a schedule in arithmetic is its value at the step."""
+    if isinstance(given.value, Operator) and given.value.is_schedule and isinstance(scope, RecipeScope):
+        return Given(scope.scheduled(given.value, given.span), given.span)
+    return given
 
 
 def _arithmetic(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Var, product
 from nnspec.dims.claims import Claim
-from nnspec.operators.declare import Inferred, Operator, Ref, TorchCall
+from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall
 from nnspec.types import TensorType
 
 
@@ -280,6 +280,11 @@ class ScanLoop(Operator):
     def infer(self) -> Inferred:
         return Inferred(self._outputs)
 
+    def cost(self) -> Cost:
+        """The body's work, once per slice."""
+        stacked = next(iter(self._outputs.values()))
+        return Cost(self.body.flop * stacked.dims[min(self.dim, stacked.rank - 1)])
+
 
 class CallNetwork(Operator):
     """In a recipe: a network's instance applied to its inputs, by name. Lowered to `call_module` of the instance's graph.
@@ -298,6 +303,10 @@ class CallNetwork(Operator):
 
     def infer(self) -> Inferred:
         return Inferred(self._outputs)
+
+    def cost(self) -> Cost:
+        """The network's work."""
+        return Cost(self._flop)
 
 
 __all__ = [

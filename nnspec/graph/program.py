@@ -78,6 +78,11 @@ class Program:
         self._later: set[int] = set()
         self.home = self._enter(file, source, ())
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The texts that were read, the spec first."""
+        return tuple(scope.source for scope in self._files.values())
+
     # --- findings ------------------------------------------------------------------------------------------------------
 
     def report(self, finding: Diagnostic) -> None:
@@ -105,6 +110,10 @@ class Program:
 
     def mark_used(self, span: Span) -> None:
         self._used.add((id(span.source), span.start))
+
+    def mark_all_used(self, span: Span) -> None:
+        """Count every binding inside as used."""
+        self._used |= {key for key in self._bindings if key[0] == id(span.source) and span.start <= key[1] < span.end}
 
     def note_binding(self, name: tree.Name) -> None:
         self._bindings.setdefault((id(name.span.source), name.span.start), (name, "NN601"))

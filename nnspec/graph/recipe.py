@@ -21,6 +21,8 @@ class Column:
     categories: tuple[str, ...] = ()
     classes: int | None = None
     default: Any = None
+    #: The shape of one sample's value; empty for a number. Only arrays have shapes.
+    dims: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Recipe:
     settings: dict[str, Any]
     span: Span
     parameters: dict[str, Any] = field(default_factory=dict)
-    #: Constructs that this version keeps but does not run, each a finding already; training refuses when there are any.
-    not_run: tuple[str, ...] = ()
+    #: Schedules that the loss computes with, by the graph input ("schedule.0") that brings their value of the step.
+    schedules: dict[str, Operator] = field(default_factory=dict)
 
 
 def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bool:

@@ -10,9 +10,9 @@ from nnspec.dims import symbol
 from nnspec.graph import blocks, expressions, initial, naming, parameters, selections, settings, sources
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.ir import CallNetwork, Graph, Value
-from nnspec.graph.program import FileScope, Program
+from nnspec.graph.program import Program
 from nnspec.graph.recipe import DataSource, Instance, Metric, OptimizerSetting, Override, Recipe
-from nnspec.graph.scope import Scope
+from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import (
     POISON,
     BlockMaker,
@@ -31,39 +31,40 @@ from nnspec.syntax import tree
 _LATER = ("step", "update", "freeze", "load", "sample")
 
 
-class RecipeScope(Scope):
-    """A scope that also holds the recipe's network instances."""
-
-    def __init__(self, build: Build, home: FileScope, instances: dict[str, NetworkInstance]) -> None:
-        super().__init__(build, home, "", ())
-        self.kind = "train"
-        self.instances = instances
-
-    def nested(self) -> Scope:
-        inner = RecipeScope(self.build, self.home, self.instances)
-        inner.names, inner.spans, inner.numbering = dict(self.names), dict(self.spans), self.numbering
-        return inner
-
-
 def build_recipe(program: Program, item: tree.Item) -> Recipe | None:
     """Check a recipe in training and in evaluation mode; None where it has errors or parts that are not run yet."""
     instances: dict[str, NetworkInstance] = {}
     runs = [_RecipeRun(program, item, instances, training) for training in (True, False)]
+    before = set(program.findings)
     for run in runs:
         try:
             run.statements()
         except TooLarge:
             return None
     training, evaluation = runs
-    if training.not_run or not training.complete() or training.build.failed or evaluation.build.failed:
+    if training.not_run:
+        _keep_unchecked(program, item, before)
+        return None
+    if not training.complete() or training.build.failed or evaluation.build.failed:
         return None
     if training.optimizer is None or training.loss is None or any(each.failed for each in instances.values()):
         return None
     return Recipe(
         item.name.id, training.sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), training.optimizer, training.settings, item.span,
-        training.parameters,
+        training.parameters, {**evaluation.scope.schedules, **training.scope.schedules},
     )  # fmt: skip
+
+
+def _keep_unchecked(program: Program, item: tree.Item, before: set[Any]) -> None:
+    """A recipe with parts that are not run yet is not checked either, and the findings about those parts say so; what else was found
+    in it may be their consequence and is taken back."""
+    for key in set(program.findings) - before:
+        span = program.findings[key].span
+        inside = span.source is item.span.source and item.span.start <= span.start < item.span.end
+        if inside and key[0] != "NN901":
+            del program.findings[key]
+    program.mark_all_used(item.span)
 
 
 def _instance(each: NetworkInstance) -> Instance:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Span
-from nnspec.graph.ir import Frame
+from nnspec.graph.ir import Frame, Value
+from nnspec.operators.declare import Operator
 from nnspec.syntax.tree import Path
+from nnspec.types import TensorType
 
 if TYPE_CHECKING:
     from nnspec.graph.build import Build
     from nnspec.graph.program import FileScope
+    from nnspec.graph.values import NetworkInstance
 
 #: What makes a step count as several: a repetition is never "one single step".
 MANY = 2
@@ -79,6 +82,32 @@ class Scope:
         inner = Scope(self.build, self.home, self.prefix, self.frames)
         inner.names, inner.spans = dict(self.names), dict(self.spans)
         inner.numbering, inner.kind = self.numbering, self.kind
+        return inner
+
+
+class RecipeScope(Scope):
+    """A scope that also holds the recipe's network instances."""
+
+    def __init__(self, build: Build, home: FileScope, instances: dict[str, NetworkInstance]) -> None:
+        super().__init__(build, home, "", ())
+        self.kind = "train"
+        self.instances = instances
+        #: Schedules that the recipe computes with, by the input of the graph that brings their value.
+        self.schedules: dict[str, Operator] = {}
+
+    def scheduled(self, schedule: Operator, span: Span) -> Value:
+        """The value of a schedule as a tensor: an input of the graph, set anew at each step."""
+        for name, known in self.schedules.items():
+            if known is schedule:
+                return next(entry.value for entry in self.build.inputs if entry.name == name)
+        name = f"schedule.{len(self.schedules)}"
+        self.schedules[name] = schedule
+        return self.build.add_input(name, TensorType(()), span)
+
+    def nested(self) -> RecipeScope:
+        inner = RecipeScope(self.build, self.home, self.instances)
+        inner.schedules = self.schedules
+        inner.names, inner.spans, inner.numbering = dict(self.names), dict(self.spans), self.numbering
         return inner
 
 

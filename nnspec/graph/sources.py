@@ -215,7 +215,8 @@ class _Body:
 
     def _column(self, statement: tree.Statement) -> None:
         type_ = statement.type
-        if type_ is None or type_.name not in _COLUMN_TYPES or type_.dimensions is not None:
+        dims = [declared.dimension(each, self.scope) for each in (type_.dimensions or ()) if isinstance(each, tree.Expression)] if type_ else []
+        if type_ is None or type_.name not in _COLUMN_TYPES or not all(isinstance(dim, int) for dim in dims):
             self.build.report(
                 "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", (type_ or statement).span,
             )  # fmt: skip
@@ -224,7 +225,7 @@ class _Body:
         values = [carry(expressions.evaluate(argument.value, self.scope)) for argument in type_.arguments]
         default = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else None
         for name in statement.names:
-            column = _column_of(name.id, type_.name, values, default)
+            column = _column_of(name.id, type_.name, values, default, tuple(dim for dim in dims if isinstance(dim, int)))
             if column is None:
                 self.build.report("NN106", f"`{type_.span.text}` is not the type of a column", type_.span)
                 self.good = False
@@ -233,7 +234,7 @@ class _Body:
             if column.dtype == "str":
                 blocks.bind_value(name, Unsupported(f"text in the column `{name.id}`"), self.scope)
                 continue
-            tensor = TensorType((self.batch,), "int64" if column.dtype == "category" else column.dtype, column.classes)
+            tensor = TensorType((self.batch, *column.dims), "int64" if column.dtype == "category" else column.dtype, column.classes)
             value = self.build.add_input(name.id, tensor, name.span)
             self.build.symbols.update({one: SymbolOrigin(name.id, 0) for one in _vars(self.batch)})
             blocks.bind_value(name, value, self.scope)
@@ -251,16 +252,17 @@ class _Body:
             self.split[item.name.id] = plain or carry(expressions.evaluate(item.value, self.scope))
 
 
-def _column_of(name: str, kind: str, values: list[Any], default: Any) -> Column | None:
+def _column_of(name: str, kind: str, values: list[Any], default: Any, dims: tuple[int, ...]) -> Column | None:
     if kind == "category":
         if len(values) == 1 and isinstance(values[0], int):
-            return Column(name, "category", (), values[0], default)
+            return Column(name, "category", (), values[0], default, dims)
         if not values or not all(isinstance(value, str) for value in values):
             return None
-        return Column(name, "category", tuple(values), len(values), default)
+        return Column(name, "category", tuple(values), len(values), default, dims)
     if kind == "index":
-        return Column(name, "int64", (), values[0], default) if len(values) == 1 and isinstance(values[0], int) else None
-    return None if values else Column(name, kind, (), None, default)
+        whole = len(values) == 1 and isinstance(values[0], int)
+        return Column(name, "int64", (), values[0], default, dims) if whole else None
+    return None if values else Column(name, kind, (), None, default, dims)
 
 
 def _vars(dim: Dim) -> frozenset[Any]:

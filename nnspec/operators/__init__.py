@@ -15,7 +15,8 @@ FAMILIES = (
     "convolution", "pooling", "linear", "normalization", "activation", "dropout", "padding", "resampling",
     "elementwise", "arithmetic", "comparison", "shape", "rearrangement", "subscript", "indexing",
     "ordering", "merge", "reduction", "matrix", "einsum", "creation", "gradient",
-    "recurrent", "attention", "positions", "embedding", "random", "loss", "similarity", "metric", "optimizer", "schedule", "source",
+    "recurrent", "attention", "positions", "embedding", "random", "loss", "similarity", "metric", "optimizer", "schedule",
+    "source",
 )  # fmt: skip
 
 

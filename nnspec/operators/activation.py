@@ -90,7 +90,9 @@ class PReLU(Activation):
         if self.num_parameters == 1:
             return Inferred({"output": self.input})
         if self.input.rank < 2:
-            raise Refusal("NN203", f"`PReLU` with a slope for each channel needs (N, C, ...), and the input is {self.input}", "input")
+            raise Refusal(
+                "NN203", f"`PReLU` with a slope for each channel needs (N, C, ...), and the input is {self.input}", "input"
+            )
         channels = self.input.dims[1]
         message = f"`PReLU` has {self.num_parameters} slopes, but its input has {format_dim(channels)} channels"
         claim = Relation(channels, "==", self.num_parameters)

@@ -32,14 +32,18 @@ class Binary(Operator):
         left, right = self.input, self.other
         if not isinstance(left, TensorType) and not isinstance(right, TensorType):
             raise Refusal("NN114", f"`{self.name}` needs a tensor, and both operands are numbers", "input")
-        dtype = self.dtype(result_type(left, right))
+        dtype = self.dtype()
         dims, obligations = broadcast(self.doing, left, right, "other")
         classes = self.classes() if dtype == "int64" else None
         return Inferred({"output": TensorType(dims, dtype, classes)}, obligations)
 
-    def dtype(self, promoted: str) -> str:
-        """The element type of the result, from the one that both operands share; refuses with NN204."""
-        return promoted
+    def promoted(self) -> str:
+        """The element type that both operands are computed in."""
+        return result_type(self.input, self.other)
+
+    def dtype(self) -> str:
+        """The element type of the result; refuses with NN204."""
+        return self.promoted()
 
     def classes(self) -> Dim | None:
         """For int64 results: how many values from 0 on they surely stay within."""
@@ -79,10 +83,10 @@ class sub(Binary):
 
     doing, target = "subtract", "operator.sub"
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
         if "bool" in (dtype_of(self.input), dtype_of(self.other)):
             raise self.refuse("truth values cannot be subtracted; `logical_not` turns them")
-        return promoted
+        return self.promoted()
 
 
 @operator("mul", source="https://docs.pytorch.org/docs/stable/generated/torch.mul.html")
@@ -98,14 +102,15 @@ class div(Binary):
 
     doing, target = "divide", "operator.truediv"
 
-    def dtype(self, promoted: str) -> str:
-        return as_float(promoted)
+    def dtype(self) -> str:
+        return as_float(self.promoted())
 
 
 class FloorDivision(Binary):
     """Division with a whole quotient: not of complex numbers, nor of truth values alone."""
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
+        promoted = self.promoted()
         if category(promoted) in (0, 3):
             raise self.refuse("a whole quotient needs whole or real numbers")
         if category(promoted) == 1 and not isinstance(self.other, (TensorType, Poly)) and not self.other:
@@ -142,7 +147,8 @@ class pow_(Binary):
 
     doing, target = "raise", "operator.pow"
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
+        promoted = self.promoted()
         whole = isinstance(self.input, TensorType) and category(self.input.dtype) < 2
         if whole and isinstance(self.other, int) and self.other < 0:
             raise Refusal("NN107", "whole numbers have no negative powers: convert them with `float32`", "other")
@@ -156,7 +162,8 @@ class Extreme(Binary):
 
     bound: ClassVar[str]
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
+        promoted = self.promoted()
         if category(promoted) == 3:
             raise self.refuse("complex numbers have no order")
         if isinstance(self.input, bool) or isinstance(self.other, bool):

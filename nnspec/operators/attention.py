@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec.dims import Dim, format_dim, product
+from nnspec.dims import Dim, Poly, format_dim, product
 from nnspec.dims.claims import divisible, equal
 from nnspec.operators.declare import (
     Cost,
@@ -70,7 +70,10 @@ def _keep_fits(keep: TensorType | None, wanted: tuple[Dim, ...]) -> list[Obligat
 
 
 def _attention_weights(width: Dim, key: Dim, value: Dim, bias: bool, dtype: str) -> tuple[Weight, ...]:
-    """As torch.nn.MultiheadAttention keeps them: packed where all widths are one, else apart."""
+    """As torch.nn.MultiheadAttention keeps them: packed where all widths are one, else apart; NN301 where that is open."""
+    if any(isinstance(width - other, Poly) for other in (key, value)):
+        widths = ", ".join(map(format_dim, (width, key, value)))
+        raise Refusal("NN301", f"the weights depend on whether the widths {widths} are equal, which is not known")
     if width == key == value:
         entries = [Weight("in_proj_weight", (3 * width, width), dtype)]
     else:
@@ -161,6 +164,7 @@ class CrossAttention(Attention):
     def infer(self) -> Inferred:
         N, T, D = self.input.dims  # noqa: N806
         batch, S, _ = self.memory.dims  # noqa: N806
+        self.weights()
         message = f"the memory has {format_dim(batch)} samples, and the input {format_dim(N)}"
         obligations = (_heads_divide(D, self.heads, "heads"), _same(batch, N, "memory", message))
         return Inferred({"output": self.input}, (*obligations, *_keep_fits(self.keep, (N, T, S))))
@@ -205,6 +209,7 @@ class MultiheadAttention(Operator):
                 "NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`"
             )
         wrong = f"query is {self.query}, key {self.key}, value {self.value}: samples, and steps of key and value, have to agree"
+        self.weights()
         obligations = [_heads_divide(D, self.num_heads, "num_heads")]
         obligations += [_same(self.key.dims[0], N, "key", wrong), _same(self.value.dims[0], N, "value", wrong)]
         obligations.append(_same(self.value.dims[1], S, "value", wrong))
@@ -249,7 +254,7 @@ class scaled_dot_product_attention(Operator):
     """softmax(query key^T scale) value: (..., H, T, E), (..., H, S, E), (..., H, S, V) -> (..., H, T, V).
 
     `keep` is (N, S), (N, T, S) or (N, H, T, S), true where a key may be looked at. A boolean `attn_mask`, as in torch, is true
-    for what takes part, and must broadcast to (..., T, S). With `enable_gqa` each head of keys and values serves several of queries.
+    for what takes part, and must broadcast to (..., T, S). With `enable_gqa` a head of keys and values serves several of queries.
     """
 
     mode_dependent = True

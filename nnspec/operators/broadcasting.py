@@ -1,4 +1,4 @@
-"""The one rule by which shapes are broadcast: the sizes that result, and what has to hold for them. Element types live in `promotion`."""
+"""The one rule by which shapes are broadcast: the sizes that result, and what has to hold. Element types live in `promotion`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nnspec.types import TensorType
 def merged(left: Dim, right: Dim) -> tuple[Dim, Claim | None]:
     """The size that two sizes broadcast to, and what has to hold.
 
-    Beside a number other than 1, a symbolic size has to be that number or 1. Two symbolic sizes have to be equal: that one of them
-    might be 1 is no way out, since the size of the result would then not be known.
+    Beside a number other than 1, a symbolic size has to be that number or 1. Two symbolic sizes have to be equal: that one of
+    them might be 1 is no way out, since the size of the result would then not be known.
     """
     if left == right or right == 1:
         return left, None
@@ -31,8 +31,8 @@ def merged(left: Dim, right: Dim) -> tuple[Dim, Claim | None]:
 def broadcast(doing: str, left: Operand, right: Operand, blame: str) -> tuple[tuple[Dim, ...], tuple[Obligation, ...]]:
     """The sizes that two operands broadcast to, and the obligations: NN201 between equal ranks, else NN202.
 
-    `doing` completes "cannot ...": "add float32[3] and float32[4]". Axes that cannot agree whatever the symbols are make one obligation
-    together; an axis that depends on symbols makes its own.
+    `doing` completes "cannot ...": "add float32[3] and float32[4]". Axes that cannot agree whatever the symbols are make one
+    obligation together; an axis that depends on symbols makes its own.
     """
     if not isinstance(left, TensorType) or not isinstance(right, TensorType):
         return (left.dims if isinstance(left, TensorType) else right.dims if isinstance(right, TensorType) else ()), ()
@@ -77,7 +77,8 @@ def onto(doing: str, part: TensorType, whole: TensorType, blame: str) -> tuple[O
         if size in (1, full):
             continue
         claim: Claim = equal(size, full) if isinstance(size, int) else AnyOf((equal(size, full), equal(size, 1)))
-        found.append(Obligation(claim, "NN201", blame, message, (f"axis {place}: {format_dim(size)} against {format_dim(full)}",)))
+        note = f"axis {place}: {format_dim(size)} against {format_dim(full)}"
+        found.append(Obligation(claim, "NN201", blame, message, (note,)))
     return tuple(found)
 
 

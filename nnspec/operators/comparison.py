@@ -17,15 +17,15 @@ class Comparison(Binary):
 
     doing = "compare"
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
         return "bool"
 
 
 class Order(Comparison):
     """A comparison by size, which complex numbers do not have."""
 
-    def dtype(self, promoted: str) -> str:
-        if category(promoted) == 3:
+    def dtype(self) -> str:
+        if 3 in (category(dtype_of(self.input)), category(dtype_of(self.other))):
             raise self.refuse("complex numbers have no order")
         return "bool"
 
@@ -79,7 +79,7 @@ class Logic(Binary):
     #: The truth value of a number that decides nothing: the result is the other operand's truth.
     neutral: bool
 
-    def dtype(self, promoted: str) -> str:
+    def dtype(self) -> str:
         if isinstance(self.input, Poly) or isinstance(self.other, Poly):
             raise self.refuse("a size is not a truth value")
         return "bool"

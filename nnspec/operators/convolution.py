@@ -94,7 +94,7 @@ class Convolution(WindowLayer):
         if self.padding == "same" and any(step != 1 for step in self.stride):
             raise Refusal(
                 "NN107", '`padding` = "same" keeps the size only with `stride` = 1', "padding",
-                help="state the padding in numbers: `padding=1` with a window of 3 and a stride of 2 gives half the size, rounded up",
+                help="state a number: `padding=1` with a window of 3 and a stride of 2 gives half the size, rounded up",
             )  # fmt: skip
         result = super().infer()
         return Inferred(result.outputs, (*result.obligations, *self._reach()))
@@ -139,9 +139,7 @@ class TransposedConvolution(WindowLayer):
     in_channels: Dim | None = attribute(Maybe(Size()), None, keyword_only=True, doc="channels of the input; inferred if left out")
 
     def sizes(self) -> tuple[Dim, ...]:
-        windows = zip(
-            self.sides, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation, strict=True
-        )
+        windows = zip(self.sides, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation, strict=True)
         return tuple(transposed_positions(*window) for window in windows)
 
     def infer(self) -> Inferred:
@@ -149,7 +147,7 @@ class TransposedConvolution(WindowLayer):
             if extra >= max(step, gap):
                 raise Refusal(
                     "NN107", f"`output_padding` = {extra} must be smaller than the stride ({step}) or the dilation ({gap})",
-                    "output_padding", notes=("it chooses among the sizes that the stride makes alike; a larger one has no meaning",),
+                    "output_padding", notes=("it chooses among the sizes that the stride makes alike",),
                 )  # fmt: skip
         return super().infer()
 

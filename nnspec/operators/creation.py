@@ -44,8 +44,8 @@ class Constant(Operator):
     """One number everywhere."""
 
     is_initializer: ClassVar[bool] = True
-    sizes: tuple[Dim, ...] | None = attribute(SIZES, None, doc=SIZES_DOC, keyword_only=True)
-    dtype: str | None = attribute(DTYPE, None, doc="element type; none: that of the number", keyword_only=True)
+    sizes: tuple[Dim, ...] | None
+    dtype: str | None
 
     def number(self) -> bool | float:
         """What the tensor holds."""
@@ -68,6 +68,9 @@ class Constant(Operator):
 class zeros(Constant):
     """Zeros: `zeros[N, D]`, `init zeros`. float32 unless `dtype` says otherwise."""
 
+    sizes: tuple[Dim, ...] | None = attribute(SIZES, None, doc=SIZES_DOC, keyword_only=True)
+    dtype: str | None = attribute(DTYPE, None, doc="element type; none: float32", keyword_only=True)
+
     def number(self) -> float:
         return 0 if self.dtype else 0.0
 
@@ -75,6 +78,9 @@ class zeros(Constant):
 @operator("ones", source="https://docs.pytorch.org/docs/stable/generated/torch.ones.html")
 class ones(Constant):
     """Ones: `ones[N, D]`, `init ones`. float32 unless `dtype` says otherwise."""
+
+    sizes: tuple[Dim, ...] | None = attribute(SIZES, None, doc=SIZES_DOC, keyword_only=True)
+    dtype: str | None = attribute(DTYPE, None, doc="element type; none: float32", keyword_only=True)
 
     def number(self) -> float:
         return 1 if self.dtype else 1.0

@@ -9,7 +9,18 @@ from nnspec.dims import Dim, format_dim, product
 from nnspec.dims.claims import equal
 from nnspec.operators.axes import simpler
 from nnspec.operators.broadcasting import merged
-from nnspec.operators.declare import Cost, Inferred, Obligation, Operator, Ref, TorchCall, attribute, call_function, operator, tensor
+from nnspec.operators.declare import (
+    Cost,
+    Inferred,
+    Obligation,
+    Operator,
+    Ref,
+    TorchCall,
+    attribute,
+    call_function,
+    operator,
+    tensor,
+)
 from nnspec.operators.kinds import Refusal, Text
 from nnspec.operators.matrix import same_element
 from nnspec.operators.promotion import result_type
@@ -28,7 +39,7 @@ class Equation(NamedTuple):
 
 
 def parse(equation: str, types: tuple[TensorType, ...]) -> Equation:
-    """Read an equation for operands of these types. Refuses with NN106 (the text), NN114 (their number) and NN203 (their ranks)."""
+    """Read an equation for operands of these types. Refuses: NN106 (the text), NN114 (their number), NN203 (their ranks)."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     texts = left.split(",")
     if len(texts) != len(types):
@@ -78,10 +89,11 @@ def _check_result(equation: str, operands: tuple[tuple[Axis, ...], ...], result:
 
 @operator("einsum", source="https://docs.pytorch.org/docs/stable/generated/torch.einsum.html")
 class einsum(Operator):
-    """The sum of products that the equation names: axes with one letter go together, letters that the result lacks are summed over.
+    """The sum of products that the equation names: axes with one letter go together, letters that the result lacks are summed.
 
-    Axes with one letter have to be equal. (torch also broadcasts a size of 1; here only the axes of `...` broadcast.) A letter twice in
-    an operand takes its diagonal. The work counts as torch contracts, from left to right. Findings: NN106, NN114, NN201, NN203, NN204.
+    Axes with one letter have to be equal. (torch also broadcasts a size of 1; here only the axes of `...` broadcast.) A letter
+    twice in an operand takes its diagonal. The work is counted as torch contracts, from left to right.
+    Findings: NN106, NN114, NN201, NN203, NN204.
     """
 
     equation: str = attribute(Text(), doc='such as "bik,bkj->bij"')
@@ -108,7 +120,7 @@ class einsum(Operator):
                 message = f"axis `{axis}` of `{self.equation}` is {format_dim(known)} and {format_dim(size)}"
                 if isinstance(axis, int):
                     sizes[axis], claim = merged(known, size)
-                    message = f"the axes of `...` in `{self.equation}` do not broadcast: {format_dim(known)} and {format_dim(size)}"
+                    message = f"axes of `...` in `{self.equation}` do not broadcast: {format_dim(known)} and {format_dim(size)}"
                 else:
                     sizes[axis], claim = simpler(known, size), equal(known, size)
                 if claim is not None:
@@ -117,14 +129,12 @@ class einsum(Operator):
 
     def _check_elements(self, equation: Equation) -> None:
         """A sum over a shared axis is a matrix product, which asks for one element type."""
-        for axes, rest, summed in self._pairs(equation):
-            if summed:
-                for other in self.operands[1:]:
-                    same_element("einsum", self.operands[0], other, "operands")
-            del axes, rest
+        if any(summed for _, _, summed in self._pairs(equation)):
+            for other in self.operands[1:]:
+                same_element("einsum", self.operands[0], other, "operands")
 
     def _pairs(self, equation: Equation) -> Iterable[tuple[set[Axis], set[Axis], set[Axis]]]:
-        """For each product, from left to right: the axes of both factors after their own sums, and those summed over in the product."""
+        """For each product, from left to right: the axes of both factors after their own sums, and those it sums over."""
         sizes, _ = self._sizes(equation)
         sets = [set(operand) for operand in equation.operands]
         left = sets[0]

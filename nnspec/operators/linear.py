@@ -77,7 +77,9 @@ class Bilinear(Operator):
 
     def infer(self) -> Inferred:
         if not self.input1.rank or self.input1.rank != self.input2.rank:
-            raise Refusal("NN203", f"`Bilinear` needs two tensors with the same axes, got {self.input1} and {self.input2}", "input2")
+            raise Refusal(
+                "NN203", f"`Bilinear` needs two tensors with the same axes, got {self.input1} and {self.input2}", "input2"
+            )
         if self.input1.dtype != self.input2.dtype:
             raise Refusal("NN204", f"`Bilinear` needs one element type, got {self.input1} and {self.input2}", "input2")
         pairs = tuple(zip(self.input1.dims[:-1], self.input2.dims[:-1], strict=True))
@@ -143,7 +145,9 @@ class Unflatten(Operator):
 
     input: TensorType = tensor(dtype="any", doc="(...)")
     dim: int = attribute(Integer(), doc="the axis to split")
-    unflattened_size: tuple[Dim, ...] = attribute(Listing(Size()), ge=-1, doc="sizes of the new axes; one may be -1: what is left")
+    unflattened_size: tuple[Dim, ...] = attribute(
+        Listing(Size()), ge=-1, doc="sizes of the new axes; one may be -1: what is left"
+    )
 
     def infer(self) -> Inferred:
         place = axis(self.dim, self.input.rank)

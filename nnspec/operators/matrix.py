@@ -24,8 +24,8 @@ def same_element(name: str, one: TensorType, two: TensorType, blame: str) -> Non
 class matmul(Operator):
     """The matrix product, what `@` means: (..., M, K) @ (..., K, L) -> (..., M, L), the axes in front broadcast.
 
-    A vector on the left counts as a row, one on the right as a column, and the axis of 1 goes again. The work is 2*M*K*L for each pair of
-    matrices (also for vectors, which torch's counter leaves out on the right). Findings: NN201, NN202, NN204.
+    A vector on the left counts as a row, one on the right as a column, and the axis of 1 goes again. The work is 2*M*K*L for each
+    pair of matrices (also beside a vector on the right, which torch's counter leaves out). Findings: NN201, NN202, NN203, NN204.
     """
 
     input: TensorType = tensor(dtype="any", doc="(..., M, K) or (K)")

@@ -46,7 +46,8 @@ class Merge(Operator):
         return sizes, obligations
 
     def _differs(self, other: TensorType, number: int, place: int, wanted: Dim, size: Dim) -> Obligation:
-        message = f"cannot {self.name} {self.tensors[0]} and {other}: axis {place} is {format_dim(wanted)} against {format_dim(size)}"
+        differing = f"axis {place} is {format_dim(wanted)} against {format_dim(size)}"
+        message = f"cannot {self.name} {self.tensors[0]} and {other}: {differing}"
         notes = (f"tensor {number} of {len(self.tensors)}",) if len(self.tensors) > 2 else ()
         return Obligation(equal(wanted, size), "NN201", "tensors", message, notes)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from nnspec.dims import Dim
 from nnspec.dims.claims import Relation
-from nnspec.operators.declare import Inferred, Obligation, Operator, TorchCall, attribute, operator, tensor
+from nnspec.operators.declare import Inferred, Obligation, Operator, attribute, operator, tensor
 from nnspec.operators.kinds import Choice, Integer, Maybe, Refusal
 from nnspec.operators.targets import class_axis, equal_shapes, keep_fits
 from nnspec.types import TensorType
@@ -24,9 +24,6 @@ class Metric(Operator):
     """A measurement of predictions `pred` against `target`, over all samples."""
 
     is_metric = True
-
-    def lower(self) -> TorchCall:
-        raise TypeError(f"`{self.name}` is measured over all samples of a split and never lowered")
 
     @staticmethod
     def number(obligations: list[Obligation]) -> Inferred:

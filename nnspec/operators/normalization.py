@@ -60,7 +60,9 @@ class ChannelNormalization(Normalization):
 
     num_features: Dim | None = attribute(Maybe(Size()), None, doc="channels of the input; inferred if left out")
     eps: float = attribute(Real(), 1e-5, ge=0, doc="added to the variance")
-    momentum: float | None = attribute(Maybe(Real()), 0.1, doc="share of a batch in the running statistics; none for a plain mean")
+    momentum: float | None = attribute(
+        Maybe(Real()), 0.1, doc="share of a batch in the running statistics; none for a plain mean"
+    )
 
     affine: bool
     track_running_stats: bool
@@ -185,7 +187,9 @@ class TrailingNormalization(Normalization):
         if not count:
             raise Refusal("NN107", f"`{self.name}` needs at least one axis to normalize over", "normalized_shape")
         if count > self.input.rank:
-            raise Refusal("NN203", f"`{self.name}` normalizes over {count} axes, and the input is {self.input}", "normalized_shape")
+            raise Refusal(
+                "NN203", f"`{self.name}` normalizes over {count} axes, and the input is {self.input}", "normalized_shape"
+            )
         found: list[Obligation] = []
         for stated, actual in zip(self.shape, self.input.dims[-count:], strict=True):
             found += stated_width(self.name, "normalized_shape", stated, actual, "features")
@@ -211,7 +215,9 @@ class LayerNorm(TrailingNormalization):
 class RMSNorm(TrailingNormalization):
     """Divide every position by the root mean square of its features: (..., D), unchanged in shape."""
 
-    eps: float | None = attribute(Maybe(Real()), None, ge=0, doc="added to the mean square; the smallest step of the element type if none")
+    eps: float | None = attribute(
+        Maybe(Real()), None, ge=0, doc="added to the mean square; the smallest step of the element type if none"
+    )
     elementwise_affine: bool = attribute(Flag(), True, doc="learn a factor for each feature")
 
     def weights(self) -> tuple[Weight, ...]:
@@ -242,7 +248,7 @@ class GroupNorm(Normalization):
         members = product((self.input.dims[0], channels // self.num_groups, *self.input.dims[2:]))
         if is_at_least(members, 2):
             return found
-        message = f"`GroupNorm` needs more than one value in each group, and {format_dim(self.num_groups)} groups of {self.input} have one"
+        message = f"`GroupNorm` needs two values in each group, and {self.input} has one in each of {format_dim(self.num_groups)} groups"
         return (*found, Obligation(at_least(members, 2), "NN214", "input", message))
 
     def settings(self) -> dict[str, Any]:
@@ -263,5 +269,7 @@ class LocalResponseNorm(Normalization):
 
     def obligations(self) -> tuple[Obligation, ...]:
         if self.input.rank < 3:
-            raise Refusal("NN203", f"`LocalResponseNorm` needs (N, C, ...) with at least three axes, and the input is {self.input}", "input")
+            raise Refusal(
+                "NN203", f"`LocalResponseNorm` needs (N, C, ...) with at least three axes, and the input is {self.input}", "input"
+            )
         return ()

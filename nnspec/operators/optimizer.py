@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, operator
+from nnspec.operators.declare import Inferred, Operator, attribute, operator
 from nnspec.operators.kinds import Flag, Listing, Real, Refusal
 from nnspec.operators.schedule import Rate
 
@@ -38,9 +38,6 @@ class Optimizer(Operator):
     def settings(self) -> dict[str, Any]:
         """What torch's class is made with, but for the learning rate."""
         return {name: value for name, value in self.attributes().items() if name != "lr"}
-
-    def lower(self) -> TorchCall:
-        raise TypeError(f"`{self.name}` changes weights and is never lowered")
 
 
 @operator("SGD", source=f"{DOCS}.SGD.html")

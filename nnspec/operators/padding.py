@@ -62,7 +62,9 @@ def _enough(size: Dim, axis: int, added: tuple[Dim, Dim], mode: str, field: str)
     for count in dict.fromkeys(added):
         if not is_at_least(size - count, 1 if inside else 0):
             wanted = f"{'more than ' if inside else 'at least '}{format_dim(count)}"
-            message = f'padding by {format_dim(count)} in mode "{mode}" needs {wanted} elements, and axis {axis} has {format_dim(size)}'
+            message = (
+                f'padding by {format_dim(count)} in mode "{mode}" needs {wanted} elements, and axis {axis} has {format_dim(size)}'
+            )
             found.append(Obligation(Relation(size, ">" if inside else ">=", count), "NN214", field, message))
     return found
 
@@ -87,7 +89,8 @@ class ZeroPadding(Padding):
     """Add zeros around the spatial axes."""
 
     padding: tuple[int, ...] = attribute(
-        PerAxis(sides=2), doc="zeros before and after, from the last axis to the first: [left, right, top, bottom]; negative ones crop"
+        PerAxis(sides=2),
+        doc="zeros before and after, from the last axis to the first: [left, right, top, bottom]; negative ones crop",
     )
 
 
@@ -220,8 +223,8 @@ class pad(Operator):
             raise Refusal("NN107", f'`value` is what "constant" adds, and the mode is "{self.mode}"', "value")
         if len(self.pad) != 2 * (self.input.rank - 2) or not 3 <= self.input.rank <= 5:
             raise Refusal(
-                "NN107", f'mode "{self.mode}" pads all axes of (N, C, ...) but the first two, and `pad` has {len(self.pad)} members '
-                f"for {self.input}", "pad",
+                "NN107", f'mode "{self.mode}" pads all axes but the first two of (N, C, ...), and `pad` has {len(self.pad)} '
+                f"members for {self.input}", "pad",
             )  # fmt: skip
         if not self.input.is_float:
             raise Refusal("NN204", f'mode "{self.mode}" works on floating-point tensors, got {self.input}', "input")

@@ -99,7 +99,7 @@ class DividedAveragePooling(AveragePooling):
     divisor_override: int | None = attribute(Maybe(Integer()), None, ge=1, doc="divide by this instead of the window's size")
 
 
-class PowerPooling(Power, Pooling):
+class PowerPooling(Pooling, Power):
     """The p-norm of the elements under each window."""
 
     ceil_mode: bool = attribute(Flag(), False, doc="let a last window hang over the end")
@@ -113,9 +113,7 @@ class AdaptivePooling(Spatial):
     )
 
     def infer(self) -> Inferred:
-        sizes = tuple(
-            side if wanted is None else wanted for wanted, side in zip(self.output_size, self.sides, strict=True)
-        )
+        sizes = tuple(side if wanted is None else wanted for wanted, side in zip(self.output_size, self.sides, strict=True))
         obligations = self.not_empty(self.sides, "input")
         return Inferred({"output": self.input.with_dims((*self.input.dims[:2], *sizes))}, tuple(obligations))
 

@@ -26,7 +26,7 @@ def promote(left: str, right: str) -> str:
         return left
     low, high = sorted((left, right), key=category)
     if category(low) != category(high):
-        return _with_complex(low) if category(high) == 3 and category(low) == 2 else high
+        return _with_complex(low) if high == "complex64" and low == "float64" else high
     if "uint8" in (left, right):
         other = left if right == "uint8" else right
         return "int16" if other == "int8" else other
@@ -72,8 +72,9 @@ def _combine(higher: str, lower: str) -> str:
 
 
 def _with_complex(real: str) -> str:
-    if real == "float64":
-        raise Refusal("NN204", "float64 and complex64 together need complex128, which the language does not have")
+    if real in ("float64", "float16"):
+        needed = "complex128" if real == "float64" else "complex32"
+        raise Refusal("NN204", f"{real} and complex64 together need {needed}, which the language does not have")
     return "complex64"
 
 

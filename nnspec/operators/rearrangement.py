@@ -122,7 +122,7 @@ def _parts(given: TensorType, count: int, place: int, blame: str) -> Inferred:
     if isinstance(rest, int) and rest == 0:
         return Inferred(outputs)
     message = f"axis {place} of {given} cannot be cut into {count} equal parts"
-    note = f"{format_dim(size)} is not a multiple of {count}" if isinstance(size, int) else f"{format_dim(size)} has to be a multiple of {count}"
+    note = f"{format_dim(size)} {'is not' if isinstance(size, int) else 'has to be'} a multiple of {count}"
     if isinstance(size, int) and size < count:
         raise Refusal("NN231", message, blame, notes=(note,))
     return Inferred(outputs, (Obligation(divisible(size, count), "NN231", blame, message, (note,)),))
@@ -147,7 +147,7 @@ class split(Operator):
     """
 
     input: TensorType = tensor(dtype="any", doc="(..., D, ...) -> parts (..., D/n, ...)")
-    parts: int | tuple[Dim, ...] = attribute(Either(Integer(), Listing(Size())), ge=1, doc="how many equal parts, or the size of each")
+    parts: int | tuple[Dim, ...] = attribute(Either(Integer(), Listing(Size())), ge=1, doc="how many equal parts, or their sizes")
     dim: int = attribute(Integer(), 0, doc="the axis that is cut")
 
     def infer(self) -> Inferred:
@@ -177,7 +177,8 @@ class split(Operator):
 class chunk(Operator):
     """`chunks` equal parts along an axis.
 
-    torch gives fewer or unequal parts where the axis does not divide (2 of size 2 for a size of 4 in 3 chunks); here that is a finding, NN231.
+    torch gives fewer or unequal parts where the axis does not divide (2 of size 2 for a size of 4 in 3 chunks); here that is a
+    finding, NN231.
     """
 
     input: TensorType = tensor(dtype="any", doc="(..., D, ...) -> parts (..., D/chunks, ...)")
@@ -193,13 +194,13 @@ class chunk(Operator):
 
 @operator("center_crop", source="torchvision.transforms.functional.center_crop")
 class center_crop(Operator):
-    """The middle of the last axes: of both image sides, as a rule. Where the margin is odd, torchvision's rounding decides the side.
+    """The middle of the last axes: of both image sides, as a rule. Where a margin is odd, torchvision's rounding decides.
 
     torchvision pads with zeros where the image is smaller than the crop; here that is a finding, NN201.
     """
 
     input: TensorType = tensor(dtype="any", doc="(..., H, W) -> (..., size[0], size[1])")
-    size: Dim | tuple[Dim, ...] = attribute(Either(Size(), Listing(Size())), ge=1, doc="sizes of the last axes, px; one number: of two")
+    size: Dim | tuple[Dim, ...] = attribute(Either(Size(), Listing(Size())), ge=1, doc="sizes of the last axes; one: of two")
 
     def sizes(self) -> tuple[Dim, ...]:
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)

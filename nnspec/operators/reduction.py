@@ -99,8 +99,7 @@ class mean(Reduction):
                 raise Refusal("NN203", f"{self.keep} has more axes than {self.input}", "keep")
             gone = axes(self.dim, self.input.rank)
             if self.dim is not None and max(gone) >= self.keep.rank:
-                missing = max(gone)
-                raise Refusal("NN203", f"{self.keep} does not reach axis {missing} of {self.input}, over which the mean goes", "keep")
+                raise Refusal("NN203", f"{self.keep} does not reach axis {max(gone)} of {self.input}, over which it is", "keep")
             obligations = onto("take the mean by", self.keep, self.input, "keep")
         return Inferred({"output": self.reduced()}, obligations)
 
@@ -128,7 +127,7 @@ class amin(Extremum):
 
 
 class Spread(Reduction):
-    """How far the elements lie apart. `correction` is taken off their number: 1 estimates from a sample, 0 describes the elements."""
+    """How far elements lie apart. `correction` is taken off their number: 1 estimates from a sample, 0 describes the elements."""
 
     input: TensorType = tensor(dtype="inexact", doc="any shape")
     correction: float = attribute(Real(), 1, doc="what is taken off the number of elements", keyword_only=True)
@@ -178,7 +177,7 @@ class logsumexp(Reduction):
 
 
 class Truth(Reduction):
-    """A truth value over the axes `dim`; whatever differs from 0 counts as true. The result is bool (uint8 for uint8, as in torch)."""
+    """A truth value over the axes `dim`; what differs from 0 counts as true. The result is bool; of uint8, uint8 as in torch."""
 
     def dtype(self) -> str:
         return "uint8" if self.input.dtype == "uint8" else "bool"

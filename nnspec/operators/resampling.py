@@ -1,8 +1,10 @@
-"""Changing the resolution without weights: interpolation, and moving between channels and space. Not here: pooling, `ConvTranspose2d`."""
+"""Changing the resolution without weights: interpolation, and moving between channels and space.
+
+Not here: pooling, and transposed convolutions.
+"""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import floor
 from typing import Any
 
@@ -43,13 +45,13 @@ def scaled(size: Dim, factor: float) -> Dim:
     """
     if isinstance(size, int):
         return floor(float(size) * factor)
-    exact = Fraction(factor)
-    if exact.denominator > 1 << 16:
+    numerator, denominator = float(factor).as_integer_ratio()
+    if denominator > 1 << 16:
         raise Refusal(
             "NN301", f"{format_dim(size)} times {factor} is rounded, so that the size has to be known when the network is built",
             "scale_factor", help="give the new size with `size=`, or a factor such as 0.5, 0.75 or 2",
         )  # fmt: skip
-    return size * exact.numerator // exact.denominator
+    return size * numerator // denominator
 
 
 class Resampling(Operator):
@@ -77,7 +79,9 @@ class Resampling(Operator):
         sides = self.input.dims[2:]
         blame = "scale_factor" if self.size is None else "size"
         found = tuple(
-            Obligation(at_least(size, 1), "NN212", blame, f"`{self.name}` gives the size {format_dim(size)} for {format_dim(side)}")
+            Obligation(
+                at_least(size, 1), "NN212", blame, f"`{self.name}` gives the size {format_dim(size)} for {format_dim(side)}"
+            )
             for size, side in zip(sizes, sides, strict=True)
             if not (isinstance(size, int) and size >= 1)
         )
@@ -173,7 +177,7 @@ class PixelShuffle(Shuffling):
         factor = self.upscale_factor
         found: tuple[Obligation, ...] = ()
         if channels % factor**2 != 0:
-            message = f"`PixelShuffle` takes {factor} * {factor} channels for each one it gives, and {format_dim(channels)} cannot be split so"
+            message = f"`PixelShuffle` makes one channel of {factor} * {factor}, and {format_dim(channels)} channels do not divide so"
             found = (Obligation(divisible(channels, factor**2), "NN231", "upscale_factor", message),)
         return (channels // factor**2, height * factor, width * factor), found
 

@@ -1,4 +1,4 @@
-"""What a change of shape without moving elements asks for: sizes with one left open, and equal numbers of elements. No operators."""
+"""What a change of shape asks for: sizes of which one may be left open, and equal numbers of elements. No operators."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, operator
+from nnspec.operators.declare import Inferred, Operator, attribute, operator
 from nnspec.operators.kinds import Choice, Either, Integer, Kind, Maybe, Real, Refusal
 from nnspec.types import TensorType
 
@@ -71,9 +71,6 @@ class Schedule(Operator):
         """After how many steps it stays what it is; None where it has no end of its own."""
         return None
 
-    def lower(self) -> TorchCall:
-        raise TypeError(f"`{self.name}` is computed by the training loop and never lowered")
-
 
 class Span(Schedule):
     """A schedule of a stated length."""
@@ -100,7 +97,7 @@ _STEPS = "length in optimizer steps"
 _EPOCHS = "length in passes over the data"
 
 
-@operator("constant")
+@operator("constant", source=f"{DOCS}.ConstantLR.html")
 class constant(Span):
     """The same number at every step; with a length, as a part of `piecewise`."""
 
@@ -172,7 +169,7 @@ class decay(Schedule):
 _PARTS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
-@operator("piecewise")
+@operator("piecewise", source=f"{DOCS}.SequentialLR.html")
 class piecewise(Schedule):
     """Schedules one after the other, each for its length, the last one for ever: `piecewise(ramp(...), cosine(...))`.
 

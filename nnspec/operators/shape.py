@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from nnspec.dims import Dim, format_dim, product
 from nnspec.dims.claims import AnyOf, equal
-from nnspec.operators.axes import axes, axis, replaced, show
-from nnspec.operators.declare import Inferred, Obligation, Operator, Ref, TorchCall, attribute, call_function, call_method, operator, tensor
+from nnspec.operators.axes import axes, axis, replaced, show, without
+from nnspec.operators.declare import (
+    Inferred,
+    Obligation,
+    Operator,
+    Ref,
+    TorchCall,
+    attribute,
+    call_function,
+    call_method,
+    operator,
+    tensor,
+)
 from nnspec.operators.kinds import Either, Integer, Listing, Refusal, Size
 from nnspec.operators.reshaping import check_sizes, reshaped
 from nnspec.types import TensorType
@@ -75,7 +86,7 @@ class reshape(Operator):
 
 @operator("squeeze", source="https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html")
 class squeeze(Operator):
-    """Without the named axes, which have to be of size 1. (torch keeps an axis of another size in silence; here it is a finding, NN201.)"""
+    """Without the named axes, which have to be of size 1: NN201. (torch keeps an axis of another size in silence.)"""
 
     input: TensorType = tensor(dtype="any", doc="(..., 1, ...) -> (..., ...)")
     dim: int | tuple[int, ...] = attribute(Either(Integer(), Listing(Integer())), doc="the axis, or axes, that go")
@@ -83,13 +94,12 @@ class squeeze(Operator):
     def infer(self) -> Inferred:
         given = self.input
         gone = axes(self.dim, given.rank)
-        message = f"cannot squeeze {given}"
         obligations = tuple(
-            Obligation(equal(given.dims[place], 1), "NN201", "dim", f"{message}: axis {place} is {format_dim(given.dims[place])}, not 1")
-            for place in gone
-            if given.dims[place] != 1
+            Obligation(equal(size, 1), "NN201", "dim", f"cannot squeeze {given}: axis {place} is {format_dim(size)}, not 1")
+            for place, size in enumerate(given.dims)
+            if place in gone and size != 1
         )
-        return Inferred({"output": given.with_dims([size for place, size in enumerate(given.dims) if place not in gone])}, obligations)
+        return Inferred({"output": given.with_dims(without(given.dims, gone))}, obligations)
 
     def lower(self) -> TorchCall:
         return call_function("torch.squeeze", Ref("input"), self.dim if isinstance(self.dim, int) else list(self.dim))
@@ -180,7 +190,7 @@ class expand(Operator):
         new = len(self.sizes) - given.rank
         if new < 0:
             raise Refusal("NN203", f"{given} has {given.rank} axes, more than the {len(self.sizes)} sizes", "sizes")
-        check_sizes([size for size in self.sizes[:new]], "sizes", open_allowed=False)
+        check_sizes(self.sizes[:new], "sizes", open_allowed=False)
         check_sizes([size for size in self.sizes[new:] if size != -1], "sizes", open_allowed=False)
         dims: list[Dim] = list(self.sizes[:new])
         obligations: list[Obligation] = []

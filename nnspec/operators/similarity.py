@@ -45,7 +45,7 @@ class gaussian_nll_loss(Operator):
     target: TensorType = tensor(doc="the same shape")
     var: TensorType = tensor(doc="the predicted variance, not negative, the same shape")
     full: bool = attribute(Flag(), False, doc="add the constant 0.5 log(2 pi)", keyword_only=True)
-    eps: float = attribute(Real(), 1e-6, gt=0, doc="least variance", keyword_only=True)
+    eps: float = attribute(Real(), 1e-6, ge=0, doc="least variance", keyword_only=True)
     reduction: str = attribute(
         Choice("mean", "sum", "none"), "mean", doc="what becomes of the losses of all elements", keyword_only=True
     )

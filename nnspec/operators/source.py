@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from nnspec.dims import Dim
-from nnspec.operators.declare import Inferred, Operator, TorchCall, attribute, operator
+from nnspec.operators.declare import Inferred, Operator, attribute, operator
 from nnspec.operators.kinds import Either, Flag, Integer, Kind, Listing, Maybe, Pair, Real, Refusal, Text
 from nnspec.types import TensorType, index
 
@@ -39,9 +39,6 @@ class Source(Operator):
     def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         """The types of the fields for a batch of so many samples."""
         raise NotImplementedError
-
-    def lower(self) -> TorchCall:
-        raise TypeError(f"`{self.name}` is read by the training loop and never lowered")
 
 
 def _validation() -> float:
@@ -230,13 +227,14 @@ class Wine(_Table):
 
 
 _NUCLEUS = (
-    "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave_points", "symmetry", "fractal_dimension",
+    "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave_points", "symmetry",
+    "fractal_dimension",
 )  # fmt: skip
 
 
 @operator("BreastCancer", source="Street et al. 1993, Wisconsin Diagnostic Breast Cancer, UCI Machine Learning Repository")
 class BreastCancer(_Table):
-    """569 tumours: `x` float32[N, 30], ten measures of the nuclei by mean, error and worst, and `label` index(2)[N], 1 benign."""
+    """569 tumours: `x` float32[N, 30], ten measures of the nuclei, each three times, and `label` index(2)[N], 1 benign."""
 
     total_samples = 569
     columns = tuple(f"{part}_{measure}" for part in ("mean", "error", "worst") for measure in _NUCLEUS)
@@ -319,7 +317,7 @@ class NPZ(_Declared):
     seed: int = _seed()
 
 
-@operator("Generated")
+@operator("Generated", source="https://docs.pytorch.org/docs/stable/notes/randomness.html")
 class Generated(Source):
     """Samples that the body makes of draws and functions, once and the same for the same seed."""
 

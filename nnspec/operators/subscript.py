@@ -58,8 +58,8 @@ def _is_size(value: Any) -> bool:
 class subscript(Operator):
     """`x[...]` with whole numbers, slices, `...` and `none`, as Python and torch have it.
 
-    A whole number takes one place and drops the axis (NN213 where it may lie outside); a slice keeps the axis, negative bounds count from
-    the end, bounds beyond the end are cut; `none` makes an axis of size 1. A slice that is empty is a finding, NN212.
+    A whole number takes one place and drops the axis (NN213 where it may lie outside); a slice keeps the axis, negative bounds
+    count from the end, bounds beyond the end are cut; `none` makes an axis of size 1. A slice that is empty is a finding, NN212.
     """
 
     input: TensorType = tensor(dtype="any", doc="any shape")
@@ -107,7 +107,7 @@ class subscript(Operator):
                 obligations.append(Obligation(claim, "NN213", "entries", message, (note,)))
 
     def _sliced(self, entry: Slice, place: int, obligations: list[Obligation]) -> Dim:
-        """The size of a slice. Where it is not empty, only a start before the first place and a stop past the last need cutting."""
+        """The size of a slice. Where it is not empty, only a start before the first place and a stop past the last are cut."""
         size = self.input.dims[place]
         step = 1 if entry.step is None else entry.step
         if isinstance(step, int) and step < 1:

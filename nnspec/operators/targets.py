@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nnspec.dims import Dim, format_dim
+from nnspec.dims import Dim, Poly, format_dim
 from nnspec.dims.claims import Relation, equal
 from nnspec.operators.declare import Obligation
 from nnspec.operators.kinds import Refusal
@@ -57,7 +57,8 @@ def class_axis(
 ) -> ClassAxis:
     """Find the axis of the classes: the one that the target lacks, never that of the samples where there is another.
 
-    Refuses with NN201 where no axis can be meant, NN207 where two fit and `dim` is not given, NN213 where `dim` does not exist.
+    Where none fits, it is the one with as many scores as the target has classes, or the one that might still fit. Refuses with NN201
+    where no axis can be meant, NN207 where two fit and `dim` is not given, NN301 where two might, NN213 where `dim` does not exist.
     """
     rule = "the target has to have all axes of the scores but the one of the classes"
     message = f"`{target_name}` is {target} and `{scores_name}` is {scores}: {rule}"
@@ -86,21 +87,25 @@ def _stated_axis(dim: int, rank: int) -> int:
 
 
 def _found_axis(scores: TensorType, target: TensorType, scores_name: str) -> int:
-    first = 0 if scores.rank == 1 else 1
-    agreeing = {
-        axis: sum(a == b for a, b in zip(scores.dims[:axis] + scores.dims[axis + 1 :], target.dims, strict=True))
-        for axis in range(first, scores.rank)
-    }
-    fitting = [axis for axis, count in agreeing.items() if count == target.rank]
+    axes = range(0 if scores.rank == 1 else 1, scores.rank)
+    pairs = {axis: list(zip(scores.dims[:axis] + scores.dims[axis + 1 :], target.dims, strict=True)) for axis in axes}
+    fitting = [axis for axis in axes if all(a == b for a, b in pairs[axis])]
     if len(fitting) > 1:
         places = " and ".join(map(str, fitting))
-        raise Refusal(
-            "NN207", f"axes {places} of `{scores_name}` {scores} could both be that of the classes", scores_name,
-            help=f"name it: `dim={fitting[0]}` is torch's own choice",
-        )  # fmt: skip
+        message = f"axes {places} of `{scores_name}` {scores} could both be that of the classes"
+        raise Refusal("NN207", message, scores_name, help=f"name it: `dim={fitting[0]}` is torch's own choice")
     if fitting:
         return fitting[0]
-    return max(agreeing, key=lambda axis: (agreeing[axis], scores.dims[axis] == target.classes, -axis))
+    named = [axis for axis in axes if scores.dims[axis] == target.classes]
+    if len(named) == 1:
+        return named[0]
+    agreeing = {axis: sum(a == b for a, b in pairs[axis]) for axis in axes}
+    open_ = [axis for axis in axes if all(a == b or isinstance(a - b, Poly) for a, b in pairs[axis])]
+    best = [axis for axis in open_ if agreeing[axis] == max(agreeing[other] for other in open_)]
+    if len(best) > 1:
+        message = f"which axis of `{scores_name}` {scores} holds the classes depends on sizes that are not known"
+        raise Refusal("NN301", message, scores_name, help="name it: `dim=`")
+    return best[0] if best else max(axes, key=lambda axis: (agreeing[axis], -axis))
 
 
 def classes_fit(target: TensorType, classes: Dim, scores_name: str, target_name: str = "target") -> tuple[Obligation, ...]:

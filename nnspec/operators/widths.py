@@ -1,4 +1,7 @@
-"""Widths that a spec may state although they are inferred, and sizes that have to divide one another: what is obliged, and how it is said."""
+"""Widths that are inferred and may be stated, and sizes that have to divide one another: what is obliged, and how it is said.
+
+Not here: the sizes of windows.
+"""
 
 from __future__ import annotations
 

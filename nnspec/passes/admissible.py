@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice, product
+from collections.abc import Callable, Iterator, Mapping
 
-from nnspec.dims import Dim, Var, evaluate, variables
+from nnspec.dims import Var, evaluate, variables
 from nnspec.dims.claims import AllOf, Claim, Relation
 from nnspec.graph.ir import Graph
 
@@ -16,7 +15,7 @@ _LIMIT = 2048
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-_TRIALS = 50_000
+_TRIALS = 200_000
 
 
 class NoAdmissibleSizes(ValueError):  # noqa: N818  (says what is the case)
@@ -24,7 +23,7 @@ class NoAdmissibleSizes(ValueError):  # noqa: N818  (says what is the case)
 
 
 def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, skip: int = 0) -> dict[Var, int]:
-    """A size for each symbol of the graph's inputs, meeting all guards. `given` fixes some by name; `skip` passes over solutions.
+    """A size for each symbol of the graph's inputs, meeting all guards. `given` fixes some by name; `skip` asks for other sizes.
 
     Raises NoAdmissibleSizes, also for a name in `given` that is no symbol of the inputs.
     """
@@ -34,12 +33,13 @@ def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, sk
     if unknown:
         names = ", ".join(var.name for var in symbols) or "none"
         raise NoAdmissibleSizes(f"`{min(unknown)}` is no size of the inputs of {graph.name}; its sizes are {names}")
-    claims = [guard.claim for guard in graph.guards]
-    for number, found in enumerate(_solutions(symbols, claims, given, graph)):
-        if number == skip:
-            return found
-    stated = ", ".join(f"{name} = {size}" for name, size in given.items())
-    raise NoAdmissibleSizes(f"found no sizes for {graph.name} that meet its conditions" + (f" with {stated}" if stated else ""))
+    search = _Search(symbols, [guard.claim for guard in graph.guards], given, skip)
+    found = search.extend({})
+    if found is None:
+        stated = ", ".join(f"{name} = {size}" for name, size in given.items())
+        condition = f" with {stated}" if stated else ""
+        raise NoAdmissibleSizes(f"found no sizes for {graph.name} that meet its conditions{condition}")
+    return found
 
 
 def _symbols(graph: Graph) -> set[Var]:
@@ -52,50 +52,43 @@ def _symbols(graph: Graph) -> set[Var]:
     return found
 
 
-def _solutions(
-    symbols: list[Var], claims: list[Claim], given: Mapping[str, int], graph: Graph
-) -> Iterator[dict[Var, int]]:  # fmt: skip
-    single: dict[Var, list[Claim]] = {var: [] for var in symbols}
-    joint: list[Claim] = []
-    for claim in claims:
-        names = claim_variables(claim)
-        (single[next(iter(names))] if len(names) == 1 else joint).append(claim)
-    options = [
-        [given[var.name]] if var.name in given else _candidates(var, single[var], bool(joint)) for var in symbols
-    ]  # fmt: skip
-    for choice in islice(_nearest_first(options), _TRIALS):
-        sizes = dict(zip(symbols, choice, strict=True))
-        if all(holds(claim, sizes) for claim in claims) and _positive(graph, sizes):
-            yield sizes
+class _Search:
+    """Symbols get their sizes one after the other; a condition is asked as soon as all of its symbols have one."""
 
+    def __init__(self, symbols: list[Var], claims: list[Claim], given: Mapping[str, int], skip: int) -> None:
+        self.symbols, self.given, self.skip = symbols, given, skip
+        self.trials = _TRIALS
+        order = {var: place for place, var in enumerate(symbols)}
+        self.due: list[list[Claim]] = [[] for _ in range(len(symbols) + 1)]
+        for claim in claims:
+            self.due[max((order[var] + 1 for var in claim_variables(claim)), default=0)].append(claim)
 
-def _candidates(var: Var, claims: list[Claim], joint: bool) -> list[int]:
-    """Sizes of a symbol that meet the conditions on it alone: preferred ones, then others in order."""
-    tried = dict.fromkeys([*_PREFERRED, *range(var.minimum, _LIMIT)])
-    good = (size for size in tried if size >= var.minimum and all(holds(claim, {var: size}) for claim in claims))
-    wanted = 40 if joint else 12
-    return [size for size, _ in zip(good, range(wanted), strict=False)]
+    def extend(self, sizes: dict[Var, int]) -> dict[Var, int] | None:
+        place = len(sizes)
+        if not all(holds(claim, sizes) for claim in self.due[place]):
+            return None
+        if place == len(self.symbols):
+            return sizes
+        for size in self._candidates(self.symbols[place], place, sizes):
+            found = self.extend(sizes | {self.symbols[place]: size})
+            if found is not None or self.trials <= 0:
+                return found
+        return None
 
-
-def _nearest_first(options: list[list[int]]) -> Iterable[tuple[int, ...]]:
-    """All choices, those with early options for every symbol first."""
-    if not options:
-        return [()]
-    longest = max(map(len, options))
-    return (
-        choice
-        for depth in range(1, longest + 1)
-        for choice in product(*(option[:depth] for option in options))
-        if depth == 1 or _is_new(choice, options, depth)
-    )  # fmt: skip
-
-
-def _is_new(choice: tuple[int, ...], options: list[list[int]], depth: int) -> bool:
-    return any(len(option) >= depth and value == option[depth - 1] for option, value in zip(options, choice, strict=True))
-
-
-def _positive(graph: Graph, sizes: Mapping[Var, int]) -> bool:
-    return all(evaluate(dim, sizes) >= 0 for entry in graph.inputs for dim in entry.value.type.dims)
+    def _candidates(self, var: Var, place: int, sizes: dict[Var, int]) -> Iterator[int]:
+        if var.name in self.given:
+            yield self.given[var.name]
+            return
+        passed: list[int] = []
+        for size in dict.fromkeys([*_PREFERRED, *range(var.minimum, _LIMIT)]):
+            self.trials -= 1
+            if size < var.minimum or not all(holds(claim, sizes | {var: size}) for claim in self.due[place + 1]):
+                continue
+            if len(passed) < self.skip:
+                passed.append(size)
+            else:
+                yield size
+        yield from passed
 
 
 def holds(claim: Claim, sizes: Mapping[Var, int]) -> bool:
@@ -112,8 +105,3 @@ def claim_variables(claim: Claim) -> set[Var]:
     if isinstance(claim, Relation):
         return set(variables(claim.left) | variables(claim.right))
     return set().union(*map(claim_variables, claim.claims))
-
-
-def size_of(dim: Dim, sizes: Mapping[Var, int]) -> int:
-    """The number that a dimension is at these sizes."""
-    return evaluate(dim, sizes)

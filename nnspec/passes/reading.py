@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnspec.dims import Dim, Poly, Var, variables
-from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, ScanLoop
+from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop
 from nnspec.operators.declare import Ref, TorchCall
 
-_OWN = (ReadWeight, ScanLoop, CallNetwork)
+_OWN = (ReadWeight, ScanLoop, CallNetwork, CheckValues)
 
 
 def call_of(node: Node) -> TorchCall | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from nnspec.codes import Severity
 from nnspec.diagnostics import Diagnostic
 
 
@@ -18,7 +19,7 @@ def closing(findings: Sequence[Diagnostic], files: int) -> str:
     if not findings:
         return f"No findings in {count(files, 'file')}."
     severities = Counter(finding.severity for finding in findings)
-    words = {"error": "error", "warning": "warning", "info": "note"}
+    words: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
     found = [count(severities[severity], word) for severity, word in words.items() if severities[severity]]
     listed = found[0] if len(found) == 1 else ", ".join(found[:-1]) + " and " + found[-1]
     touched = len({finding.span.source.path for finding in findings})

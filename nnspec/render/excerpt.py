@@ -79,13 +79,14 @@ class Excerpt:
         offset = _offset(cells, marks or ([self.tall] if self.tall else []), room)
         shown = cut(cells.text, offset, room)
         tall = self.tall
+        strokes = _underline(cells, marks, offset, self.severity)
         if tall is None:
-            return [(str(number), "", [Piece(shown)]), *(("", "", line) for line in _underline(cells, marks, offset, self.severity))]
+            return [(str(number), "", [Piece(shown)]), *(("", "", line) for line in strokes)]
         opens_line = number == tall.line and not text[: tall.start].strip()
         side = "/ " if opens_line else (self._rail_beside(number) or " ") + " "
         rows = [(str(number), side, [Piece(shown)])]
         inner = "| " if tall.line <= number < tall.last_line and (opens_line or number > tall.line) else "  "
-        rows += [("", inner, line) for line in _underline(cells, marks, offset, self.severity)]
+        rows += [("", inner, line) for line in strokes]
         if number == tall.line and not opens_line:
             rows.append(("", " " + "_" * (max(cells.column(tall.start) - offset, 0) + 1) + "^", []))
         if number == tall.last_line:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Source
 from nnspec.render import in_order
@@ -96,7 +95,8 @@ def _first_change(hunk: Hunk, room: int) -> int:
     """How many columns of a hunk's lines to leave out, so that the first difference is seen."""
     if max((len(text) for text in (*hunk.before, *hunk.after)), default=0) <= room:
         return 0
-    column = len(commonprefix([*hunk.before[:1], *hunk.after[:1]])) if hunk.before and hunk.after else 0
+    pairs = zip("".join(hunk.before[:1]), "".join(hunk.after[:1]), strict=False)
+    column = next((at for at, (before, after) in enumerate(pairs) if before != after), 0)
     return max(0, column - room // 2)
 
 

@@ -22,7 +22,8 @@ def operator_page(operator: type[Operator]) -> str:
     if tensors:
         parts.append("## Inputs\n" + "\n".join(_entry(name, field.doc, _tensor(field)) for name, field in tensors.items()))
     if attributes:
-        parts.append("## Settings\n" + "\n".join(_entry(_argument(field), field.doc, _kind(field)) for field in attributes.values()))
+        entries = [_entry(_argument(field), field.doc, _kind(field)) for field in attributes.values()]
+        parts.append("## Settings\n" + "\n".join(entries))
     remarks = _remarks(operator)
     if remarks:
         parts.append("\n".join(remarks))
@@ -62,7 +63,7 @@ def _argument(field: AttributeField) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, list | tuple) and len(set(value)) == 1 and len(value) > 1:
+    if isinstance(value, list | tuple) and len(set(value)) == 1:
         return _value(value[0])
     return describe(value)
 

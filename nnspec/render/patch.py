@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nnspec.diagnostics import Diagnostic, Edit, Source
+from nnspec.diagnostics import Diagnostic, Edit, Source, Span
 
 
 class Hunk(NamedTuple):
@@ -25,11 +25,11 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 def compatible(chosen: Sequence[Edit], more: Sequence[Edit]) -> bool:
     """Whether two sets of edits of one text touch different places; two insertions at one place do not."""
-    return not any(
-        a.span.start < b.span.end and b.span.start < a.span.end
-        or a.span.start == b.span.start
-        for a in chosen for b in more
-    )  # fmt: skip
+    return not any(_clash(a.span, b.span) for a in chosen for b in more)
+
+
+def _clash(a: Span, b: Span) -> bool:
+    return a.start == b.start or (a.start < b.end and b.start < a.end)
 
 
 def safe_edits(findings: Iterable[Diagnostic], source: Source) -> tuple[list[Edit], int]:

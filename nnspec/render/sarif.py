@@ -10,12 +10,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from nnspec import __version__
 from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Fix, Span
 from nnspec.lint.pages import page_text
 from nnspec.render import in_order
 from nnspec.render.places import place, relative, sentence, unique_fingerprints
+from nnspec.version import VERSION
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 #: Services read no more results than this from one run.
@@ -30,7 +30,7 @@ def report(findings: Sequence[Diagnostic], *, files: int) -> str:
     codes = sorted({finding.code for finding in ordered})
     prints = unique_fingerprints(ordered)
     run = {
-        "tool": {"driver": {"name": "nnspec", "semanticVersion": __version__, "rules": [_rule(code) for code in codes]}},
+        "tool": {"driver": {"name": "nnspec", "semanticVersion": VERSION, "rules": [_rule(code) for code in codes]}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, codes, print_) for finding, print_ in zip(ordered, prints, strict=True)],
     }
@@ -93,8 +93,5 @@ def _fix(fix: Fix) -> dict[str, Any]:
     for edit in fix.edits:
         replacement = {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.replacement}}
         by_path.setdefault(edit.span.source.path, []).append(replacement)
-    changes = [
-        {"artifactLocation": _address(path), "replacements": replacements}
-        for path, replacements in by_path.items()
-    ]
+    changes = [{"artifactLocation": _address(path), "replacements": replacements} for path, replacements in by_path.items()]
     return {"description": {"text": fix.title}, "artifactChanges": changes}

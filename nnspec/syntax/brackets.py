@@ -110,7 +110,7 @@ class _Repair:
         for number, line in enumerate(self._lines):
             first = line.places[0]
             # what is closed at the end of the line above stands before that line's comment and break
-            self._begin_line(line)
+            self._begin_line(number, line)
             self._closed_braces = self._braces_closed_in(line)
             self._out += self._raw[done:first]
             done = first
@@ -118,8 +118,6 @@ class _Repair:
                 self._out += self._raw[done:place]
                 done = place + 1
                 self._take(number, order, self._raw[place])
-            if self._columns:
-                self._end_line(number)
         while self._stack:
             self._close_unclosed()
         self._out += self._raw[done:]
@@ -138,11 +136,37 @@ class _Repair:
 
     # --- at the beginning of a line
 
-    def _begin_line(self, line: _Line) -> None:
+    def _begin_line(self, number: int, line: _Line) -> None:
         first = self._raw[line.places[0]].kind
         second = self._raw[line.places[1]].kind if len(line.places) > 1 else ""
+        height = len(self._stack)
         while self._stack and self._ends_before(line, first, second):
             self._close_unclosed()
+        if self._columns and number and self._lacks_brace(self._lines[number - 1], line, first):
+            self._open_body(number - 1, silent=len(self._stack) < height)
+
+    def _lacks_brace(self, above: _Line, line: _Line, first: str) -> bool:
+        """Whether the line above ought to end with `{`: this line stands further right, and nothing goes on in it."""
+        if line.indent <= above.indent or first in CONTINUES or first in _CLOSING or self._out[-1].kind == "LBRACE":
+            return False
+        if self._raw[above.places[0]].kind in CONTINUES:
+            return False
+        if not self._stack:
+            return True
+        if self._stack[-1].kind != "LBRACE" or self._raw[above.places[-1]].kind not in ENDS:
+            return False
+        return above.indent > self._stack[-1].indent and len(above.places) > 1
+
+    def _open_body(self, number: int, *, silent: bool) -> None:
+        """Put in a `{` at the end of the line."""
+        end = self._out[-1].end
+        token = Token("LBRACE", end, end)
+        if silent:
+            self._places.append(end)
+        else:
+            fix = Fix("insert `{`", (Edit(Span(self._source, end, end), " {"),))
+            self._report("missing `{`", token, "a body begins after this", fix)
+        self._push(number, token)
 
     def _ends_before(self, line: _Line, first: str, second: str) -> bool:
         """Whether the innermost open bracket ought to have been closed above this line."""
@@ -158,24 +182,6 @@ class _Repair:
         if first == "NAME" and second == "NAME":
             return True
         return self._columns and line.indent <= top.indent and first not in CONTINUES
-
-    def _end_line(self, number: int) -> None:
-        """Put in the `{` that the header of a body lacks: the next line stands further right, and nothing goes on in it."""
-        line = self._lines[number]
-        first, last = self._raw[line.places[0]], self._raw[line.places[-1]]
-        if number + 1 == len(self._lines) or last.kind not in ENDS or first.kind in CONTINUES or len(line.places) < 2:
-            return
-        following = self._lines[number + 1]
-        next_kind = self._raw[following.places[0]].kind
-        if following.indent <= line.indent or next_kind in CONTINUES or next_kind in _CLOSING or self._out[-1].kind == "LBRACE":
-            return
-        while self._stack and self._stack[-1].kind != "LBRACE" and self._stack[-1].line == number:
-            self._close_unclosed()
-        if self._stack and self._stack[-1].kind != "LBRACE":
-            return
-        span = Span(self._source, last.end, last.end)
-        self._report("missing `{`", Token("LBRACE", last.end, last.end), "a body begins after this", Fix("insert `{`", (Edit(span, " {"),)))
-        self._push(number, Token("LBRACE", last.end, last.end))
 
     # --- bracket by bracket
 
@@ -207,7 +213,7 @@ class _Repair:
             else:
                 self._drop(token, "unclosed")
                 return
-        if self._columns and not closed and not self._next_line_is_inside(number):
+        if self._columns and not closed and not self._next_line_is_inside(number) and not self._wants_brace(number, order):
             self._drop(token, "unclosed")
             return
         self._push(number, token)
@@ -216,6 +222,13 @@ class _Repair:
         """Whether `repeat`, `scan` or `if` stands after the innermost open bracket."""
         first = max(self._stack[-1].place, len(self._out) - _WINDOW)
         return any(token.kind in _BEFORE_STEPS for token in self._out[first:])
+
+    def _wants_brace(self, number: int, order: int) -> bool:
+        """Whether a `{` that is not closed belongs to what stands before it in its line: a header, or `repeat`."""
+        before = [self._raw[place].kind for place in self._lines[number].places[:order][-_WINDOW:]]
+        if not self._stack and before[:1] == ["NAME"]:
+            return "LBRACE" not in before and before[-1] in ("NAME", "RPAR")
+        return len(before) > 1 and before[-1] in ENDS and any(kind in _BEFORE_STEPS for kind in before)
 
     def _next_line_is_inside(self, number: int) -> bool:
         if number + 1 == len(self._lines):
@@ -226,6 +239,8 @@ class _Repair:
 
     def _take_closing_brace(self, number: int, order: int, token: Token) -> None:
         brace = next((other for other in reversed(self._stack) if other.kind == "LBRACE"), None)
+        if brace is None and self._opens_header(number, order, token):
+            return
         if brace is None or (self._columns and self._is_stray_brace(number, order, brace)):
             self._drop(token, "unmatched")
             return
@@ -233,6 +248,23 @@ class _Repair:
             self._close_unclosed()
         self._stack.pop()
         self._out.append(token)
+
+    def _opens_header(self, number: int, order: int, token: Token) -> bool:
+        """Put in the `{` that the one-line body before this `}` lacks: `ensure A params == 5 }`."""
+        places = self._lines[number].places
+        kinds = [self._raw[place].kind for place in places[:3]]
+        if self._stack or order < 3 or kinds[:2] != ["NAME", "NAME"] or kinds[2] in ("LPAR", "EQUAL", "LBRACE"):
+            return False
+        after = self._raw[places[1]]
+        at = next((at for at in range(len(self._out) - 1, -1, -1) if self._out[at] is after), None)
+        if at is None:
+            return False
+        fix = Fix("insert `{`", (Edit(Span(self._source, after.end, after.end), " {"),))
+        opening = Token("LBRACE", after.end, after.end)
+        self._report("missing `{`", opening, "a body begins after this", fix)
+        self._out.insert(at + 1, opening)
+        self._out.append(token)
+        return True
 
     def _is_stray_brace(self, number: int, order: int, opened: _Open) -> bool:
         """Whether a `}` that could close a `{` of a line above should not: the body goes on after it."""

@@ -103,7 +103,7 @@ class Builder(ExpressionBuilder):
             place += 1
         names: tuple[tree.Name, ...] = ()
         if place < len(parts) and (_is(parts[place], "COLON") or _is(parts[place], "EQUAL")):
-            names = self._names(values, parts[place])
+            names = self._names(values, parts[place], self._span(start, end))
             values = []
         return self._statement(self._name(parts[0]), names, tuple(values), parts[place:], start, end)
 
@@ -133,13 +133,14 @@ class Builder(ExpressionBuilder):
                 origin = part.value
         return tree.Statement(self._span(start, end), word, names, kind, values, origin, conditions, body)
 
-    def _names(self, values: list[tree.Expression], sign: Token) -> tuple[tree.Name, ...]:
-        """Only names can be declared or bound."""
+    def _names(self, values: list[tree.Expression], sign: Token, statement: Span) -> tuple[tree.Name, ...]:
+        """Only names can be declared or bound. In a statement that was repaired, something else is a consequence."""
         for value in values:
             if not isinstance(value, (tree.Name, tree.Broken)):
                 written = self._text[sign.start : sign.end] or ("=" if sign.kind == "EQUAL" else ":")
                 message = f"expected a name before `{written}`, found an expression"
-                self._report("NN001", message, value.span, "only a name can be declared")
+                finding = Diagnostic("NN001", message, value.span, "only a name can be declared")
+                self.doubtful.append((finding, statement))
         return tuple(value for value in values if isinstance(value, tree.Name))
 
     def make_origin(self, parts: list[Any], start: int, end: int) -> Origin:

@@ -113,10 +113,14 @@ class _Mender:
         """Whether a stray character is one more of the same kind: `&&`, or a run of characters that mean nothing."""
         if other.kind != "BAD" or other.start != token.end:
             return False
-        both = self._text[token.start : other.end]
-        return both in MEANT or not (both[:-1] in MEANT or both[-1] in MEANT or self._is_silent(both[0]) or self._is_silent(both[-1]))
+        letter, last = self._text[other.start], self._text[token.end - 1]
+        if token.end - token.start == 1 and last + letter in MEANT:
+            return True
+        alone = (last, letter, self._text[token.start : min(token.start + 2, token.end)])
+        return not any(part in MEANT or self._is_silent(part) for part in alone)
 
     def _is_silent(self, letter: str) -> bool:
+        """Whether a character has a finding of its own."""
         return _INVISIBLE.match(letter) is not None or letter.isspace()
 
     def _bad(self, token: Token) -> list[Token]:

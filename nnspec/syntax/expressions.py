@@ -8,6 +8,7 @@ from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.characters import MEANT
 from nnspec.syntax.lexing import Token
+from nnspec.syntax.limits import FINDING_LIMIT
 from nnspec.syntax.numbers import read_number
 from nnspec.syntax.parts import Arguments, Indices, Selection
 
@@ -22,6 +23,7 @@ class ExpressionBuilder:
         self._source = source
         self._text = source.text
         self.findings: list[Diagnostic] = []
+        self.doubtful: list[tuple[Diagnostic, Span]] = []
 
     def _span(self, start: int, end: int) -> Span:
         return Span(self._source, start, end)
@@ -29,7 +31,8 @@ class ExpressionBuilder:
     def _report(
         self, code: str, message: str, span: Span, label: str = "", help: str | None = None, fix: Fix | None = None
     ) -> None:
-        self.findings.append(Diagnostic(code, message, span, label, help=help, fix=fix))
+        if len(self.findings) <= FINDING_LIMIT:
+            self.findings.append(Diagnostic(code, message, span, label, help=help, fix=fix))
 
     # --- atoms
 
@@ -66,7 +69,7 @@ class ExpressionBuilder:
         while (slash := inner.find("\\", place)) >= 0:
             letter = inner[slash + 1 : slash + 2]
             parts.append(inner[place:slash])
-            if letter not in _ESCAPES:
+            if letter not in _ESCAPES and len(self.findings) <= FINDING_LIMIT:
                 span = self._span(offset + slash, offset + slash + 1 + len(letter))
                 fix = Fix("write the backslash twice", (Edit(self._span(span.start, span.start), "\\"),))
                 known = 'the escapes are \\n, \\t, \\r, \\" and \\\\'

@@ -80,7 +80,8 @@ def _parse(source: Source, start: int, end: int, symbol: str) -> tuple[Any, list
     result = automaton.result if complete else _nothing(source, start, end, symbol)
     if symbol == "file":
         attach(result, laid)
-    return result, _limited([*findings, *balanced.findings, *parser.findings, *builder.findings])
+    certain = [*findings, *balanced.findings, *parser.findings, *builder.findings]
+    return result, _limited([*certain, *(finding for finding, span in builder.doubtful if not parser.has_repaired(span))])
 
 
 def _limited(findings: list[Diagnostic]) -> list[Diagnostic]:

@@ -8,7 +8,7 @@ a fifth of the time that a cold `check` may take.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, dataclass_transform
+from typing import Any, NamedTuple
 
 from nnspec.diagnostics import Span
 
@@ -24,7 +24,6 @@ class Comments(NamedTuple):
 _NO_COMMENTS = Comments()
 
 
-@dataclass_transform(eq_default=False, kw_only_default=False)
 class Node:
     """A piece of syntax. Fields are the class's annotations in order; `span` comes first, `comments` by keyword.
 
@@ -41,7 +40,7 @@ class Node:
     def __init_subclass__(cls) -> None:
         own = tuple(cls.__dict__.get("__annotations__", {}))
         cls.fields = cls.__mro__[1].fields + own  # type: ignore[attr-defined]
-        cls.__match_args__ = cls.fields
+        cls.__match_args__ = cls.fields  # type: ignore[misc]
 
     def __init__(self, span: Span, *values: Any, comments: Comments = _NO_COMMENTS, **named: Any) -> None:
         self.span = span

@@ -8,7 +8,6 @@ as little as possible around it. What is cut out becomes a `Broken` node, so tha
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from typing import Final
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
@@ -28,6 +27,12 @@ _RECOVERIES: Final = 4 * FINDING_LIMIT
 
 _OPENING: Final = frozenset(("LPAR", "LSQB", "LBRACE"))
 _CLOSING: Final = frozenset(("RPAR", "RSQB", "RBRACE"))
+_ENDS_STATEMENT: Final = frozenset(("_SEP", "RBRACE", "LBRACE", "$END"))
+_CUT_BEFORE: Final = frozenset(
+    "COMMA RPAR RSQB ARROW EQUAL COLON SIGN TIMES COMPARE AND OR THEN ELSE AS WHERE FROM IN FOR".split(),
+)
+"""Where what is cut out may end, besides the end of the statement."""
+
 _INSERTED: Final = {
     "COMMA": ",", "EQUAL": " =", "COLON": ":", "THEN": " then", "ELSE": " else", "IN": " in", "FROM": " from",
     "_SEP": ";", "ARROW": " ->", "AS": " as", "WHERE": " where",
@@ -91,7 +96,7 @@ class Parser:
             after = attempt(place, stop)
             if after is not None:
                 return after
-        return self._cut(place, stop)
+        return self._cut(place)
 
     def _insert(self, place: int, stop: int) -> int | None:
         token = self._tokens[place]
@@ -166,45 +171,43 @@ class Parser:
             self._report(place, f"unexpected {found(self._text, token)}", span, expected(self._automaton.accepts()).label, fix=fix)
         return place + 1
 
-    def _cut(self, place: int, stop: int) -> int:
+    def _cut(self, place: int) -> int:
         """Replace what has been read last and what comes next by `BROKEN`: as few tokens as possible."""
         self._report_expected(place)
-        for floor in self._floors():
-            end = self._statement_end(place, self._opened(floor))
-            for after in self._cut_ends(place, end):
-                if self._cut_between(floor, place, after, end):
-                    return after
-        return self._give_up()
-
-    def _cut_between(self, floor: int, place: int, after: int, end: int) -> bool:
-        automaton = self._automaton
-        states = automaton.states
-        for height in range(len(automaton.values), floor - 1, -1):
-            if self._reads(states[: height + 1], ["BROKEN"], after, end):
-                start = automaton.starts[height] if height < len(automaton.starts) else self._end_before(place)
-                del states[height + 1 :], automaton.values[height:], automaton.starts[height:]
-                automaton.feed(Token("BROKEN", start, max(start, self._end_before(after))))
-                return True
-        return False
-
-    def _cut_ends(self, place: int, end: int) -> Iterator[int]:
-        """Where what is cut out may end: at the token itself, the next `,` `)` `->` ... of its level, or the statement's end."""
-        yield place
-        depth = 0
-        tried = 0
-        for after in range(place, end):
+        opened = self._opened()
+        closed = depth = tried = 0
+        for after in range(place, len(self._tokens)):
             kind = self._tokens[after].kind
-            if kind in _CLOSING:
-                depth = max(depth - 1, 0)
-            if depth == 0 and after > place and kind not in ("NAME", "NUMBER", "STRING", "DOT"):
-                yield after
+            if depth == 0 and (after == place or kind in _ENDS_STATEMENT or (kind in _CUT_BEFORE and tried < _CUTS)):
                 tried += 1
-                if tried == _CUTS:
-                    break
+                if self._cut_before(after, opened, closed):
+                    return after
             if kind in _OPENING:
                 depth += 1
-        if end > place:
-            yield end
+            elif kind in _CLOSING and depth:
+                depth -= 1
+            elif kind in _CLOSING:
+                closed += 1
+                tried = 0
+        return self._give_up()
+
+    def _cut_before(self, after: int, opened: list[int], closed: int) -> bool:
+        """Try to put `BROKEN` before a token, for so much of the stack that exactly `closed` open brackets vanish."""
+        automaton = self._automaton
+        if closed > len(opened):
+            return False
+        highest = opened[closed - 1] if closed else len(automaton.values)
+        lowest = opened[closed] + 1 if closed < len(opened) else 0
+        end = self._statement_end(after)
+        for height in range(highest, lowest - 1, -1):
+            if self._reads(automaton.states[: height + 1], ["BROKEN"], after, end):
+                start = automaton.starts[height] if height < len(automaton.starts) else self._end_before(after)
+                del automaton.states[height + 1 :], automaton.values[height:], automaton.starts[height:]
+                automaton.feed(Token("BROKEN", start, max(start, self._end_before(after))))
+                return True
+            if height and _is_separator(automaton.values[height - 1]):
+                break
+        return False
 
     def _give_up(self) -> int:
         """Leave out the rest of the text, and keep the items that are complete."""
@@ -226,11 +229,20 @@ class Parser:
         message = "nested too deeply"
         label = f"brackets, blocks and choices nest at most about {STACK_LIMIT // 5} levels deep"
         self._report(place - 1, message, self._span(token.start, token.end), label, "give the inner part a name", code="NN006", force=True)
-        floors = list(self._floors())
-        for floor in reversed(floors[:-1] or floors):
-            end = self._statement_end(place, self._opened(floor))
-            if self._cut_between(floor, place, end, end):
-                return end
+        opened = self._opened()
+        bodies = [order for order, height in enumerate(opened) if self._automaton.values[height].kind == "LBRACE"]
+        wanted = bodies[-1] if bodies else len(opened)
+        closed = depth = 0
+        for after in range(place, len(self._tokens)):
+            kind = self._tokens[after].kind
+            if depth == 0 and closed == wanted and kind in _ENDS_STATEMENT and self._cut_before(after, opened, closed):
+                return after
+            if kind in _OPENING:
+                depth += 1
+            elif kind in _CLOSING and depth:
+                depth -= 1
+            elif kind in _CLOSING:
+                closed += 1
         return self._give_up()
 
     # --- trials
@@ -258,7 +270,7 @@ class Parser:
             name = self._text[token.start : token.end]
             if name.startswith(_TYPE_WORDS) and not self._is_called(place):
                 order.insert(0, "COLON")
-            if name[0].isupper():
+            if name[0].isupper() and "SIGN" not in accepted:
                 order.insert(0, "ARROW")
             elif "ARROW" in accepted and not self._is_called(place) and "SIGN" not in accepted:
                 order.insert(0, "AS")
@@ -273,36 +285,47 @@ class Parser:
 
     # --- statements
 
-    def _statement_end(self, place: int, depth: int = 0) -> int:
+    def _statement_end(self, place: int) -> int:
         """Where the statement ends: at its separator, the `{` of its body, or the `}` around it."""
         tokens = self._tokens
+        depth = 0
         for end in range(place, len(tokens)):
             kind = tokens[end].kind
-            if depth <= 0 and kind in ("_SEP", "RBRACE", "LBRACE", "$END"):
+            if depth == 0 and kind in _ENDS_STATEMENT:
                 return end
             if kind in _OPENING:
                 depth += 1
-            elif kind in _CLOSING:
-                depth = max(depth - 1, 0)
+            elif kind in _CLOSING and depth:
+                depth -= 1
         return len(tokens) - 1
 
-    def _floors(self) -> Iterator[int]:
-        """Heights of the stack below which a cut must not reach: statement by statement outwards, then the whole text."""
+    def _opened(self) -> list[int]:
+        """The heights of the brackets that are open on the stack, the innermost first."""
         values = self._automaton.values
+        heights: list[int] = []
+        closed = 0
         for height in range(len(values) - 1, -1, -1):
             value = values[height]
-            if isinstance(value, Token) and value.kind in ("_SEP", "LBRACE"):
-                yield height + 1
-        yield 0
-
-    def _opened(self, floor: int) -> int:
-        """How many brackets are open above a height of the stack."""
-        return sum(isinstance(value, Token) and value.kind in _OPENING for value in self._automaton.values[floor:])
+            if not isinstance(value, Token):
+                continue
+            if value.kind in _CLOSING:
+                closed += 1
+            elif value.kind in _OPENING:
+                if closed:
+                    closed -= 1
+                else:
+                    heights.append(height)
+        return heights
 
     def _statement_start(self) -> int:
         """The offset of the statement under way."""
         automaton = self._automaton
-        floor = next(self._floors())
+        values = automaton.values
+        floor = len(values)
+        braces = [height for height in self._opened() if values[height].kind == "LBRACE"]
+        lowest = braces[0] + 1 if braces else 0
+        while floor > lowest and not _is_separator(values[floor - 1]):
+            floor -= 1
         return automaton.starts[floor] if floor < len(automaton.starts) else automaton.end
 
     def _end_before(self, place: int) -> int:
@@ -328,14 +351,19 @@ class Parser:
         self._report(place, f"expected `{text.strip()}`, found {what}", span, label, fix=fix)
 
     def _report_expected(self, place: int) -> None:
+        """What is missing at the end of a line is reported there, not where the next line begins."""
         token = self._tokens[place]
+        accepted = self._automaton.accepts()
+        end = self._end_before(place)
+        if "_SEP" not in accepted and "\n" in self._text[end : token.start]:
+            token = Token("_SEP", end, end)
         span = self._span(token.start, token.end)
         if self._follows_step(token):
             sign = self._text[token.start : token.end]
             help = f"`->` binds loosest: put the chain in parentheses, as in `(x -> A) {sign} y`"
             self._report(place, f"`{sign}` cannot follow a step", span, "after `->` only steps may stand", help, self._parentheses(place))
             return
-        wanted = expected(self._automaton.accepts())
+        wanted = expected(accepted)
         self._report(place, f"expected {wanted.phrase}, found {found(self._text, token)}", span, wanted.label)
 
     def _follows_step(self, token: Token) -> bool:
@@ -373,10 +401,22 @@ class Parser:
         """Keep a finding, unless it may be a consequence of a repair in the same statement."""
         start = self._statement_start()
         end = self._tokens[self._statement_end(place)].end
-        at = bisect_left(self._mended, min(start, span.start))
-        if not force and at < len(self._mended) and self._mended[at] <= end:
+        if not force and self.is_mended(min(start, span.start), end):
             return
         self.findings.append(Diagnostic(code, message, span, label, help=help, fix=fix))
+    def is_mended(self, start: int, end: int) -> bool:
+        """Whether a repair was made before the parse in this stretch of the text."""
+        at = bisect_left(self._mended, start)
+        return at < len(self._mended) and self._mended[at] <= end
+    def has_repaired(self, span: Span) -> bool:
+        """Whether a statement was repaired, before the parse or during it."""
+        if self.is_mended(span.start, span.end):
+            return True
+        return any(span.start <= finding.span.start <= span.end for finding in self.findings)
+
+
+def _is_separator(value: object) -> bool:
+    return isinstance(value, Token) and value.kind == "_SEP"
 
 
 def _short(text: str) -> str:

@@ -23,7 +23,7 @@ from nnspec.syntax.writer_expressions import Entry, ExpressionWriter, above, at_
 WIDTH: Final = 100
 
 
-class LostComment(Exception):
+class LostCommentError(Exception):
     """The writer would have dropped a comment: a bug of the writer, never of the spec."""
 
 
@@ -80,7 +80,7 @@ def _written(node: Node, doc: Part, width: int) -> str:
     found = Counter(written)
     wanted = Counter(comment.rstrip() for comment in comments_of(node))
     if wanted != found:
-        raise LostComment(f"comments lost: {wanted - found}; comments doubled: {found - wanted}")
+        raise LostCommentError(f"comments lost: {wanted - found}; comments doubled: {found - wanted}")
     return text
 
 

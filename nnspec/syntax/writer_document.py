@@ -1,8 +1,8 @@
 """Documents: text with places where a line may break, and the one algorithm that chooses the breaks.
 
 A group is laid flat if it fits into the width, up to the next place where a line may break anyway; otherwise all of its own
-places break (Wadler 2003, "A prettier printer"; the rest of a line counts, as in Oppen 1980). Comments at the end of a line have no
-width. Nothing here knows the language.
+places break (Wadler 2003, "A prettier printer"; the rest of a line counts, as in Oppen 1980). Comments have no width.
+Nothing here knows the language.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def layout(doc: Part, width: int) -> tuple[str, list[str]]:
 
 def _end_line(out: list[str], pending: list[str]) -> None:
     """Take blanks off the end of the line and put its comments there."""
-    while out and not (last := out[-1].rstrip(" ")) == out[-1]:
+    while out and (last := out[-1].rstrip(" ")) != out[-1]:
         if last:
             out[-1] = last
             break

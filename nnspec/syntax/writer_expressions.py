@@ -12,10 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from nnspec.syntax import tree
 from nnspec.syntax.node import Comments, Node
-from nnspec.syntax.writer_document import HARD, SOFT, SPACE, Comment, Doc, Either, Group, Nest, Part
+from nnspec.syntax.writer_document import HARD, SOFT, SPACE, Comment, Doc, Either, Group, Line, Nest, Part
 
 _CONDITIONAL, _PIPELINE, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _SIGN, _POWER, _NAMED, _POSTFIX = range(12)
-_LEVELS: Final = {"or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "**": _POWER} | dict.fromkeys(("*", "/", "//", "%", "@"), _PRODUCT)
+_LEVELS: Final = {
+    "or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT, "@": _PRODUCT,
+    "**": _POWER,
+}  # fmt: skip
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
@@ -163,21 +166,21 @@ class ExpressionWriter:
     def _group(self, node: tree.Group, _: bool) -> Part:
         inner = node.inner
         self.hoist(inner)
-        return self._block("(", (), self.bare(inner, True), ")", node.comments.inside, SOFT)
+        return self._block("()", (), self.bare(inner, True), node.comments.inside, SOFT)
 
-    def _block(self, opening: str, leading: tuple[str, ...], doc: Part, closing: str, inside: tuple[str, ...], line: Part) -> Part:
+    def _block(self, brackets: str, leading: tuple[str, ...], doc: Part, inside: tuple[str, ...], line: Line) -> Part:
         """One thing between brackets that break before and after it."""
         parts: list[Part] = [line, *above(leading), doc]
         for text in inside:
             parts += (HARD, Comment(text, at_end=False))
-        return Group((opening, Nest(parts), line, closing))
+        return Group((brackets[0], Nest(parts), line, brackets[1]))
 
     def _comprehension(self, node: tree.Comprehension, _: bool) -> Part:
         self.hoist(node.variable)
         element = self.part(node.element, ends_line=True)
         values = self.part(node.values, ends_line=True)
         doc = Doc((element, SPACE, "for ", node.variable.id, " in ", values))
-        return self._block("[", (), doc, "]", node.comments.inside, SOFT)
+        return self._block("[]", (), doc, node.comments.inside, SOFT)
 
     def _postfix(self, node: tree.Expression, _: bool) -> Part:
         """`f(x).y[0]`: from the right end inwards, without recursion, as such a chain may be long."""
@@ -206,9 +209,7 @@ class ExpressionWriter:
         return Doc((doc, *reversed(ends)))
 
     def _indices(self, node: tree.Subscript) -> Part:
-        entries = []
-        for index in node.indices:
-            entries.append(Entry(Comments(), self.part(index, ends_line=True)))
+        entries = [Entry(Comments(), self.part(index, ends_line=True)) for index in node.indices]
         return bracketed("[", entries, "]", node.comments.inside)
 
     def _slice(self, node: tree.Slice, _: bool) -> Part:
@@ -307,7 +308,7 @@ class ExpressionWriter:
 
     def _steps(self, body: tree.Expression, inside: tuple[str, ...]) -> Part:
         leading, doc = self.branch(body, True)
-        return self._block("{", leading, doc, "}", inside, SPACE)
+        return self._block("{}", leading, doc, inside, SPACE)
 
     # --- types
 
@@ -327,9 +328,7 @@ class ExpressionWriter:
         return Doc((*parts, "?" if node.optional else ""))
 
     def _dimensions(self, nodes: tuple[tree.Expression | tree.Ellipsis, ...]) -> Part:
-        entries = []
-        for node in nodes:
-            entries.append(Entry(Comments(), self.part(node, _SUM)))
+        entries = [Entry(Comments(), self.part(node, _SUM)) for node in nodes]
         return bracketed("[", entries, "]")
 
 

@@ -29,8 +29,8 @@ def prod_keepdim(input: Tensor) -> Tensor:
 def masked_mean(input: Tensor, keep: Tensor, dims: Sequence[int], keepdim: bool) -> Tensor:
     """The mean over `dims` of the elements where `keep` is true; 0 where there are none.
 
-    `keep` has the first axes of the input. What does not take part is replaced by 0, not multiplied with it, so that a value there
-    that is not a number does no harm.
+    `keep` has the first axes of the input. What does not take part is replaced by 0, not multiplied with it, so that a value
+    there that is not a number does no harm.
     """
     full = keep.reshape([*keep.shape, *[1] * (input.dim() - keep.dim())]).expand(input.shape)
     axes = list(dims)

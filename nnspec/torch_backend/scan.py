@@ -35,7 +35,7 @@ def run_scan(
             outputs = [choose(counts, output, torch.zeros_like(output)) for output in outputs]
         current = following
         collected[place] = outputs
-    return (*(torch.stack(parts, dim) for parts in zip(*collected, strict=True)), *current)
+    return (*(torch.stack(parts, min(dim, parts[0].dim())) for parts in zip(*collected, strict=True)), *current)
 
 
 def choose(counts: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -22,12 +22,12 @@ def span_of(source: Source, text: str, occurrence: int = 0) -> Span:
     return Span(source, start, start + len(text))
 
 
-@pytest.fixture()
+@pytest.fixture
 def source() -> Source:
     return Source("digits.nn", TEXT)
 
 
-@pytest.fixture()
+@pytest.fixture
 def wrong_width(source: Source) -> Diagnostic:
     removed = Edit(span_of(source, ", in_features=400"), "")
     return Diagnostic(
@@ -42,11 +42,11 @@ def wrong_width(source: Source) -> Diagnostic:
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def precondition(source: Source) -> Diagnostic:
     return Diagnostic("NN220", "`Digits` works only when `H` is even", span_of(source, "image"), notes=("100 % sure\nof it",))
 
 
-@pytest.fixture()
+@pytest.fixture
 def findings(wrong_width: Diagnostic, precondition: Diagnostic) -> list[Diagnostic]:
     return [wrong_width, precondition]

@@ -188,7 +188,8 @@ def test_github_shows_errors_first_and_escapes(findings: list[Diagnostic]) -> No
     error, warning = render(findings, "github", files=1).split("\n")
     assert error.startswith("::error title=nnspec NN210 (stated-width),file=digits.nn,line=4,col=48,endLine=4,endColumn=51::")
     assert error.endswith("196%0A28 -> p2 14 per side; 14 * 14 = 196%0Ahelp: leave `in_features` out and it is inferred")
-    assert warning.startswith("::warning ") and "100 %25 sure%0Aof it" in warning
+    assert warning.startswith("::warning ")
+    assert "100 %25 sure%0Aof it" in warning
 
 
 def test_github_leaves_columns_out_where_lines_differ(source: Source) -> None:
@@ -266,9 +267,10 @@ def test_junit(findings: list[Diagnostic]) -> None:
     root = ElementTree.fromstring(render(findings, "junit", files=1))
     assert root.attrib["failures"] == "2"
     case = root.findall(".//testcase")[1]
-    assert case.attrib["file"] == "digits.nn" and case.attrib["line"] == "4"
+    assert (case.attrib["file"], case.attrib["line"]) == ("digits.nn", "4")
     failure = case.find("failure")
-    assert failure is not None and failure.attrib["type"] == "error"
+    assert failure is not None
+    assert failure.attrib["type"] == "error"
     assert len(ElementTree.fromstring(render([], "junit", files=2)).findall(".//testcase")) == 1
 
 

@@ -74,7 +74,8 @@ def test_a_long_line_is_cut_around_its_mark() -> None:
     source = Source("a.nn", "x = " + "aaaa, " * 50 + "BAD" + ", bbbb" * 50)
     lines = frame(Diagnostic("NN101", "no", span_of(source, "BAD"), "here"), width=60).split("\n")
     assert max(map(len, lines[3:4])) <= 60
-    assert lines[3].startswith("1 | …") and lines[3].endswith("…")
+    assert lines[3].startswith("1 | …")
+    assert lines[3].endswith("…")
     assert lines[3][lines[4].index("^") :].startswith("BAD")
 
 
@@ -86,7 +87,8 @@ def test_places_in_another_file_have_their_own_excerpt(source: Source) -> None:
 
 def test_an_insertion_of_a_line_shows_both_lines(source: Source) -> None:
     start = source.text.index("  output")
-    finding = Diagnostic("NN601", "no", span_of(source, "p2"), fix=Fix("add a line", (Edit(Span(source, start, start), "  q = p2\n"),)))
+    fix = Fix("add a line", (Edit(Span(source, start, start), "  q = p2\n"),))
+    finding = Diagnostic("NN601", "no", span_of(source, "p2"), fix=fix)
     assert frame(finding).split("\n")[-2:] == ["  = help: add a line  [suggestion]", "5 +   q = p2"]
 
 

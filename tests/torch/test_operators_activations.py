@@ -183,7 +183,9 @@ def pixel_shuffle(draw: Random) -> Case:
     factor = draw.randint(0, 3)
     dims = [draw.randint(1, 2) for _ in range(draw.randint(0, 2))]
     channels = draw.randint(1, 3) * factor**2 + draw.choice([0, 0, 0, 1])
-    return Case({"input": float_tensor(*dims, max(channels, 1), draw.randint(1, 4), draw.randint(1, 4))}, {"upscale_factor": factor})
+    return Case(
+        {"input": float_tensor(*dims, max(channels, 1), draw.randint(1, 4), draw.randint(1, 4))}, {"upscale_factor": factor}
+    )
 
 
 @covers("PixelUnshuffle", cases=120)

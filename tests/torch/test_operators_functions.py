@@ -222,7 +222,8 @@ def sizes(draw: Random) -> list[int]:
 
 @covers("zeros", "ones", cases=60, refuses=False)
 def constant(draw: Random) -> Case:
-    return Case({}, {"sizes": sizes(draw)} | ({"dtype": draw.choice(["int64", "float64", "bool"])} if draw.random() < 0.5 else {}))
+    dtype = {"dtype": draw.choice(["int64", "float64", "int32"])} if draw.random() < 0.5 else {}
+    return Case({}, {"sizes": sizes(draw)} | dtype)
 
 
 @covers("full", cases=60, refuses=False)

@@ -87,7 +87,8 @@ def squeeze(draw: Random) -> Case:
     given = TensorType(tuple(draw.choice([1, 1, 1, 2]) for _ in range(draw.randint(1, 4))), "float32")
     chosen = some_axes(draw, given.rank)
     places = [chosen] if isinstance(chosen, int) else chosen
-    known = all(-given.rank <= place < given.rank for place in places) and len({place % given.rank for place in places}) == len(places)
+    known = all(-given.rank <= place < given.rank for place in places)
+    known = known and len({place % given.rank for place in places}) == len(places)
     # torch keeps an axis of another size in silence
     return Case({"input": given}, {"dim": chosen}, stricter=known and any(given.dims[place] != 1 for place in places))
 
@@ -119,7 +120,8 @@ def movedim(draw: Random) -> Case:
     source = some_axes(draw, given.rank)
     count = 1 if isinstance(source, int) else len(source)
     places: int | list[int] = draw.sample(range(given.rank), min(count, given.rank))
-    return Case({"input": given}, {"source": source, "destination": some_axes(draw, given.rank) if draw.random() < 0.2 else places})
+    places = some_axes(draw, given.rank) if draw.random() < 0.2 else places
+    return Case({"input": given}, {"source": source, "destination": places})
 
 
 @covers("expand", cases=200)
@@ -143,9 +145,11 @@ def roll(draw: Random) -> Case:
     given = some_tensor(draw, least=1)
     axes = some_axes(draw, given.rank) if draw.random() < 0.7 else None
     count = len(axes) if isinstance(axes, list) else 1
-    shifts: int | list[int] = draw.randint(-3, 3) if count == 1 else [draw.randint(-3, 3) for _ in range(count - (draw.random() < 0.1))]
-    twice = isinstance(axes, list) and len({axis % given.rank for axis in axes}) < len(axes)  # torch rolls an axis twice
-    return Case({"input": given}, {"shifts": shifts, "dims": axes}, stricter=twice and isinstance(shifts, list) and len(shifts) == count)
+    several = [draw.randint(-3, 3) for _ in range(count - (draw.random() < 0.1))]
+    shifts: int | list[int] = draw.randint(-3, 3) if count == 1 else several
+    # torch rolls an axis twice that is named twice
+    twice = isinstance(axes, list) and len({axis % given.rank for axis in axes}) < len(axes) and len(several) == count
+    return Case({"input": given}, {"shifts": shifts, "dims": axes}, stricter=twice)
 
 
 @covers("tile", cases=80, refuses=False)
@@ -170,12 +174,13 @@ def split(draw: Random) -> Case:
     place = some_axis(draw, given.rank)
     size = given.dims[place] if -given.rank <= place < given.rank else 4
     if draw.random() < 0.5:
-        parts = factors(draw, size)
-        first = draw.randint(1, size - 1) + (draw.random() < 0.2)
-        return Case({"input": given}, {"parts": draw.choice([parts, [first, size - first]]) if size > first else [size], "dim": place})
+        first = draw.randint(1, size - 1)
+        wrong = draw.random() < 0.3
+        return Case({"input": given}, {"parts": [first, size - first + wrong], "dim": place})
     count = draw.randint(1, 4)
     # torch.chunk and torch.tensor_split make unequal parts
-    return Case({"input": given}, {"parts": count, "dim": place}, stricter=-given.rank <= place < given.rank and size % count != 0)
+    unequal = -given.rank <= place < given.rank and size % count != 0
+    return Case({"input": given}, {"parts": count, "dim": place}, stricter=unequal)
 
 
 @covers("chunk", cases=150)
@@ -183,7 +188,8 @@ def chunk(draw: Random) -> Case:
     given = TensorType(tuple(draw.choice([2, 4, 6, 7]) for _ in range(draw.randint(1, 3))), "float32")
     place, count = some_axis(draw, given.rank), draw.randint(1, 4)
     size = given.dims[place] if -given.rank <= place < given.rank else 0
-    return Case({"input": given}, {"chunks": count, "dim": place}, stricter=size % count != 0)  # torch makes fewer or unequal parts
+    # torch makes fewer or unequal parts
+    return Case({"input": given}, {"chunks": count, "dim": place}, stricter=size % count != 0)
 
 
 @covers("center_crop", cases=150)
@@ -201,9 +207,10 @@ def some_slice(draw: Random, size: int) -> Slice:
 @covers("subscript", cases=800)
 def subscript(draw: Random) -> Case:
     given = some_tensor(draw, least=1)
-    entries: list[object] = []
-    for size in given.dims[: draw.randint(1, given.rank)]:
-        entries.append(some_slice(draw, size) if draw.random() < 0.6 else draw.randint(-size - (draw.random() < 0.1), size - (draw.random() < 0.9)))
+    entries: list[object] = [
+        some_slice(draw, size) if draw.random() < 0.6 else some_axis(draw, size)
+        for size in given.dims[: draw.randint(1, given.rank)]
+    ]
     if len(entries) < given.rank and draw.random() < 0.4:
         entries.insert(draw.randint(0, len(entries)), ...)
         if draw.random() < 0.05:
@@ -222,7 +229,8 @@ def select(draw: Random) -> Case:
 @covers("narrow", cases=200)
 def narrow(draw: Random) -> Case:
     given = some_tensor(draw, least=1)
-    return Case({"input": given}, {"dim": some_axis(draw, given.rank), "start": draw.randint(-3, 2), "length": draw.randint(1, 3)})
+    settings = {"dim": some_axis(draw, given.rank), "start": draw.randint(-3, 2), "length": draw.randint(1, 3)}
+    return Case({"input": given}, settings)
 
 
 def surely_below(limit: int, dims: tuple[int, ...]) -> Callable[[torch.Generator], torch.Tensor]:
@@ -271,7 +279,7 @@ def scatter(draw: Random) -> Case:
     given = some_tensor(draw, least=1)
     place = draw.randint(-given.rank, given.rank - 1)
     index, values = indices(draw, index_like(draw, given, place), given.dims[place])
-    src: TensorType | int = given.with_dims([size + draw.randint(0, 1) - (size > 1 and draw.random() < 0.1) for size in index.dims])
+    src = given.with_dims([size + draw.randint(0, 1) - (size > 1 and draw.random() < 0.1) for size in index.dims])
     return Case({"input": given, "index": index, "src": draw.choice([src, src, 1])}, {"dim": place}, values={"index": values})
 
 

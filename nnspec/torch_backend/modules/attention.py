@@ -130,5 +130,5 @@ class ScaledDotProductAttention(nn.Module):
         mask = attn_mask if keep is None else join_masks(keep, self.is_causal, query_NHTE.shape[-2], key_NHSE.shape[-2])
         return F.scaled_dot_product_attention(
             query_NHTE, key_NHSE, value_NHSV, mask, self.dropout_p if self.training else 0.0,
-            is_causal=self.is_causal and mask is None, scale=self.scale, enable_gqa=self.enable_gqa,
+            is_causal=self.is_causal and keep is None, scale=self.scale, enable_gqa=self.enable_gqa,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 def spread(keep: Tensor, like: Tensor) -> Tensor:
     """`keep`, which has the first axes of `like`, over all of its axes."""
-    return keep.reshape(*keep.shape, *(1,) * (like.dim() - keep.dim())).expand(like.shape)
+    return keep.reshape((*keep.shape, *(1,) * (like.dim() - keep.dim()))).expand(like.shape)
 
 
 def reduce(each: Tensor, reduction: str, keep: Tensor | None = None) -> Tensor:
@@ -53,21 +53,31 @@ def dice_loss(input: Tensor, target: Tensor, keep: Tensor | None = None, *, smoo
     return reduce(1 - (2 * shared + smooth) / (input.sum(1) + target.sum(1) + smooth), reduction)
 
 
-class ClassLoss(nn.Module):
-    """`cross_entropy` or `nll_loss` with the classes on any axis, weights of the classes, and a mask."""
+class _Weighted(nn.Module):
+    """A loss with numbers of its own. They are settings, so no buffer holds them; they move to the device where they are first used."""
 
-    weight: Tensor | None
+    def __init__(self, numbers: float | tuple[float, ...] | None) -> None:
+        super().__init__()
+        self._numbers = None if numbers is None else torch.tensor(numbers, dtype=torch.float64)
+
+    def numbers(self, like: Tensor) -> Tensor | None:
+        if self._numbers is not None and self._numbers.device != like.device:
+            self._numbers = self._numbers.to(like.device)
+        return None if self._numbers is None else self._numbers.to(like.dtype)
+
+
+class ClassLoss(_Weighted):
+    """`cross_entropy` or `nll_loss` with the classes on any axis, weights of the classes, and a mask."""
 
     def __init__(self, function: str, dim: int, weight: tuple[float, ...] | None, ignore_index: int, reduction: str,
                  label_smoothing: float = 0.0) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(weight)
         self.function, self.dim, self.ignore_index, self.reduction = function, dim, ignore_index, reduction
         self.options: dict[str, Any] = {"label_smoothing": label_smoothing} if label_smoothing else {}
-        self.register_buffer("weight", None if weight is None else torch.tensor(weight, dtype=torch.float32), persistent=False)
 
     def forward(self, input: Tensor, target: Tensor, keep: Tensor | None = None) -> Tensor:
         scores = input.movedim(self.dim, 1) if input.dim() > 1 else input
-        weight = None if self.weight is None else self.weight.to(input.dtype)
+        weight = self.numbers(input)
         if target.is_floating_point():
             target = target.movedim(self.dim, 1) if target.dim() > 1 else target
             return self._of_probabilities(scores, target, weight, keep)
@@ -79,9 +89,8 @@ class ClassLoss(nn.Module):
         return self._loss(scores, target, weight, "sum") / self._counted(target, weight)
 
     def _loss(self, scores: Tensor, target: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-        loss: Tensor = getattr(F, self.function)(
-            scores, target, weight, ignore_index=self.ignore_index, reduction=reduction, **self.options
-        )
+        options = {"ignore_index": self.ignore_index, "reduction": reduction, **self.options}
+        loss: Tensor = getattr(F, self.function)(scores, target, weight, **options)
         return loss
 
     def _of_probabilities(self, scores: Tensor, target: Tensor, weight: Tensor | None, keep: Tensor | None) -> Tensor:
@@ -97,19 +106,15 @@ class ClassLoss(nn.Module):
         return torch.where(total > 0, total, torch.ones_like(total))
 
 
-class WeightedBinaryLoss(nn.Module):
+class WeightedBinaryLoss(_Weighted):
     """`binary_cross_entropy_with_logits` with a weight for positives."""
 
-    pos_weight: Tensor
-
     def __init__(self, pos_weight: float | tuple[float, ...], reduction: str) -> None:
-        super().__init__()
+        super().__init__(pos_weight)
         self.reduction = reduction
-        self.register_buffer("pos_weight", torch.tensor(pos_weight, dtype=torch.float32), persistent=False)
 
     def forward(self, input: Tensor, target: Tensor | float, keep: Tensor | None = None) -> Tensor:
         if not isinstance(target, Tensor):
             target = torch.full_like(input, target)
-        weight = self.pos_weight.to(input.dtype)
-        each = F.binary_cross_entropy_with_logits(input, target, reduction="none", pos_weight=weight)
+        each = F.binary_cross_entropy_with_logits(input, target, reduction="none", pos_weight=self.numbers(input))
         return reduce(each, self.reduction, keep)

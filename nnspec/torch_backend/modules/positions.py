@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 def angles(steps: int, width: int, theta: float, device: torch.device) -> Tensor:
     """(steps, width / 2): step t turns pair i by t * theta ** (-2 i / width)."""
+    if width % 2:
+        raise ValueError(f"positions turn pairs of features, and there are {width}")
     pairs = torch.arange(0, width, 2, dtype=torch.float32, device=device)
     places = torch.arange(steps, dtype=torch.float32, device=device)
     return places[:, None] * theta ** (-pairs / width)

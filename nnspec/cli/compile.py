@@ -1,0 +1,77 @@
+"""`nnspec compile`: from a spec to a network that runs, with proof that the passes kept its meaning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
+
+if TYPE_CHECKING:
+    from nnspec.passes.base import PassReport
+
+#: Share of the largest output by which the folded network may differ from the one that is written.
+TOLERANCE = 1e-4
+
+
+def run(
+    path: Path,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Write the compiled network into this folder.")
+    ] = "",
+    explain_fusion: Annotated[
+        bool, typer.Option("--explain-fusion", help="Say what was fused, and why the rest was not.")
+    ] = False,
+    network: Network = "",
+    set_: Settings = [],  # noqa: B006
+    with_: Sizes = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Seed of the first weights.")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Compile a network, fold and fuse it for inference, and compare the result with the network as written."""
+    from nnspec.cli.options import sizes
+    from nnspec.cli.output import say, show_json
+    from nnspec.cli.subject import network as chosen
+    from nnspec.cli.subject import sound_report
+
+    report = sound_report(path, set_, with_, quiet=quiet)
+    graph = chosen(report, network)
+
+    from nnspec.torch_backend.compile import REPORTS, compile_graph
+    from nnspec.torch_backend.equivalence import compare_graphs
+    from nnspec.torch_backend.lower import lower
+
+    module = compile_graph(graph, mode="inference", seed=seed)
+    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=sizes(with_), tolerance=TOLERANCE)
+    passes: list[PassReport] = list(module.meta[REPORTS])
+    same = difference.within(TOLERANCE)
+    if json:
+        found = {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first}
+        show_json({"network": graph.name, "passes": [each._asdict() for each in passes], "difference": found, "same": same})
+    else:
+        say(describe_passes(graph.name, passes, explain=explain_fusion))
+        say(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
+        if not same:
+            say(f"they differ, first at {difference.first}: please report it with the spec")
+    if output and same:
+        write(module, graph, report, output, quiet=quiet)
+    return 0 if same else 70
+
+
+def describe_passes(name: str, passes: list[PassReport], *, explain: bool) -> str:
+    """What the passes did, by pass; with `explain`, each node, and what was left alone."""
+    done = [each for each in passes if each.done]
+    counts: dict[str, int] = {}
+    for each in done:
+        counts[each.pass_name] = counts.get(each.pass_name, 0) + 1
+    lines = [
+        f"compiled {name}: " + (", ".join(f"{pass_name} {count}" for pass_name, count in counts.items()) or "nothing to fold")
+    ]
+    if explain:
+        lines += [
+            f"  line {each.line}: {each.node}: {'' if each.done else 'left as it is: '}{each.reason} [{each.pass_name}]"
+            for each in sorted(passes, key=lambda each: (each.line, each.node))
+        ]
+    return "\n".join(lines)

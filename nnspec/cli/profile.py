@@ -1,0 +1,95 @@
+"""`nnspec profile`: measured time and memory, by line of the spec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnspec.cli.options import Device, Json, Network, Path, Quiet, Settings, Sizes
+
+if TYPE_CHECKING:
+    from nnspec.profiling.measure import Measurement, Spread
+
+
+def run(
+    path: Path,
+    batch: Annotated[int, typer.Option(min=1, help="Samples in a batch: the size of the symbol N.")] = 8,
+    training: Annotated[bool, typer.Option("--training", help="Measure a training step: forward, backward, optimizer.")] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="How many runs to take the median of.")] = 10,
+    network: Network = "",
+    device: Device = "auto",
+    set_: Settings = [],  # noqa: B006  (Typer copies it)
+    with_: Sizes = [],  # noqa: B006
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure time and memory of a network by line of the spec, beside its static FLOPs."""
+    from nnspec.cli.options import sizes
+    from nnspec.cli.output import one_of, progress, say, show_json
+    from nnspec.cli.subject import network as chosen
+    from nnspec.cli.subject import sound_report
+
+    one_of("--device", device, ("auto", "cpu", "cuda"))
+    report = sound_report(path, set_, quiet=quiet)
+    graph = chosen(report, network, training=training)
+    given = sizes(with_)
+    if any(symbol.name == "N" for symbol in graph.symbols):
+        given.setdefault("N", batch)
+
+    from nnspec.cli.devices import chosen_device
+    from nnspec.profiling.measure import measure
+
+    progress(f"measuring {graph.name}, {repeats} runs", quiet=quiet)
+    measured = measure(graph, sizes=given, device=chosen_device(device), repeats=repeats)
+    if json:
+        show_json(as_object(measured))
+    else:
+        say(as_text(measured, report.source.path))
+    return 0
+
+
+def as_text(measured: Measurement, path: str) -> str:
+    """Lines of the spec with their time, then the whole."""
+    from nnspec.cli.tables import memory, milliseconds, table, work
+
+    total = sum(node.forward_ms for node in measured.nodes) or 1.0
+    rows = []
+    for node in measured.nodes:
+        place = str(node.line) if node.path == path else f"{node.path}:{node.line}"
+        attained = f"{work(node.flop_per_second)}FLOP/s" if node.flop else ""
+        shares = [milliseconds(node.forward_ms), f"{100 * node.forward_ms / total:.0f} %", milliseconds(node.backward_ms)]
+        rows.append([place, node.module or node.name, node.operator, *shares, attained, memory(node.output_bytes)])
+    header = ["line", "name", "operator", "forward ms", "share", "backward ms", "attained", "memory"]
+    sizes = ", ".join(f"{name}={size}" for name, size in measured.sizes.items())
+    lines = [
+        f"{measured.network} on {measured.device}, {measured.threads} threads, {sizes}",
+        "",
+        table(header, rows, (0, 3, 4, 5, 6, 7)),
+        "",
+    ]
+    parts = {"forward": measured.forward, "backward": measured.backward, "optimizer": measured.step}
+    lines += [f"{name:<10}{_spread(part)}" for name, part in parts.items() if part is not None]
+    lines.append(
+        f"{'rate':<10}{measured.samples_per_second:,.0f} samples/s, {work(measured.flop_per_second)}FLOP/s in the forward pass"
+    )
+    saved = f", {memory(measured.saved_bytes)} kept for the backward pass" if measured.saved_bytes is not None else ""
+    lines.append(f"{'memory':<10}{memory(measured.peak_bytes)} at most{saved}")
+    return "\n".join(lines)
+
+
+def _spread(part: Spread) -> str:
+    from nnspec.cli.tables import milliseconds
+
+    return f"{milliseconds(part.median)} ms ({milliseconds(part.least)} to {milliseconds(part.most)})"
+
+
+def as_object(measured: Measurement) -> dict[str, Any]:
+    """The measurement for programs."""
+    spreads = {"forward": measured.forward, "backward": measured.backward, "step": measured.step}
+    names = ("network", "device", "threads", "sizes", "batch", "flop", "peak_bytes", "saved_bytes", "samples_per_second")
+    return {
+        **{name: getattr(measured, name) for name in names},
+        **{f"{name}_ms": part._asdict() if part is not None else None for name, part in spreads.items()},
+        "nodes": [node._asdict() for node in measured.nodes],
+    }

@@ -1,0 +1,15 @@
+"""`nnspec render`: a spec with nothing left unsaid."""
+
+from __future__ import annotations
+
+from nnspec.cli.options import Path, Settings, Sizes
+
+
+def run(path: Path, set_: Settings = [], with_: Sizes = []) -> int:  # noqa: B006  (Typer copies them)
+    """Show a spec with every default and every inferred type."""
+    from nnspec.cli.output import say
+    from nnspec.cli.subject import sound_report
+    from nnspec.graph.resolved import render_spec
+
+    say(render_spec(sound_report(path, set_, with_)).rstrip("\n"))
+    return 0

@@ -1,0 +1,21 @@
+"""Samples that a spec makes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from nnspec.data.dataset import Samples
+from nnspec.graph.recipe import DataSource
+
+
+def read(source: DataSource, folder: Path) -> Samples:
+    """Run the body once, with the source's seed and without touching the random state around it."""
+    from nnspec.torch_backend.lower import lower
+
+    assert source.graph is not None
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(source.operator.attributes()["seed"])
+        result = lower(source.graph, guards=False)()
+    return Samples(result if isinstance(result, dict) else {next(iter(source.graph.outputs)): result})

@@ -1,0 +1,132 @@
+"""Bounds of dimensions by interval arithmetic and by the signs of coefficients. Quick, sound, and not complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nnspec.dims.polynomial import Atom, Dim, Floor, Opaque, Poly, Var, atom_poly, atoms_of
+from nnspec.dims.traversal import atoms_below, replace
+
+#: Smallest and largest value; None is unbounded.
+Interval = tuple[int | None, int | None]
+_UNBOUNDED: Interval = (None, None)
+
+
+class Bounds:
+    """Bounds under given ranges of the symbols. Remembers what it has computed."""
+
+    def __init__(self, range_of: Callable[[Var], Interval]) -> None:
+        self._range_of = range_of
+        self._known: dict[Atom, Interval] = {}
+
+    def interval(self, dim: Dim) -> Interval:
+        """An interval that holds the dimension's value."""
+        if isinstance(dim, int):
+            return dim, dim
+        if any(atom not in self._known for atom in atoms_of(dim)):
+            for atom in atoms_below(dim):
+                if atom not in self._known:
+                    self._known[atom] = self._range_of(atom) if isinstance(atom, Var) else self._operation(atom)
+        return self._sum(dim)
+
+    def sign(self, dim: Dim) -> tuple[bool, bool]:
+        """Whether the dimension is surely at least 0, and whether it is surely at most 0."""
+        low, high = self.interval(dim)
+        at_least, at_most = low is not None and low >= 0, high is not None and high <= 0
+        if isinstance(dim, Poly) and not at_least and not at_most:
+            return self._by_coefficients(dim)
+        return at_least, at_most
+
+    def _by_coefficients(self, dim: Poly) -> tuple[bool, bool]:
+        shifted = self._shifted(dim)
+        if shifted is None:
+            return False, False
+        factors = (shifted,) if isinstance(shifted, int) else tuple(shifted.terms.values())
+        return all(factor >= 0 for factor in factors), all(factor <= 0 for factor in factors)
+
+    def _shifted(self, dim: Poly) -> Dim | None:
+        """In atoms that count from their lower bounds, so that all of them are at least 0."""
+        if len(dim.terms) > 64 or dim.degree > 8:
+            return None
+        shifts: dict[Atom, Dim] = {}
+        for atom in set(atoms_of(dim)):
+            low = self._known[atom][0]
+            if low is None:
+                return None
+            shifts[atom] = atom_poly(atom) + low
+        return replace(dim, shifts)
+
+    def _sum(self, dim: Dim) -> Interval:
+        if isinstance(dim, int):
+            return dim, dim
+        low: int | None = 0
+        high: int | None = 0
+        for monomial, factor in dim.terms.items():
+            part: Interval = (1, 1)
+            for atom, exponent in monomial:
+                part = _times(part, _power(self._known[atom], exponent))
+            part = _times(part, (factor, factor))
+            low = None if low is None or part[0] is None else low + part[0]
+            high = None if high is None or part[1] is None else high + part[1]
+        return low, high
+
+    def _operation(self, atom: Floor | Opaque) -> Interval:
+        args = [self._sum(arg) for arg in atom.args]
+        if isinstance(atom, Floor):
+            return tuple(None if end is None else end // atom.denominator for end in args[0])  # type: ignore[return-value]
+        if atom.op == "+":
+            return _plus(args[0], args[1])
+        if atom.op == "*":
+            return _times(args[0], args[1])
+        if atom.op in ("min", "max"):
+            return _extreme(atom.op, args)
+        (low, high), (divisor_low, _) = args
+        if atom.op == "//" and low is not None and low >= 0 and divisor_low is not None and divisor_low >= 1:
+            return 0, None if high is None else high // divisor_low
+        if atom.op == "**" and low is not None and low >= 1:
+            return 1, None
+        return _UNBOUNDED
+
+
+def _plus(left: Interval, right: Interval) -> Interval:
+    low = None if left[0] is None or right[0] is None else left[0] + right[0]
+    high = None if left[1] is None or right[1] is None else left[1] + right[1]
+    return low, high
+
+
+def _times(left: Interval, right: Interval) -> Interval:
+    if left == (1, 1):
+        return right
+    if (0, 0) in (left, right):
+        return 0, 0
+    if left[0] is not None and left[1] is not None and right[0] is not None and right[1] is not None:
+        products = [a * b for a in left for b in right if a is not None and b is not None]
+        return min(products), max(products)
+    if left[0] is not None and right[0] is not None and left[0] >= 0 and right[0] >= 0:
+        return left[0] * right[0], None if left[1] is None or right[1] is None else left[1] * right[1]
+    if left[0] is not None and left[0] == left[1]:
+        left, right = right, left
+    if right[0] is not None and right[0] == right[1]:
+        ends = tuple(None if end is None else end * right[0] for end in left)
+        return (ends[0], ends[1]) if right[0] > 0 else (ends[1], ends[0])
+    return _UNBOUNDED
+
+
+def _power(base: Interval, exponent: int) -> Interval:
+    if exponent == 1:
+        return base
+    low, high = base
+    if low is not None and low >= 0:
+        return low**exponent, None if high is None else high**exponent
+    if exponent % 2 == 0:
+        return 0, None if low is None or high is None else max(-low, high) ** exponent
+    return None if low is None else low**exponent, None if high is None else high**exponent
+
+
+def _extreme(op: str, args: list[Interval]) -> Interval:
+    lows, highs = [arg[0] for arg in args], [arg[1] for arg in args]
+    if op == "max":
+        return (max((low for low in lows if low is not None), default=None),
+                None if None in highs else max(high for high in highs if high is not None))  # fmt: skip
+    return (None if None in lows else min(low for low in lows if low is not None),
+            min((high for high in highs if high is not None), default=None))  # fmt: skip
