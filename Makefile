@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-DEMO := runs/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check snapshots format bench clean
@@ -26,7 +25,23 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY)  ## create the virtual environment and install everything
 
 demo: $(READY)  ## check, compile, train, evaluate, profile and export the small CNN on real digits
-	@$(BIN)/python -m nnspec check specs/cnn/simple_cnn.nn
+	@set -e; nnspec() { echo; echo "$$ nnspec $$*"; $(BIN)/python -m nnspec "$$@"; }; \
+	spec=specs/cnn/simple_cnn.nn; \
+	nnspec check $$spec; \
+	nnspec summary $$spec --with N=1; \
+	nnspec compile $$spec --explain-fusion; \
+	nnspec train $$spec --recipe Digits --output runs/demo; \
+	run=$$(ls -td runs/demo/Digits-* | head -n 1); \
+	nnspec evaluate $$run; \
+	nnspec profile $$spec --batch 32; \
+	for target in onnx pt2 safetensors python; do \
+	  case $$target in onnx) end=onnx;; pt2) end=pt2;; safetensors) end=safetensors;; python) end=py;; esac; \
+	  nnspec export $$run --to $$target --output $$run/simple_cnn.$$end; \
+	done; \
+	echo; $(BIN)/python -m nnspec evaluate $$run --json | $(BIN)/python -c "import json, sys; \
+	accuracy = json.load(sys.stdin)['metrics']['accuracy']; \
+	print(f'test accuracy {accuracy:.4f}, run folder $$run, learning curve $$run/curve.png'); \
+	sys.exit(accuracy < 0.97 and 'the accuracy should be at least 0.97')"
 
 test: $(READY)  ## run the whole test suite
 	$(BIN)/python -m pytest -n 2

@@ -77,14 +77,15 @@ def compile(
     return compile_graph(report.graph(network, training=mode == "training"), mode=mode, seed=seed)
 
 
-def train(spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str | None = None, **settings: Any) -> RunResult:
-    """Run a recipe of a spec; `settings` replace its settings, such as `epochs=3`.
+def train(spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str = "runs", **settings: Any) -> RunResult:
+    """Run a recipe of a spec, the first one if none is named; `settings` replace its settings, such as `epochs=3`.
 
     Raises `SpecError` with all findings where the spec has errors.
     """
     from nnspec.training import train as run
 
-    return run(_sound(check(spec)), recipe, device=device, settings=settings, out=out)
+    chosen = {f"train.{name}": value for name, value in settings.items()}
+    return run(_sound(check(spec, **chosen)), recipe, device=device, out=out)
 
 
 def _sound(report: Report) -> Report:

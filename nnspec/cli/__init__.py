@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-#: Command -> module of this package. Help lists them in this order.
+#: Command -> module of this package; help lists them in this order. A module `list` would hide the builtin here.
 COMMANDS: dict[str, str] = {
     "check": "check",
     "fmt": "fmt",
@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "predict": "predict",
     "profile": "profile",
     "export": "export",
-    "list": "list",
+    "list": "listing",
     "new": "new",
     "doctor": "doctor",
     "schema": "schema",
@@ -62,7 +62,15 @@ def _application(arguments: Sequence[str]) -> Any:
         name="nnspec", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=_ROOT_HELP,
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
-    application.callback()(_root)
+
+    @application.callback()
+    def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+        if version:
+            from nnspec.version import VERSION
+
+            print(f"nnspec {VERSION}")
+            raise typer.Exit
+
     first = arguments[0] if arguments else ""
     for name in [first] if first in COMMANDS else COMMANDS:
         application.command(name)(import_module(f"nnspec.cli.{COMMANDS[name]}").run)
@@ -72,16 +80,6 @@ def _application(arguments: Sequence[str]) -> Any:
 _ROOT_HELP = """Check, compile, train, profile and export neural networks that are described in .nn and .yaml files.
 
 Exit codes: 0 clean, 1 findings, 2 wrong usage, 70 a bug of nnspec."""
-
-
-def _root(version: bool = False) -> None:
-    if version:
-        from typer import Exit
-
-        from nnspec.version import VERSION
-
-        print(f"nnspec {VERSION}")
-        raise Exit
 
 
 def _pipe_closed() -> int:
@@ -97,6 +95,8 @@ def _failed(error: Exception) -> int:
 
     if isinstance(error, UsageError | MissingExtra):
         return _say(f"nnspec: {error}", 2)
+    if type(error).__name__ == "Interrupted":  # of `nnspec.training`, which imports torch
+        return _say(f"nnspec: {error}", 128 + getattr(error, "number", 2))
     if isinstance(error, SpecError):
         from nnspec.cli.output import show_findings
 

@@ -50,9 +50,9 @@ def specs() -> list[Entry]:
 
 def targets() -> list[Entry]:
     """All export targets."""
-    from nnspec.exporting import EXPORTERS
+    from nnspec.exporting import TARGETS
 
-    return [Entry("targets", name, first_line(getattr(exporter, "__doc__", ""))) for name, exporter in EXPORTERS.items()]
+    return [Entry("targets", name, target.summary) for name, target in TARGETS.items()]
 
 
 def first_line(text: str | None) -> str:

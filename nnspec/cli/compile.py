@@ -9,6 +9,10 @@ import typer
 from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnspec.checker import Report
+    from nnspec.graph.ir import Graph
     from nnspec.passes.base import PassReport
 
 #: Share of the largest output by which the folded network may differ from the one that is written.
@@ -30,9 +34,12 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compile a network, fold and fuse it for inference, and compare the result with the network as written."""
+    """Compile a network for inference.
+
+    What was folded and fused is compared with the network as written, on random inputs.
+    """
     from nnspec.cli.options import sizes
-    from nnspec.cli.output import say, show_json
+    from nnspec.cli.output import progress, say, show_json
     from nnspec.cli.subject import network as chosen
     from nnspec.cli.subject import sound_report
 
@@ -56,8 +63,25 @@ def run(
         if not same:
             say(f"they differ, first at {difference.first}: please report it with the spec")
     if output and same:
-        write(module, graph, report, output, quiet=quiet)
+        for written in write(graph, report, output, seed, sizes(with_)):
+            progress(f"wrote {written}", quiet=quiet)
     return 0 if same else 70
+
+
+def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[Path]:
+    """The compiled network as a program of torch.export, and its weights with the spec. Each is loaded back and compared."""
+    from pathlib import Path
+
+    from nnspec.cli.rewriting import written
+    from nnspec.exporting import EXPORTERS, TARGETS, ExportContext
+
+    assert report.file is not None  # a sound report has a tree
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    spec, done = written(report.file, yaml=False), []
+    for target in ("pt2", "safetensors"):
+        path = Path(folder, f"{graph.name}{TARGETS[target].suffix}")
+        done.append(EXPORTERS[target](ExportContext(graph, path, spec, sizes=sizes, seed=seed)).path)
+    return done
 
 
 def describe_passes(name: str, passes: list[PassReport], *, explain: bool) -> str:

@@ -18,7 +18,7 @@ _ABILITIES = {
 
 
 def run(json: Json = False) -> int:
-    """Show what this installation can do, and which packages it lacks."""
+    """Show what this installation can do, and what it lacks."""
     from nnspec.cli.output import say, show_json
 
     report = examine()

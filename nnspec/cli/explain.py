@@ -10,7 +10,7 @@ import typer
 def run(
     topic: Annotated[str, typer.Argument(metavar="CODE|OPERATOR", help="Such as NN220 or Conv2d.", show_default=False)],
 ) -> int:
-    """Explain a finding or an operator: what it means, why, and examples."""
+    """Explain a finding or an operator, with examples."""
     from nnspec.cli.output import say
     from nnspec.codes import CODES
     from nnspec.errors import UsageError

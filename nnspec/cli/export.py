@@ -19,9 +19,31 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Export a network; what was written is loaded back and compared, and the largest difference is shown."""
-    from nnspec.cli.output import one_of
-    from nnspec.exporting import EXPORTERS
+    """Export a network for other programs.
+
+    What was written is loaded back and compared; the largest difference is shown. A run
+    brings its trained weights, a spec fresh ones.
+    """
+    from pathlib import Path
+
+    from nnspec.cli.exports import context
+    from nnspec.cli.options import sizes
+    from nnspec.cli.output import one_of, progress, say, show_json
+    from nnspec.exporting import EXPORTERS, TARGETS
 
     one_of("--to", to, EXPORTERS)
-    raise LookupError(source)
+    given = context(source, network, set_, quiet=quiet)
+    given.path = Path(output or f"{given.graph.name}{TARGETS[to].suffix}")
+    given.sizes = sizes(with_)
+    progress(f"writing {given.path}", quiet=quiet)
+    result = EXPORTERS[to](given)
+    if json:
+        show_json({"path": str(result.path), "max_difference": result.max_difference, "notes": list(result.notes)})
+        return 0
+    compared = (
+        "" if result.max_difference is None else f", loaded back and compared: largest difference {result.max_difference:.1e}"
+    )
+    say(f"wrote {result.path}{compared}")
+    for note in result.notes:
+        say(f"  {note}")
+    return 0

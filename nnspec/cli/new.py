@@ -12,7 +12,7 @@ def run(
     origin: Annotated[str, typer.Option("--from", metavar="SPEC", help="A spec of `nnspec list specs`.")] = "simple_cnn",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Write a new spec, as a copy of one that comes with nnspec."""
+    """Write a new spec, a copy of one that comes with nnspec."""
     import os
 
     from nnspec.cli.files import is_yaml, write_text

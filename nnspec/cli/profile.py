@@ -24,7 +24,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Measure time and memory of a network by line of the spec, beside its static FLOPs."""
+    """Measure time and memory, by line of the spec."""
     from nnspec.cli.options import sizes
     from nnspec.cli.output import one_of, progress, say, show_json
     from nnspec.cli.subject import network as chosen

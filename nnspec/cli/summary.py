@@ -18,7 +18,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show output shapes, parameters, FLOPs and memory of a network, line by line."""
+    """Show shapes, parameters, FLOPs and memory, line by line."""
     from nnspec.cli.options import sizes
     from nnspec.cli.output import say, show_json
     from nnspec.cli.subject import network as chosen

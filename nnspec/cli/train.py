@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnspec.cli.options import Device, Json, Output, Path, Quiet, Recipe, Settings
+
+if TYPE_CHECKING:
+    from nnspec.training import RunResult
 
 
 def run(
@@ -14,28 +17,59 @@ def run(
     recipe: Recipe = "",
     device: Device = "auto",
     set_: Settings = [],  # noqa: B006  (Typer copies it)
-    output: Output = "",
-    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with the run in this folder.")] = "",
+    output: Output = "runs",
+    resume: Annotated[
+        str, typer.Option(metavar="RUN|last", help="Go on with the run in this folder, or with the last one.")
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train a network by a recipe of the spec; writes a run folder with checkpoints, metrics and a report."""
+    """Train a network by a recipe of the spec.
+
+    Writes a run folder with the spec, checkpoints, metrics and a picture of the learning curve.
+    """
     from nnspec.cli.live import Live
-    from nnspec.cli.options import settings
     from nnspec.cli.output import one_of, say, show_json
     from nnspec.cli.subject import recipe as chosen
     from nnspec.cli.subject import sound_report
-    from nnspec.training import train
 
     one_of("--device", device, ("auto", "cpu", "cuda"))
     report = sound_report(path, set_, quiet=quiet)
-    with Live(quiet=quiet or json) as live:
-        result: Any = train(
-            report, chosen(report, recipe), device=device, settings=settings(set_), resume=resume or None, out=output or None,
-            progress=live,
-        )  # fmt: skip
+    name = chosen(report, recipe)
+
+    from nnspec.training import train
+
+    with Live(quiet=quiet) as live:
+        again = True if resume == "last" else resume or None
+        result = train(report, name, device=device, resume=again, out=output, progress=live)
     if json:
-        show_json(result.as_dict())
+        show_json(as_object(result))
     else:
-        say(result.text())
+        say(as_text(result))
     return 0
+
+
+def as_text(result: RunResult) -> str:
+    """What came out of a training, and where it lies."""
+    lines = [f"{result.steps:,} steps in {result.seconds:.1f} s"]
+    if result.final is not None:
+        figures = {"loss": result.final.loss, **result.final.metrics}
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        lines.append(f"{result.final.part} of {result.final.samples:,} samples: {shown}")
+    if result.curve is not None:
+        lines.append(f"learning curve: {result.curve}")
+    return "\n".join([*lines, f"run: {result.run}"])
+
+
+def as_object(result: RunResult) -> dict[str, Any]:
+    """The result for programs."""
+    from nnspec.cli.evaluate import as_object as evaluation
+
+    return {
+        "run": str(result.run),
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "final": evaluation(result.final) if result.final is not None else None,
+        "history": result.history,
+        "curve": str(result.curve) if result.curve is not None else None,
+    }

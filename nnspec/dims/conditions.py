@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables
 from nnspec.dims.notation import format_dim
 from nnspec.dims.polynomial import Dim, Poly, Var, atom_poly
 from nnspec.dims.sizes import Sizes, TooComplexError, bits
@@ -78,10 +78,16 @@ def describe(condition: Condition) -> str:
     return "; ".join(parts)
 
 
+def is_about_one(condition: Condition) -> bool:
+    """Whether it limits a single symbol."""
+    named = set(condition.variables) | (claim_variables(condition.relation) if condition.relation is not None else set())
+    return len(named) == 1
+
+
 def predicate(condition: Condition) -> str:
     """The same so that it can follow "`H` is" or, for several symbols, "`H` and `W` meet"."""
     if len(condition.sets) != 1 or condition.relation is not None:
-        return describe(condition)
+        return f"such that {describe(condition)}" if is_about_one(condition) else describe(condition)
     text = _described(condition.sets[0])
     if text.startswith("multiple of "):
         return f"a {text}" if text != "multiple of 2" else "even"
@@ -106,6 +112,10 @@ class _Part(NamedTuple):
     mask: int
     least: int | None
     most: int | None
+
+    @property
+    def one_sided(self) -> bool:
+        return (self.least is None) != (self.most is None)
 
 
 def _parts(each: SizeSet) -> list[_Part]:
@@ -135,10 +145,10 @@ def _part(each: SizeSet, start: int, end: int | None, modulus: int, mask: int) -
 
 def conjuncts(each: SizeSet, dim: Dim) -> list[Claim]:
     """Claims about `dim` that together say that it is in the set, given that it was possible before."""
-    values = _few_values(each.sizes)
-    if values is not None:
+    values, parts = _few_values(each.sizes), _parts(each)
+    if values is not None and not (len(parts) == 1 and parts[0].modulus == 1 and parts[0].one_sided):
         return _intervals(values, dim)
-    alternatives = [_part_claims(part, dim) for part in _parts(each)]
+    alternatives = [_part_claims(part, dim) for part in parts]
     if len(alternatives) == 1:
         return alternatives[0]
     return [AnyOf(tuple(parts[0] if len(parts) == 1 else AllOf(tuple(parts)) for parts in alternatives))]
@@ -214,12 +224,17 @@ def _described(each: SizeSet) -> str:
         return "no size"
     values = _few_values(each.sizes)
     parts = _parts(each)
-    if values is not None and (len(parts) != 1 or parts[0].least is not None) and _few_values(each.within) is None:
+    if values is not None and (len(values) == 1 == values[0][1] - values[0][0] + 1 or not (len(parts) == 1 and _is_plain(parts[0]))):
         return "exactly " + " or ".join(_span_text(low, high) for low, high in values)
     if len(parts) > _MOST_ALTERNATIVES:
         return f"one of {len(parts)} ranges of sizes"
     dim = atom_poly(each.variable)
     return " or ".join(_part_text(part, dim, len(parts) > 1) for part in parts)
+
+
+def _is_plain(part: _Part) -> bool:
+    """A remainder or a bound on one side says more than a list of sizes."""
+    return part.one_sided if part.modulus == 1 else part.least is None
 
 
 def _span_text(low: int, high: int) -> str:

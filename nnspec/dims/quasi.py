@@ -1,4 +1,4 @@
-"""Dimensions as quasi-polynomials: on each residue class of its symbols one is an ordinary polynomial, so its sign is known exactly.
+"""Dimensions as quasi-polynomials: on each residue class of its symbols one is a plain polynomial, so its sign is known.
 
 Polynomials are held as forward differences: `p(k) = sum of d[j] * binomial(k, j)`, k >= 0.
 """

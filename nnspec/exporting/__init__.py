@@ -1,0 +1,45 @@
+"""The targets that a network can be exported to. Each is a module of this package and is imported when it is used.
+
+`EXPORTERS` maps a target's name to a function from an `ExportContext` to an `ExportResult`; `TARGETS` says what each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+from nnspec.errors import MissingExtra
+from nnspec.exporting.base import ExportContext, ExportError, ExportResult
+
+
+class Target(NamedTuple):
+    """A target: the module that makes it, the ending of its file, what it is, and whether it can be made without torch."""
+
+    module: str
+    suffix: str
+    summary: str
+    without_torch: bool = False
+
+
+TARGETS: dict[str, Target] = {
+    "onnx": Target("onnx", ".onnx", "an ONNX model, run and compared with onnxruntime"),
+    "pt2": Target("pt2", ".pt2", "a program of torch.export"),
+    "safetensors": Target("safetensors", ".safetensors", "the weights, with the spec beside them as JSON"),
+    "python": Target("python", ".py", "a PyTorch module that needs nothing but torch", without_torch=True),
+    "mermaid": Target("mermaid", ".mmd", "a Mermaid flow chart", without_torch=True),
+    "dot": Target("dot", ".dot", "a Graphviz graph", without_torch=True),
+}
+
+
+def _exporter(target: Target) -> Callable[[ExportContext], ExportResult]:
+    def run(context: ExportContext) -> ExportResult:
+        result: ExportResult = import_module(f"nnspec.exporting.{target.module}").export(context)
+        return result
+
+    return run
+
+
+EXPORTERS: dict[str, Callable[[ExportContext], ExportResult]] = {name: _exporter(target) for name, target in TARGETS.items()}
+
+__all__ = ["EXPORTERS", "TARGETS", "ExportContext", "ExportError", "ExportResult", "MissingExtra", "Target"]

@@ -148,7 +148,8 @@ def _type_of(value: Any) -> Any:
 
 
 def _check_tensor(cls: type[Operator], name: str, tensor: TensorField, type: Any, bound: Bound, span: Span, scope: Scope) -> bool:
-    for each in type if isinstance(type, tuple) else (type,):
+    several = type if isinstance(type, tuple) and not isinstance(type, TensorType) else (type,)
+    for each in several:
         if not isinstance(each, TensorType):
             continue
         if each.dtype not in DOMAINS[tensor.dtype]:
@@ -187,7 +188,7 @@ def _domain(domain: str) -> str:
     return {
         "float": "floating-point tensors", "index": "integer tensors (indices)", "integer": "integer tensors",
         "bool": "boolean tensors", "number": "tensors of numbers", "any": "tensors",
-    }[domain]  # fmt: skip
+    }.get(domain) or "tensors of " + ", ".join(DOMAINS[domain])  # fmt: skip
 
 
 def refuse(refusal: Refusal, operator: Operator, bound: Bound, span: Span, scope: Scope) -> None:

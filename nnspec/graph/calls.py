@@ -8,6 +8,7 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.dims import Poly, maximum, minimum
 from nnspec.graph import apply, blocks, expressions, steps
+from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import (
@@ -154,8 +155,8 @@ def _range(expression: tree.Call, scope: Scope) -> Any:
     try:
         count = len(found)
     except OverflowError:
-        count = expressions.MAX_COPIES + 1
-    if count > expressions.MAX_COPIES:
+        count = MAX_COPIES + 1
+    if count > MAX_COPIES:
         expressions.too_many(count, expression, scope)
         return POISON
     return list(found)

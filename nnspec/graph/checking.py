@@ -10,6 +10,7 @@ from nnspec.graph.recipe import Recipe
 from nnspec.graph.values import BlockMaker
 from nnspec.similar import nearest
 from nnspec.syntax import tree
+from nnspec.syntax.node import Node
 
 _ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
 _LATER_ITEMS = ("agent", "sample")
@@ -87,7 +88,7 @@ def _check_network(program: Program, item: tree.Item, graphs: dict[str, Graph]) 
 
 def _is_used(program: Program, item: tree.Item) -> bool:
     """Whether another item speaks of this one, so that it is checked there."""
-    pending: list[tree.Node] = [entry for entry in program.file.items if entry is not item]
+    pending: list[Node] = [entry for entry in program.file.items if entry is not item]
     while pending:
         node = pending.pop()
         if isinstance(node, tree.Name) and node.id == item.name.id and node is not item.name:

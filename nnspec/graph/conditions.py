@@ -11,6 +11,7 @@ from nnspec.graph.values import carry, is_silent
 from nnspec.operators.declare import Obligation
 from nnspec.operators.kinds import describe
 from nnspec.syntax import tree
+from nnspec.syntax.node import Node
 
 
 def check_condition(condition: tree.Condition, scope: Scope, *, declare: bool) -> None:
@@ -69,7 +70,7 @@ def message_of(condition: tree.Condition, scope: Scope) -> str:
 
 def _with_sizes(condition: tree.Condition, scope: Scope) -> str:
     found: dict[str, str] = {}
-    pending: list[tree.Node] = [condition.test]
+    pending: list[Node] = [condition.test]
     while pending:
         node = pending.pop(0)
         if isinstance(node, tree.Name) and isinstance(scope.names.get(node.id), int | float | str):

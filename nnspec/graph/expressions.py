@@ -353,7 +353,7 @@ def _decide_claim(claim: Claim, test: tree.Expression, scope: Scope) -> bool | N
 
     verdict = scope.build.facts.decide(claim)
     if verdict.kind in ("true", "false"):
-        return verdict.kind == "true"
+        return bool(verdict.kind == "true")
     found = claim_variables(claim)
     scope.build.needed |= found
     names = ", ".join(f"`{variable.name}`" for variable in sorted(found, key=lambda variable: variable.name))

@@ -30,6 +30,11 @@ class Value:
         #: The name that the spec binds it to, or "" where it has none.
         self.label = ""
 
+    @property
+    def described(self) -> str:
+        """What messages call it."""
+        return f"a tensor of type {self.type}"
+
     def __repr__(self) -> str:
         return f"{self.label or self.output}: {self.type}"
 

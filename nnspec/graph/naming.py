@@ -6,6 +6,7 @@ from nnspec.graph import expressions
 from nnspec.graph.scope import MANY, Numbering, Scope
 from nnspec.graph.values import BlockMaker, ChainMaker, OperatorMaker
 from nnspec.syntax import tree
+from nnspec.syntax.node import Node
 
 
 def numbering(base: str, values: tuple[tree.Expression, ...], scope: Scope) -> Numbering:
@@ -13,7 +14,7 @@ def numbering(base: str, values: tuple[tree.Expression, ...], scope: Scope) -> N
     return Numbering(base, bool(base) and sum(counted(value, scope) for value in values) == 1)
 
 
-def counted(expression: tree.Node, scope: Scope) -> int:
+def counted(expression: Node, scope: Scope) -> int:
     """How many layers the evaluation of an expression makes: 0, 1, or at least 2."""
     match expression:
         case tree.Pipeline():

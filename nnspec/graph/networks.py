@@ -10,7 +10,7 @@ from nnspec.graph import blocks, parameters
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.ir import Graph, Value
 from nnspec.graph.program import Program
-from nnspec.graph.report import report_preconditions
+from nnspec.graph.report import report_open_weights, report_preconditions
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import BlockMaker, Given, Record
 from nnspec.syntax import tree
@@ -45,6 +45,7 @@ def build_network(program: Program, maker: BlockMaker, given: list[Given], *, tr
         return Built(None, build, resolved.item)
     if aggregate:
         report_preconditions(build, resolved.item, maker.item.name.span)
+        report_open_weights(build, resolved.item)
     if build.failed or not isinstance(result, Record) or not all(isinstance(value, Value) for value in result.outputs.values()):
         return Built(None, build, resolved.item)
     return Built(_graph(maker, build, result, values, training), build, resolved.item)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator as python_operator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,8 +135,8 @@ def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bo
         return any(fnmatchcase(path, pattern) for pattern in clause[1])
     actual: Any = rank if kind == "rank" else operator
     wanted = clause[2]
-    return {
-        "==": actual == wanted, "!=": actual != wanted,
-        "<": kind == "rank" and actual < wanted, "<=": kind == "rank" and actual <= wanted,
-        ">": kind == "rank" and actual > wanted, ">=": kind == "rank" and actual >= wanted,
-    }[clause[1]]  # fmt: skip
+    compare: dict[str, Callable[[Any, Any], bool]] = {
+        "==": python_operator.eq, "!=": python_operator.ne, "<": python_operator.lt, "<=": python_operator.le,
+        ">": python_operator.gt, ">=": python_operator.ge,
+    }  # fmt: skip
+    return compare[clause[1]](actual, wanted)

@@ -150,7 +150,8 @@ def _fits(each: Given, body: Build, sequence: Value, scope: Scope) -> bool:
     if not isinstance(value, Value):
         scope.build.report("NN115", f"`{each.name}` is a tensor, and this is {describe(value)}", each.span, frames=scope.frames)
         return False
-    wanted = TensorType((sequence.type.dims[0],), "int64") if each.name == "lengths" else body.states[each.name].value.type
+    own = body.states.get(each.name or "")
+    wanted = own.value.type if own is not None else TensorType((sequence.type.dims[0],), "int64")
     if value.type.rank != wanted.rank or value.type.dtype != wanted.dtype:
         scope.build.report("NN201", f"`{each.name}` has to be {wanted}, and this is {value.type}", each.span, frames=scope.frames)
         return False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnspec.diagnostics import Edit, Fix, Label, Span
+from nnspec.dims import Dim, Poly, Var, format_dim, variables
 from nnspec.graph.build import Build
 from nnspec.graph.obligations import Origin
 from nnspec.syntax import tree
@@ -66,3 +67,23 @@ def _statement_at(place: Span, item: tree.Item) -> tree.Statement | None:
         if statement.span.start <= place.start < statement.span.end and statement.span.source is place.source:
             return statement
     return None
+
+
+def report_open_weights(build: Build, item: tree.Item) -> None:
+    """Say once for each input symbol that the size of a weight depends on it."""
+    said: set[Var] = set()
+    for entry in build.weights.values():
+        for dim in entry.dims:
+            for symbol in variables(dim) if isinstance(dim, Poly) else ():
+                if symbol in build.symbol_spans and symbol not in said:
+                    said.add(symbol)
+                    build.report(
+                        "NN310", f"the weights of `{item.name.id}` depend on the size `{symbol.name}` of its input", entry.span,
+                        label=f"`{entry.path}` is {_sizes(entry.dims)}",
+                        labels=[Label(build.symbol_spans[symbol], "declared here without a number")],
+                        help=f"compile with `--with {symbol.name}=...`, train through a recipe, or write the number in the input's type",
+                    )  # fmt: skip
+
+
+def _sizes(dims: Sequence[Dim]) -> str:
+    return "[" + ", ".join(format_dim(dim) for dim in dims) + "]"

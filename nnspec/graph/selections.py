@@ -38,7 +38,8 @@ def _clause(test: tree.Expression, scope: Scope) -> tuple[Any, ...] | None:
         case tree.Call(function=tree.Name(id="named")):
             return _patterns(test, scope)
         case _:
-            return _refuse(test, scope)
+            _refuse(test, scope)
+            return None
 
 
 def _comparison(test: tree.Operation, scope: Scope) -> tuple[Any, ...] | None:
@@ -56,7 +57,8 @@ def _comparison(test: tree.Operation, scope: Scope) -> tuple[Any, ...] | None:
 
         undefined(right, scope)
         return None
-    return _refuse(test, scope)
+    _refuse(test, scope)
+    return None
 
 
 def _patterns(test: tree.Call, scope: Scope) -> tuple[Any, ...] | None:

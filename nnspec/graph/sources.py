@@ -75,7 +75,8 @@ def _source(expression: tree.Expression, body: Any, name: tree.Name, inner: Scop
 
         operator = apply.make_operator(operator.operator, (), operator.given, expression.span, inner, None)
     if is_silent(operator):
-        return _later_call(expression, scope)
+        _later_call(expression, scope)
+        return None
     if not isinstance(operator, Operator) or not getattr(operator, "is_source", False):
         scope.build.report("NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span)
         return None

@@ -46,8 +46,6 @@ def run(steps: tuple[tree.Expression, ...], value: Any, span: Span, scope: Scope
     for step in steps:
         carried = value if isinstance(value, Carried) else Carried((Given(_carry(value), span),))
         value = step_through(step, carried, scope)
-        if is_silent(value):
-            return value
         span = span.to(step.span)
     return value
 

@@ -15,6 +15,7 @@ from nnspec.operators.declare import Operator
 from nnspec.syntax.tree import Argument, Expression, Item
 
 if TYPE_CHECKING:
+    from nnspec.graph.program import FileScope
     from nnspec.graph.scope import Scope
 
 
@@ -74,7 +75,7 @@ class BlockMaker:
 
     item: Item
     given: tuple[Given, ...]
-    home: Scope
+    home: FileScope
     span: Span
     is_maker = True
 

@@ -248,7 +248,7 @@ class GroupNorm(Normalization):
         members = product((self.input.dims[0], channels // self.num_groups, *self.input.dims[2:]))
         if is_at_least(members, 2):
             return found
-        message = f"`GroupNorm` needs two values in each group, and {self.input} has one in each of {format_dim(self.num_groups)} groups"
+        message = f"`GroupNorm` needs two values in a group; {format_dim(self.num_groups)} groups of {self.input} have one each"
         return (*found, Obligation(at_least(members, 2), "NN214", "input", message))
 
     def settings(self) -> dict[str, Any]:

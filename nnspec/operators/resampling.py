@@ -10,6 +10,7 @@ from typing import Any
 
 from nnspec.dims import Dim, format_dim
 from nnspec.dims.claims import at_least, divisible
+from nnspec.operators.axes import is_at_least
 from nnspec.operators.declare import (
     Inferred,
     Obligation,
@@ -83,7 +84,7 @@ class Resampling(Operator):
                 at_least(size, 1), "NN212", blame, f"`{self.name}` gives the size {format_dim(size)} for {format_dim(side)}"
             )
             for size, side in zip(sizes, sides, strict=True)
-            if not (isinstance(size, int) and size >= 1)
+            if not is_at_least(size, 1)
         )
         return Inferred({"output": self.input.with_dims((*self.input.dims[:2], *sizes))}, found)
 
@@ -177,7 +178,9 @@ class PixelShuffle(Shuffling):
         factor = self.upscale_factor
         found: tuple[Obligation, ...] = ()
         if channels % factor**2 != 0:
-            message = f"`PixelShuffle` makes one channel of {factor} * {factor}, and {format_dim(channels)} channels do not divide so"
+            message = (
+                f"`PixelShuffle` makes one channel of {factor} * {factor}, which do not divide {format_dim(channels)} channels"
+            )
             found = (Obligation(divisible(channels, factor**2), "NN231", "upscale_factor", message),)
         return (channels // factor**2, height * factor, width * factor), found
 

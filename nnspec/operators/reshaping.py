@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnspec.dims import Dim, product
-from nnspec.dims.claims import divisible, equal
+from nnspec.dims import Dim, format_dim, product
+from nnspec.dims.claims import at_least, divisible, equal
 from nnspec.dims.division import without_common_factor
 from nnspec.operators.axes import is_at_least, show
 from nnspec.operators.declare import Obligation
@@ -36,21 +36,19 @@ def reshaped(
     if -1 not in sizes:
         if before == after:
             return tuple(sizes), ()
-        note = f"{show([product(old)])[1:-1]} elements against {show([product(sizes)])[1:-1]}"
+        note = f"{format_dim(product(old))} elements against {format_dim(product(sizes))}"
         return tuple(sizes), (Obligation(equal(before, after), "NN211", blame, message, (note,)),)
-    left_over = before // after if is_at_least(after, 1) else _refuse_empty(message, blame)
-    result = tuple(left_over if size == -1 else size for size in sizes)
+    left_over = before // after
     if isinstance(left_over, int) and left_over == 0:
         raise Refusal("NN211", message, blame, notes=(f"{show(old)} has fewer elements than the sizes that are given",))
+    found: list[Obligation] = []
+    if not is_at_least(after, 1):
+        found.append(Obligation(at_least(after, 1), "NN211", blame, f"{message}: a size may be 0"))
     rest = before % after
-    if isinstance(rest, int) and rest == 0:
-        return result, ()
-    note = f"-1 stands for {show([before])[1:-1]} / {show([after])[1:-1]}"
-    return result, (Obligation(divisible(before, after), "NN211", blame, message, (note,)),)
-
-
-def _refuse_empty(message: str, blame: str) -> Dim:
-    raise Refusal("NN211", f"{message}: a size may be 0", blame)
+    if not isinstance(rest, int) or rest != 0:
+        note = f"-1 stands for {format_dim(before)} / {format_dim(after)}"
+        found.append(Obligation(divisible(before, after), "NN211", blame, message, (note,)))
+    return tuple(left_over if size == -1 else size for size in sizes), tuple(found)
 
 
 def _uncommon(old: Sequence[Dim], new: Sequence[Dim]) -> tuple[Dim, Dim]:

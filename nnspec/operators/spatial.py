@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from nnspec.dims import Dim, format_dim
 from nnspec.dims.claims import AllOf, at_least
+from nnspec.operators.axes import is_at_least
 from nnspec.operators.declare import AttributeField, Field, Obligation, Operator, TensorField, tensor
 from nnspec.operators.kinds import Either, Kind, Maybe, Repeated
 from nnspec.types import TensorType
@@ -79,7 +80,7 @@ class Spatial(Operator):
             message = f"`{self.name}` would produce {NOUNS[self.axes]} {shown}"
             found.append(Obligation(AllOf(tuple(at_least(size, 1) for size in known)), "NN212", blame, message, notes))
         for side, size in zip(SIDES[self.axes], sizes, strict=True):
-            if not isinstance(size, int):
+            if not isinstance(size, int) and not is_at_least(size, 1):
                 message = f"`{self.name}` gives the {side} {format_dim(size)}, which has to be at least 1"
                 found.append(Obligation(at_least(size, 1), "NN212", blame, message, notes))
         return found

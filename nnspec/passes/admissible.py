@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
-from nnspec.dims import Var, evaluate, variables
+from nnspec.dims import Poly, Var, evaluate, variables
 from nnspec.dims.claims import AllOf, Claim, Relation
+from nnspec.dims.polynomial import atom_poly
 from nnspec.graph.ir import Graph
 
 #: Sizes that are tried, in this order, for a symbol: small and ordinary ones first, then whatever a condition may ask for.
@@ -25,6 +26,7 @@ class NoAdmissibleSizes(ValueError):  # noqa: N818  (says what is the case)
 def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, skip: int = 0) -> dict[Var, int]:
     """A size for each symbol of the graph's inputs, meeting all guards. `given` fixes some by name; `skip` asks for other sizes.
 
+    Where there are such, sizes are chosen that differ from one another and at which no axis within the network has size 1 or 0.
     Raises NoAdmissibleSizes, also for a name in `given` that is no symbol of the inputs.
     """
     symbols = sorted(_symbols(graph), key=lambda var: var.serial)
@@ -33,8 +35,11 @@ def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, sk
     if unknown:
         names = ", ".join(var.name for var in symbols) or "none"
         raise NoAdmissibleSizes(f"`{min(unknown)}` is no size of the inputs of {graph.name}; its sizes are {names}")
-    search = _Search(symbols, [guard.claim for guard in graph.guards], given, skip)
-    found = search.extend({})
+    claims = [guard.claim for guard in graph.guards]
+    roomy = _Search(symbols, [*claims, *_ordinary(graph, symbols, given)], given, skip)
+    found = roomy.extend({})
+    if found is None:
+        found = _Search(symbols, claims, given, skip).extend({})
     if found is None:
         stated = ", ".join(f"{name} = {size}" for name, size in given.items())
         condition = f" with {stated}" if stated else ""
@@ -50,6 +55,15 @@ def _symbols(graph: Graph) -> set[Var]:
     for guard in graph.guards:
         found |= claim_variables(guard.claim)
     return found
+
+
+def _ordinary(graph: Graph, symbols: list[Var], given: Mapping[str, int]) -> list[Claim]:
+    """That sizes are typical: special ones hide mistakes, and torch's tracing takes them for fixed."""
+    dims = {dim for node in graph.nodes for value in node.outputs.values() for dim in value.type.dims if isinstance(dim, Poly)}
+    known = set(symbols)
+    wide: list[Claim] = [Relation(dim, ">=", 2) for dim in dims if variables(dim) <= known]
+    free = [atom_poly(var) for var in symbols if var.name not in given]
+    return wide + [Relation(left, "!=", right) for place, left in enumerate(free) for right in free[:place]]
 
 
 class _Search:

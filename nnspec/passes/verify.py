@@ -16,34 +16,35 @@ def verify(graph: Graph, when: str) -> None:
     Reads come after what they read, nodes and values occur once, types are what the operators infer from the types that
     are read, weights have owners and owners their weights, and sizes needed at run time can be read from an input.
     """
-    problem = _problem(graph)
+    problem = _problem(graph, graph) or _symbol_problem(graph)
     if problem is not None:
         raise PassError(f"{when}, the graph {graph.name} is broken: {problem}")
 
 
-def _problem(graph: Graph) -> str | None:
+def _problem(graph: Graph, outer: Graph) -> str | None:
+    """What is wrong in a graph whose weights are those of `outer`: itself, or the graph around the body of a scan."""
     known: set[Value] = {entry.value for entry in graph.inputs}
     if len(known) != len(graph.inputs):
         return "an input occurs twice"
     for node in graph.nodes:
-        problem = _node_problem(node, known)
+        problem = _node_problem(node, known, outer)
         if problem is not None:
             return f"{describe(node)} at {node.origin}: {problem}"
         known.update(node.outputs.values())
     for name, value in graph.outputs.items():
         if value not in known:
             return f"nothing computes the output {name}"
-    return _weight_problem(graph) or _symbol_problem(graph)
+    return _weight_problem(graph, outer)
 
 
-def _node_problem(node: Node, known: set[Value]) -> str | None:
+def _node_problem(node: Node, known: set[Value], outer: Graph) -> str | None:
     for value in node.reads():
         if value not in known:
             return f"reads {value!r}, which is not computed before it"
     if any(value in known for value in node.outputs.values()):
         return "computes a value that is there already"
     if isinstance(node.operator, ScanLoop):
-        problem = _problem(node.operator.body)
+        problem = _problem(node.operator.body, outer)
         if problem is not None:
             return f"in its body: {problem}"
     return _type_problem(node)
@@ -74,9 +75,9 @@ def _same(left: TensorType, right: TensorType) -> bool:
     return left.dims == right.dims and left.dtype == right.dtype
 
 
-def _weight_problem(graph: Graph) -> str | None:
+def _weight_problem(graph: Graph, outer: Graph) -> str | None:
     for path in read_weights(graph):
-        if path not in graph.weights:
+        if path not in outer.weights:
             return f"the weight {path} is read and does not exist"
     for path, entry in graph.weights.items():
         if entry.path != path:
@@ -85,7 +86,7 @@ def _weight_problem(graph: Graph) -> str | None:
             return f"the weight {path} has the sizes {', '.join(map(format_dim, entry.dims))}"
     for node in graph.nodes:
         for weight in node.operator.weights() if node.path is not None else ():
-            owned = graph.weights.get(f"{node.path}.{weight.name}")
+            owned = outer.weights.get(f"{node.path}.{weight.name}")
             if owned is None or owned.dims != weight.dims:
                 return f"{describe(node)} owns {weight.name}: {weight.dims}, and the graph has {owned}"
     return None

@@ -97,7 +97,7 @@ def measure(
 ) -> Measurement:  # fmt: skip
     """Run the network on random inputs and time it.
 
-    `module` is what was lowered from `graph` (made here if not given); it is moved to the device, and its mode and weights stay as
+    `module` is what was lowered from `graph` (made here if not given); it is moved to the device, its mode and weights stay as
     they are. `training` times backward and optimizer as well; it is the graph's mode if not given. Sizes not given are chosen.
     """
     training = graph.training if training is None else training

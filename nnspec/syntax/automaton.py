@@ -39,39 +39,31 @@ class Automaton:
     def feed(self, token: Token) -> bool:
         """Shift the token after the reductions that it asks for. False, with those reductions done, if it cannot stand here."""
         kind = token.kind
-        states = self.states
-        actions = self._actions
+        states, values, starts = self.states, self.values, self.starts
+        actions, gotos, reductions = self._actions, self._gotos, self._reductions
         while True:
             action = actions[states[-1]].get(kind)
             if action is None:
                 return False
             if action >= 0:
                 states.append(action)
-                self.values.append(token)
-                self.starts.append(token.start)
+                values.append(token)
+                starts.append(token.start)
                 self.end = token.end
                 return True
-            self._reduce(*self._reductions[-1 - action])
-
-    def _reduce(self, size: int, origin: str, spliced: tuple[int, ...], mode: int, make: Make | None) -> None:
-        states = self.states
-        if mode != _PASS:
-            values = self.values
-            starts = self.starts
+            size, origin, spliced, mode, make = reductions[-1 - action]
+            if mode == _PASS:
+                states[-1] = gotos[states[-2]][origin]
+                continue
+            start = starts[-size] if size else self.end
+            parts = values[-size:] if size else []
             if size:
-                start = starts[-size]
-                parts = values[-size:]
-                del values[-size:], starts[-size:]
-                if spliced:
-                    parts = _splice(parts, spliced)
-            else:
-                start = self.end
-                parts = []
+                del values[-size:], starts[-size:], states[-size:]
+            if spliced:
+                parts = _splice(parts, spliced)
             values.append(make(parts, start, self.end) if make is not None else parts)
             starts.append(start)
-        if size:
-            del states[-size:]
-        states.append(self._gotos[states[-1]][origin])
+            states.append(gotos[states[-1]][origin])
 
     def probe(self, states: list[int], kind: str) -> bool:
         """Feed a terminal to a copy of the states, without building anything."""

@@ -5,6 +5,7 @@ Columns are looked at only when the text is certainly wrong. They choose the pla
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
@@ -39,7 +40,7 @@ def balance(source: Source, raw: list[Token]) -> Balanced:
 def _are_indented(raw: list[Token], lines: list[_Line]) -> bool:
     """Whether nearly all bodies stand further right than what they belong to, so that columns can be trusted."""
     opened = deeper = 0
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if raw[line.places[-1]].kind == "LBRACE" and raw[following.places[0]].kind != "RBRACE":
             opened += 1
             deeper += following.indent > line.indent

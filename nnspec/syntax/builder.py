@@ -26,7 +26,8 @@ class Builder(ExpressionBuilder):
         items = tuple(part for part in parts if isinstance(part, (tree.Version, tree.Use, tree.Item)))
         for item in items[1:]:
             if isinstance(item, tree.Version):
-                self._report("NN014", "the version line is not the first of the file", item.span, "has to stand on the first line")
+                message = "the version line is not the first of the file"
+                self._report("NN014", message, item.span, "has to stand on the first line")
         return tree.File(self._span(start, end), items)
 
     def make_broken_item(self, parts: list[Any], start: int, end: int) -> None:
@@ -86,13 +87,9 @@ class Builder(ExpressionBuilder):
         return tree.Statement(self._span(start, end), values=(tree.Broken(self._span(start, end)),))
 
     def make_binding(self, parts: list[Any], start: int, end: int) -> tree.Statement:
-        names = []
-        for place, part in enumerate(parts):
-            if part.kind == "NAME":
-                names.append(self._name(part))
-            elif part.kind != "COMMA":
-                break
-        return self._statement(None, tuple(names), (), parts[place:], start, end)
+        place = next(place for place, part in enumerate(parts) if part.kind in ("COLON", "EQUAL"))
+        names = tuple(self._name(part) for part in parts[:place:2])
+        return self._statement(None, names, (), parts[place:], start, end)
 
     def make_statement(self, parts: list[Any], start: int, end: int) -> tree.Statement:
         place = 1

@@ -6,6 +6,7 @@ Works on raw tokens, before `brackets` and `layout`; every token that comes out 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
@@ -27,7 +28,7 @@ _KINDS: Final = {
 
 _QUOTES: Final = "“”„‟«»‘’`´"
 _INVISIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\r(?!\n)")
-_GREEK_OR_PLAIN: Final = re.compile(r"(SMALL|CAPITAL) LETTER ([A-Z]+)")
+_LETTER: Final = r"(SMALL|CAPITAL) LETTER ([A-Z]+)"
 _LINE_ENDS: Final = "\u2028\u2029\x85"
 
 
@@ -55,7 +56,7 @@ def _pairs(text: str, raw: list[Token]) -> set[int]:
         return set()
     return {
         place
-        for place, (token, other) in enumerate(zip(raw, raw[1:], strict=False))
+        for place, (token, other) in enumerate(pairwise(raw))
         if token.end == other.start and text[token.start : other.end] in ("=>", ":=")
     }
 
@@ -155,7 +156,8 @@ class _Mender:
             return Token("STRING", token.start, token.end)
         stop = token.start + len(written.rstrip())
         fix = Fix("close it", (Edit(Span(self._source, stop, stop), written[0]),))
-        self._report("NN003", "an unclosed string", Span(self._source, token.start, stop), "opened here, and not closed in its line", fix=fix)
+        span = Span(self._source, token.start, stop)
+        self._report("NN003", "an unclosed string", span, "opened here, and not closed in its line", fix=fix)
         return Token("STRING", token.start, stop)
 
     # --- names
@@ -204,7 +206,7 @@ def _plain(name: str) -> str | None:
             plain += letter
             continue
         simple = "".join(part for part in unicodedata.normalize("NFKD", letter) if part.isascii())
-        found = _GREEK_OR_PLAIN.search(unicodedata.name(letter, ""))
+        found = re.search(_LETTER, unicodedata.name(letter, ""))
         if simple.isalnum():
             plain += simple
         elif found is not None:

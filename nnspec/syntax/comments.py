@@ -8,7 +8,7 @@ if a closing bracket comes next; anything else becomes leading of the statement 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from typing import Final
 
 from nnspec.diagnostics import Span
 from nnspec.syntax import tree
@@ -102,45 +102,39 @@ _BRACKETS = (
 """Nodes that end with the bracket that the writer can put on a line of its own."""
 
 
-def _anchors(node: Node) -> Iterator[Node]:
+_ANCHOR_FIELDS: Final[dict[type[Node], tuple[str, ...]]] = {
+    tree.File: ("items",), tree.Body: ("statements",), tree.Claims: ("claims",), tree.Item: ("parameters",),
+    tree.Call: ("arguments",), tree.Scan: ("arguments", "body"), tree.Type: ("arguments",), tree.Tuple: ("items",),
+    tree.List: ("items",), tree.Statement: ("conditions",), tree.Pipeline: ("steps",),
+    tree.Conditional: ("then", "otherwise"), tree.Repeat: ("body",), tree.OptionalStep: ("body",),
+}  # fmt: skip
+"""The fields that hold nodes which the writer may put on a line of their own."""
+
+
+def _anchors(node: Node) -> list[Node]:
     """The children of a node that the writer may put on a line of their own."""
-    if isinstance(node, tree.File):
-        yield from node.items
-    elif isinstance(node, tree.Body):
-        yield from node.statements
-    elif isinstance(node, tree.Claims):
-        yield from node.claims
-    elif isinstance(node, tree.Item):
-        yield from node.parameters
-    elif isinstance(node, (tree.Call, tree.Scan, tree.Type)):
-        yield from node.arguments
-    elif isinstance(node, (tree.Tuple, tree.List)):
-        yield from node.items
-    elif isinstance(node, tree.Statement):
-        yield from node.conditions
-    elif isinstance(node, tree.Pipeline):
-        yield from node.steps
-    elif isinstance(node, tree.Conditional):
-        yield node.then
-        yield node.otherwise
-    if isinstance(node, (tree.Repeat, tree.Scan, tree.OptionalStep)):
-        yield node.body
+    anchors: list[Node] = []
+    for field in _ANCHOR_FIELDS.get(type(node), ()):
+        value = getattr(node, field)
+        if isinstance(value, tuple):
+            anchors += value
+        else:
+            anchors.append(value)
+    return anchors
 
 
 def _place(anchors: _Anchors, notes: _Notes, file: tree.File, tokens: list[Token], comment: Comment) -> tuple[Node, int]:
     """The node that a comment belongs to, and whether it is leading, trailing or inside."""
     before = _before(tokens, comment.place)
     after = _after(tokens, comment.place)
-    if not comment.own_line and before is not None:
-        last = before
-        if last.kind == "COMMA":
-            last = tokens[comment.place - 2] if comment.place > 1 else last
-        node = anchors.opens.get(before.start) or anchors.ends.get(last.end)
+    if not comment.own_line and before >= 0:
+        last = tokens[before - 1] if tokens[before].kind == "COMMA" and before else tokens[before]
+        node = anchors.opens.get(tokens[before].start) or anchors.ends.get(last.end)
         if node is not None and not notes.has_trailing(node):
             return node, _TRAILING
     following = tokens[after]
-    if following.kind == "COMMA" and before is not None and before.end in anchors.ends:
-        return anchors.ends[before.end], _LEADING
+    if following.kind == "COMMA" and before >= 0 and tokens[before].end in anchors.ends:
+        return anchors.ends[tokens[before].end], _LEADING
     node = anchors.starts.get(following.start) if following.kind != "$END" else None
     if node is None and following.kind in ("ARROW", "ELSE", "THEN", "WHERE"):
         node = anchors.starts.get(tokens[after + 1].start)
@@ -154,13 +148,16 @@ def _place(anchors: _Anchors, notes: _Notes, file: tree.File, tokens: list[Token
     return (around, _LEADING) if around is not None else (file, _INSIDE)
 
 
-def _before(tokens: list[Token], place: int) -> Token | None:
-    while place and tokens[place - 1].kind == "_SEP":
+def _before(tokens: list[Token], place: int) -> int:
+    """The place of the last token before that is no separator, or -1."""
+    place -= 1
+    while place >= 0 and tokens[place].kind == "_SEP":
         place -= 1
-    return tokens[place - 1] if place else None
+    return place
 
 
 def _after(tokens: list[Token], place: int) -> int:
+    """The place of the next token that is no separator."""
     while tokens[place].kind == "_SEP":
         place += 1
     return place

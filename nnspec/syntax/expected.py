@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from nnspec.syntax.layout import RESERVED
 from nnspec.syntax.lexing import Token
 
 _SIGNS: Final = {
-    "COMMA": "`,`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "LBRACE": "`{`", "EQUAL": "`=`", "COLON": "`:`", "THEN": "`then`",
-    "ELSE": "`else`", "IN": "`in`", "FROM": "`from`", "LPAR": "`(`", "ARROW": "`->`", "DOT": "`.`", "AS": "`as`", "FOR": "`for`",
+    "COMMA": "`,`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`", "LBRACE": "`{`", "EQUAL": "`=`", "COLON": "`:`",
+    "THEN": "`then`", "ELSE": "`else`", "IN": "`in`", "FROM": "`from`", "LPAR": "`(`", "ARROW": "`->`", "DOT": "`.`",
+    "AS": "`as`", "FOR": "`for`",
 }  # fmt: skip
 """Terminals that are named as they are, the most telling first."""
 
@@ -23,10 +25,6 @@ _LABELS: Final = {
     "a number": "a number such as `1`",
     "a string": 'a string such as "other.nn"',
 }
-
-RESERVED: Final = frozenset(
-    "AND AS ELSE FALSE FOR FROM IF IN NONE NOT OR REPEAT SCAN THEN TRUE WHERE".split(),
-)
 
 
 class Expected(NamedTuple):

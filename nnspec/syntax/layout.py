@@ -10,18 +10,22 @@ from typing import Final, NamedTuple
 
 from nnspec.syntax.lexing import Token
 
-_WORDS: Final = frozenset(
-    "AND AS ELSE FALSE FOR FROM IF IN NONE NOT OR REPEAT SCAN THEN TRUE WHERE".split(),
-)
+RESERVED: Final = frozenset((
+    "AND", "AS", "ELSE", "FALSE", "FOR", "FROM", "IF", "IN", "NONE", "NOT", "OR", "REPEAT", "SCAN", "THEN", "TRUE",
+    "WHERE",
+))  # fmt: skip
 """The reserved words' terminals."""
 
-ENDS: Final = frozenset("NAME NUMBER INDEX STRING TRUE FALSE NONE RPAR RSQB RBRACE OPTIONAL ELLIPSIS BROKEN".split())
+ENDS: Final = frozenset((
+    "NAME", "NUMBER", "INDEX", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE", "OPTIONAL", "ELLIPSIS",
+    "BROKEN",
+))  # fmt: skip
 """What can be the last token of a statement."""
 
-CONTINUES: Final = frozenset(
-    "ARROW COMPARE SIGN TIMES POWER THEN ELSE AND OR AS WHERE FOR IN FROM LBRACE COMMA RPAR RSQB RBRACE EQUAL COLON DOT"
-    " OPTIONAL".split(),
-)
+CONTINUES: Final = frozenset((
+    "ARROW", "COMPARE", "SIGN", "TIMES", "POWER", "THEN", "ELSE", "AND", "OR", "AS", "WHERE", "FOR", "IN", "FROM",
+    "LBRACE", "COMMA", "RPAR", "RSQB", "RBRACE", "EQUAL", "COLON", "DOT", "OPTIONAL",
+))  # fmt: skip
 """What goes on with the statement of the line before when a line begins with it."""
 
 _ITEM_WORDS: Final = {"spec": "SPEC", "use": "USE", "ensure": "ENSURE"}
@@ -76,7 +80,7 @@ class _Layout:
         elif kind == "SEMICOLON" and self._separates():
             self._semicolon = token
         else:
-            if kind in _WORDS and self._is_name(place, kind):
+            if kind in RESERVED and self._is_name(place, kind):
                 token = Token("NAME", token.start, token.end)
             self._separate(place, token)
             self._put(token)

@@ -7,8 +7,8 @@ from typing import Any
 from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.automaton import Automaton
-from nnspec.syntax.builder import Builder
 from nnspec.syntax.brackets import balance
+from nnspec.syntax.builder import Builder
 from nnspec.syntax.characters import mend
 from nnspec.syntax.comments import attach
 from nnspec.syntax.layout import lay_out
@@ -80,6 +80,8 @@ def _parse(source: Source, start: int, end: int, symbol: str) -> tuple[Any, list
     result = automaton.result if complete else _nothing(source, start, end, symbol)
     if symbol == "file":
         attach(result, laid)
+    else:
+        findings += [_misplaced(source, comment.token) for comment in laid.comments[:FINDING_LIMIT]]
     certain = [*findings, *balanced.findings, *parser.findings, *builder.findings]
     return result, _limited([*certain, *(finding for finding, span in builder.doubtful if not parser.has_repaired(span))])
 
@@ -97,6 +99,11 @@ def _limited(findings: list[Diagnostic]) -> list[Diagnostic]:
 def _too_many_tokens(source: Source, token: Token) -> Diagnostic:
     message = f"the file has more than {TOKEN_LIMIT:,} words and signs"
     return Diagnostic("NN007", message, Span(source, token.start, token.end), "not read, because of this one")
+
+
+def _misplaced(source: Source, token: Token) -> Diagnostic:
+    span = Span(source, token.start, token.end)
+    return Diagnostic("NN003", "a comment inside of an expression", span, "would be lost", help="write it above")
 
 
 def _nothing(source: Source, start: int, end: int, symbol: str) -> Any:

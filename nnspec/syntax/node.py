@@ -8,7 +8,7 @@ a fifth of the time that a cold `check` may take.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nnspec.diagnostics import Span
 
@@ -33,12 +33,12 @@ class Node:
     __slots__ = ("comments", "span")
     __match_args__: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    _defaults: dict[str, Any] = {}
+    _defaults: ClassVar[dict[str, Any]] = {}
     span: Span
     comments: Comments
 
     def __init_subclass__(cls) -> None:
-        own = tuple(cls.__dict__.get("__annotations__", {}))
+        own = tuple(cls.__dict__.get("__annotations__", {}))  # noqa: RUF063 - inspect is slow to import
         cls.fields = cls.__mro__[1].fields + own  # type: ignore[attr-defined]
         cls.__match_args__ = cls.fields  # type: ignore[misc]
 

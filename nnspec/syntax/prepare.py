@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from nnspec.syntax.table import START_SYMBOLS, grammar_folder, grammar_hash
+from nnspec.syntax.table import START_SYMBOLS, grammar_file, read_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ _OUTSIDE_RULES = ("SEMICOLON", "NEWLINE", "COMMENT", "BAD_STRING", "BAD")
 def build(grammar: str, *, strict: bool = False) -> dict[str, Any]:
     """The table as plain data. `strict` refuses conflicts and colliding terminals; it needs `interegular`.
 
-    - `grammar`: the hash of the grammar's text
+    - `grammar`: the text that the table was made of
     - `lexer`: pairs of terminal and regular expression, in the order in which they are tried
     - `keywords`: reserved word -> terminal
     - `rules`: [number of symbols, left side, action, places of the symbols whose lists are spliced in]; action is
@@ -49,7 +49,7 @@ def build(grammar: str, *, strict: bool = False) -> dict[str, Any]:
             rows.append(row)
     table = lark.parser.parser._parse_table
     return {
-        "grammar": grammar_hash(grammar),
+        "grammar": grammar,
         "lexer": lexer,
         "keywords": keywords,
         "rules": _actions(rules),
@@ -168,9 +168,9 @@ def _action(rule: Rule, lists: set[str]) -> list[Any]:
 
 def main() -> None:
     """Write `table.json` beside the grammar."""
-    folder = grammar_folder()
-    data = build((folder / "nnspec.lark").read_text(encoding="utf-8"), strict=True)
-    (folder / "table.json").write_text(json.dumps(data, separators=(",", ":")) + "\n", encoding="utf-8")
+    data = build(read_grammar(), strict=True)
+    with open(grammar_file("table.json"), "w", encoding="utf-8") as file:
+        file.write(json.dumps(data, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ What the table holds is said in `prepare.build`. Nothing here knows what a rule 
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 START_SYMBOLS: Final = ("file", "expression", "type", "step", "annotation", "path")
@@ -35,16 +34,19 @@ class Table(NamedTuple):
     starts: dict[str, tuple[int, int]]
 
 
-def grammar_folder() -> Path:
-    """The folder of the grammar: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "grammar"
-    return inside if inside.is_dir() else package.parent / "grammar"
+def grammar_file(name: str) -> str:
+    """The path of a file beside the grammar: inside the package in a wheel, next to the package in a checkout."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.join(package, "grammar")
+    if not os.path.isdir(folder):
+        folder = os.path.join(os.path.dirname(package), "grammar")
+    return os.path.join(folder, name)
 
 
-def grammar_hash(grammar: str) -> str:
-    """Says whether a prepared table belongs to a grammar."""
-    return hashlib.sha256(grammar.encode("utf-8")).hexdigest()
+def read_grammar() -> str:
+    """The text of the grammar."""
+    with open(grammar_file("nnspec.lark"), encoding="utf-8") as file:
+        return file.read()
 
 
 def from_data(data: dict[str, Any]) -> Table:
@@ -63,13 +65,13 @@ def from_data(data: dict[str, Any]) -> Table:
 @cache
 def load() -> Table:
     """The table of the language. A changed grammar is compiled anew, which needs Lark and takes 80 ms."""
-    folder = grammar_folder()
-    grammar = (folder / "nnspec.lark").read_text(encoding="utf-8")
+    grammar = read_grammar()
     try:
-        data = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+        with open(grammar_file("table.json"), encoding="utf-8") as file:
+            data = json.load(file)
     except (OSError, ValueError):
         data = {}
-    if data.get("grammar") != grammar_hash(grammar):
+    if data.get("grammar") != grammar:
         from nnspec.syntax import prepare
 
         data = prepare.build(grammar)

@@ -188,6 +188,7 @@ class Type(Node):
     """`float32[N, 3, H, W]`, `index(vocab)[N, T]`, `category("ham", "spam")`, `int`, `[int]`, `int?`, `block`.
 
     A list type has the name "list" and its element type as `element`. `dimensions` is None where no brackets stand.
+    The name is "" where a syntax error took it.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Statement(Node):
     | `step critic(every=5) { }` | step | () | None | (critic(every=5),) |
 
     `output mu` has no names and the value `mu`. A name and nothing else is a value, not a name, in every word's statement.
+    A statement that a syntax error took has no word, no names, and a `Broken` value.
     """
 
     word: Name | None

@@ -111,15 +111,16 @@ class Scalars:
         if not isinstance(result, tree.Expression | tree.Type):
             self.extra += (source.text[token.start : token.end].rstrip() for token in raw if token.kind == "COMMENT")
             return
-        statement = tree.Statement(result.span)
+        around = Span(source, start, len(source.text) + 1)
+        statement = tree.Statement(around)
         if isinstance(result, tree.Type):
             statement.type = result
         else:
             statement.values = (result,)
         body = tree.Body(Span(source, -1, -1), (statement,))
-        name = tree.Name(result.span, "")
-        item = tree.Item(result.span, name, name, (), None, body)
-        file = tree.File(result.span, (item,))
+        name = tree.Name(around, "")
+        item = tree.Item(around, name, name, (), None, body)
+        file = tree.File(around, (item,))
         attach(file, lay_out(source.text, raw, end, whole_file=False))
         for node in (item, body, statement, file):
             self.extra += all_of(node.comments)

@@ -13,21 +13,24 @@ from nnspec.torch_backend.weights import State, derive
 REPORTS = "nnspec_reports"
 
 
-def compile_graph(graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None) -> NetworkModule:
+def compile_graph(
+    graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None, guards: bool = True
+) -> NetworkModule:
     """The network of a graph, ready to train or, folded, for inference.
 
     The graph is the variant of the mode. `state` is a checkpoint of the network as written, in both modes; without it the weights
-    are drawn, and the same `seed` gives both modes the same function. `module.meta["nnspec_reports"]` says what each pass did and
-    what it left alone. Raises ValueError for a mode that does not exist or is not the graph's, and for a state of other weights.
+    are drawn, and the same `seed` gives both modes the same function. `guards` puts checks of the inputs at the door.
+    `module.meta["nnspec_reports"]` says what each pass did and what it left alone. Raises ValueError for a mode that does not
+    exist or is not the graph's, and for a state of other weights.
     """
     rewritten = optimized(graph, mode)
     if state is not None:
         _check_keys(graph, state)
     if not rewritten.graph.derived and _same_weights(graph, rewritten.graph):
-        module = lower(rewritten.graph, seed=seed, state=state)
+        module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
     else:
         full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
-        module = lower(rewritten.graph, state=derive(rewritten.graph, full))
+        module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
     module.meta[REPORTS] = rewritten.reports
     return module
 

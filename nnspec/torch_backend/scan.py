@@ -88,7 +88,7 @@ class ScanModule(nn.Module):
             dtype = input.dtype
         state = torch.zeros(tuple(given), dtype=dtype, device=input.device)
         start = self.initial.get(self.states[place])
-        if start is None:
+        if start is None or getattr(start, "name", "") == "zeros":
             return state
         if isinstance(start, bool | int | float):
             return state.fill_(start)

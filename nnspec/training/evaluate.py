@@ -36,14 +36,23 @@ class Evaluation:
     per_class: list[dict[str, float]] = field(default_factory=list)
 
 
-def evaluate(run: str | Path, part: str = "test", *, device: str = "auto") -> Evaluation:
-    """Measure a run on a part of its data. Raises RunError, DataError, CheckpointError."""
+def evaluate(run: str | Path, part: str | None = None, *, device: str = "auto") -> Evaluation:
+    """Measure a run on a part of its data: by default the test part, else validation, else what it learned from.
+
+    Raises RunError, DataError, CheckpointError.
+    """
     folder = RunFolder.open(run)
     recipe, module, datasets = restore(folder, device)
     first = next(iter(datasets.values()))
+    part = part or last_part(first)
     if not first.size(part):
         raise DataError(f"`{first.name}` has no part `{part}`; it has {', '.join(first.parts)}")
     return measure(recipe, module, datasets, part, chosen_device(device))
+
+
+def last_part(dataset: Dataset) -> str:
+    """The part that a training is judged by in the end."""
+    return next(name for name in ("test", "validation", "train") if dataset.size(name))
 
 
 def chosen_device(name: str) -> torch.device:

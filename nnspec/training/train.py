@@ -22,7 +22,7 @@ from nnspec.graph.recipe import Metric, Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, curve
 from nnspec.training.batches import Batches
-from nnspec.training.evaluate import Evaluation, chosen_device, load_weights, measure, schedules
+from nnspec.training.evaluate import Evaluation, chosen_device, last_part, load_weights, measure, schedules
 from nnspec.training.metrics import Accumulator, lower_is_better
 from nnspec.training.optimizers import ScheduledOptimizer, own_parameters
 from nnspec.training.progress import Progress, Silent
@@ -316,8 +316,7 @@ class Trainer:
         if "keep_best" in self.recipe.settings and self.best["step"] is not None:
             best = self.best["step"]
             load_weights(self.module, checkpoint.load(self.folder.checkpoints, best).tensors)
-        parts = next(iter(self.datasets.values())).parts
-        part = next(name for name in ("test", "validation", "train") if name in parts)
+        part = last_part(next(iter(self.datasets.values())))
         final = self._measure(part)
         figures = {"part": part, "samples": final.samples, "loss": final.loss, **final.metrics}
         self._write_manifest("finished", best=best, final=figures, steps=self.step, seconds=round(seconds, 3))

@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from example_specs import FIXABLE, MISSPELT, NARROW, SOUND, Command, Run
 
 from nnspec.cli import main
-
-SOUND = """network A(width: int = 3) {
-  input x: float32[N, 4]
-  output y = x -> Linear(width)
-}
-"""
-FIXABLE = """network B {
-  input x: float32[N, 4]
-  output y = x -> Linear(3, in_features=5)
-}
-"""
-MISSPELT = """network C {
-  input x: float32[N, 4]
-  output y = x -> Linaer(3)
-}
-"""
-NARROW = """network D {
-  input x: float32[N, 3, H, W]
-  small = x -> MaxPool2d(2)
-  output y = x + (small -> Upsample(scale_factor=2))
-}
-"""
-
-
-class Run(NamedTuple):
-    """The exit code of a command, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Run]
 
 
 @pytest.fixture

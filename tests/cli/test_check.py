@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import FIXABLE, MISSPELT, SOUND, Command
+from example_specs import FIXABLE, MISSPELT, SOUND, Command
 
 
 def test_a_sound_spec(nnspec: Command) -> None:

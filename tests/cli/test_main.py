@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Command
+from example_specs import Command
 
 from nnspec.cli import COMMANDS
 from nnspec.version import VERSION

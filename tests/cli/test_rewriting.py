@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from conftest import SOUND, Command
+from example_specs import SOUND, Command
 
 LOOSE = "network   A(width:int=3){input x:float32[N,4];output y=x->Linear(width)} # kept\n"
 

@@ -107,6 +107,11 @@ def test_what_does_not_cancel_stays() -> None:
     assert result("reshape", floats(N, 4 * D), [N, D, -1]) == floats(N, D, 4)
 
 
+def test_a_stated_size_may_not_be_empty() -> None:
+    made = inferred("unflatten", floats(N, D), 1, [D // 12, -1])
+    assert [str(obligation.claim) for obligation in made.obligations] == ["D//12 >= 1", "D % (D//12) == 0"]
+
+
 def test_a_residual_product_is_kept_as_it_is() -> None:
     flat = result("flatten", floats(N, 8, H // 2, W // 2), 1)
     assert flat == floats(N, 8 * (H // 2) * (W // 2))

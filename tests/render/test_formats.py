@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from conftest import span_of
+from example_findings import span_of
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
 from nnspec.render import FORMATS, render

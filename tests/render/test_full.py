@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import span_of
+from example_findings import span_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

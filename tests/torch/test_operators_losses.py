@@ -120,7 +120,8 @@ def gaussian(draw: Random) -> Case:
     dims = tuple(draw.randint(2, 4) for _ in range(draw.randint(1, 3)))
     variance = tuple(off(draw, size, 0.1) for size in dims)
     tensors = {
-        "input": float_tensor(*dims), "target": float_tensor(*(off(draw, size, 0.05) for size in dims)), "var": float_tensor(*variance),
+        "input": float_tensor(*dims), "target": float_tensor(*(off(draw, size, 0.05) for size in dims)),
+        "var": float_tensor(*variance),
     }  # fmt: skip
     settings = some(draw, full=True, eps=draw.choice([1e-3, 0.1, 0.0]), reduction=draw.choice(REDUCTIONS))
     return Case(tensors, settings, values={"var": uniform(variance)})

@@ -175,13 +175,17 @@ def rotary(draw: Random) -> Case:
 
 @covers("AddPositions", cases=150)
 def positions(draw: Random) -> Case:
-    return Case({"input": float_tensor(draw.randint(1, 3), draw.randint(2, 6), draw.randint(1, 4))}, {"longest": draw.randint(2, 6)})
+    return Case(
+        {"input": float_tensor(draw.randint(1, 3), draw.randint(2, 6), draw.randint(1, 4))}, {"longest": draw.randint(2, 6)}
+    )
 
 
 @covers("SinusoidalPositions", cases=150)
 def sinusoids(draw: Random) -> Case:
     width = 2 * draw.randint(1, 4) + (draw.random() < 0.2)
-    return Case({"input": float_tensor(draw.randint(1, 3), draw.randint(1, 6), width)}, some(draw, theta=draw.choice([10.0, 1e4])))
+    return Case(
+        {"input": float_tensor(draw.randint(1, 3), draw.randint(1, 6), width)}, some(draw, theta=draw.choice([10.0, 1e4]))
+    )
 
 
 @covers("Embedding", cases=200)

@@ -63,7 +63,8 @@ def test_peak_memory_is_that_of_values_alive_at_once() -> None:
 
 
 def test_summary_needs_no_torch() -> None:
-    code = "import sys, nnspec.profiling.summary, nnspec.passes.pipeline; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    modules = "nnspec.profiling.summary, nnspec.passes.pipeline, nnspec.exporting"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,7 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nnspec.dims import format_dim, symbol
 from nnspec.operators.declare import OPERATORS, Operator, Refusal
+from nnspec.torch_backend.free_sequences import free_sequences
 from nnspec.torch_backend.modules.attention import CrossAttention, MultiheadAttention, ScaledDotProductAttention, SelfAttention
+from nnspec.torch_backend.modules.padded import run_padded
 from nnspec.torch_backend.modules.positions import AddPositions, add_sinusoids, rotary
 from nnspec.torch_backend.modules.recurrent import GRU, LSTM, RNN
 from nnspec.torch_backend.targets import resolve
@@ -117,7 +119,11 @@ def test_one_given_state_leaves_the_other_at_zero() -> None:
         ("RNN", {"hidden_size": 5}, 2 * 2 * 3 * (5 * 4 + 5 * 5)),
         ("GRU", {"hidden_size": 5}, 2 * 2 * 3 * (15 * 4 + 15 * 5)),
         ("LSTM", {"hidden_size": 5}, 2 * 2 * 3 * (20 * 4 + 20 * 5)),
-        ("LSTM", {"hidden_size": 5, "bidirectional": True, "num_layers": 2}, 2 * 2 * 3 * 2 * ((20 * 4 + 20 * 5) + (20 * 10 + 20 * 5))),
+        (
+            "LSTM",
+            {"hidden_size": 5, "bidirectional": True, "num_layers": 2},
+            2 * 2 * 3 * 2 * ((20 * 4 + 20 * 5) + (20 * 10 + 20 * 5)),
+        ),
         ("LSTM", {"hidden_size": 5, "proj_size": 2}, 2 * 2 * 3 * (20 * 4 + 20 * 2 + 2 * 5)),
     ],
 )
@@ -221,7 +227,11 @@ def counted(operator: Operator, **tensors: Tensor) -> int:
         ("CrossAttention", {"input": (2, 5, 12), "memory": (2, 7, 9)}, {"heads": 3}),
         ("MultiheadAttention", {"query": (2, 5, 12), "key": (2, 7, 9), "value": (2, 7, 4)}, {"num_heads": 3}),
         ("scaled_dot_product_attention", {"query": (2, 3, 5, 8), "key": (2, 3, 7, 8), "value": (2, 3, 7, 6)}, {}),
-        ("scaled_dot_product_attention", {"query": (2, 6, 5, 8), "key": (2, 3, 7, 8), "value": (2, 3, 7, 8)}, {"enable_gqa": True}),
+        (
+            "scaled_dot_product_attention",
+            {"query": (2, 6, 5, 8), "key": (2, 3, 7, 8), "value": (2, 3, 7, 8)},
+            {"enable_gqa": True},
+        ),
     ],
 )
 def test_attention_flop_as_torch_counts(name: str, shapes: dict[str, tuple[int, ...]], settings: dict[str, Any]) -> None:
@@ -234,7 +244,9 @@ def test_heads_that_do_not_divide_the_width() -> None:
     assert broken.code == "NN231"
     assert broken.message == "the width 770 is not divisible by `heads` = 12 (remainder 2)"
     assert broken.notes == ("each head would get 64.17 features",)
-    assert broken.help == "nearest valid: a width of 768 (12 x 64) or 780 (12 x 65); or keep the width 770 with heads=10, 11 or 14"
+    assert (
+        broken.help == "nearest valid: a width of 768 (12 x 64) or 780 (12 x 65); or keep the width 770 with heads=10, 11 or 14"
+    )
     assert str(broken.claim) == "2 == 0"
 
 
@@ -249,7 +261,11 @@ def test_attention_of_checker_case_18() -> None:
 
 def test_grouped_heads_of_checker_case_11() -> None:
     tensors = {"query": TensorType((2, 8, 5, 4)), "key": TensorType((2, 3, 5, 4)), "value": TensorType((2, 3, 5, 4))}
-    broken = [each for each in bound("scaled_dot_product_attention", tensors, enable_gqa=True).infer().obligations if each.code == "NN231"]
+    broken = [
+        each
+        for each in bound("scaled_dot_product_attention", tensors, enable_gqa=True).infer().obligations
+        if each.code == "NN231"
+    ]
     assert [each.message for each in broken] == ["8 query heads are not divisible by 3 key heads"]
 
 
@@ -286,7 +302,11 @@ def test_rotary_by_hand() -> None:
 
 def test_sinusoids_by_hand() -> None:
     added = add_sinusoids(torch.zeros(1, 3, 4), 100.0)[0, 2]
-    close(added, torch.tensor([2.0, 2.0, 0.2, 0.2]).sin() * torch.tensor([1, 0, 1, 0]) + torch.tensor([2.0, 2.0, 0.2, 0.2]).cos() * torch.tensor([0, 1, 0, 1]))
+    close(
+        added,
+        torch.tensor([2.0, 2.0, 0.2, 0.2]).sin() * torch.tensor([1, 0, 1, 0])
+        + torch.tensor([2.0, 2.0, 0.2, 0.2]).cos() * torch.tensor([0, 1, 0, 1]),
+    )
 
 
 def test_positions_are_added() -> None:
@@ -303,20 +323,82 @@ def test_a_table_that_is_too_short() -> None:
 
 # --- export -------------------------------------------------------------------------------------------------------------------
 
+#: torch's own, of calls that torch makes itself.
+NOISE = pytest.mark.filterwarnings(
+    "ignore:The tensor attribute:UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
+)
 
-@pytest.mark.parametrize("make", [
-    lambda: (LSTM(3, 4, bidirectional=True), (torch.randn(2, 5, 3),)),
-    lambda: (GRU(3, 4, num_layers=2), (torch.randn(2, 5, 3),)),
-    lambda: (RNN(3, 4), (torch.randn(2, 5, 3),)),
-    lambda: (SelfAttention(8, 2, True, 0.1, True), (torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool))),
-    lambda: (CrossAttention(8, 6, 2, 0.1, True), (torch.randn(2, 5, 8), torch.randn(2, 4, 6))),
-    lambda: (AddPositions(9, 8), (torch.randn(2, 5, 8),)),
-])  # fmt: skip
-@pytest.mark.filterwarnings("ignore:The tensor attribute:UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (RNN(3, 4), (torch.randn(2, 5, 3),)),
+        lambda: (SelfAttention(8, 2, True, 0.1, True), (torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool))),
+        lambda: (CrossAttention(8, 6, 2, 0.1, True), (torch.randn(2, 5, 8), torch.randn(2, 4, 6))),
+        lambda: (AddPositions(9, 8), (torch.randn(2, 5, 8),)),
+    ],
+)
+@NOISE
 def test_modules_are_exported(make: Any) -> None:
     module, inputs = make()
     module.eval()
     exported = torch.export.export(module, inputs).module()
     wanted, found = module(*inputs), exported(*inputs)
-    for left, right in zip(wanted if isinstance(wanted, tuple) else (wanted,), found if isinstance(found, tuple) else (found,), strict=True):
+    for left, right in zip(_each(wanted), _each(found), strict=True):
         close(left, right)
+
+
+def _each(result: Any) -> tuple[Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("ours", [LSTM, GRU])
+@pytest.mark.parametrize("with_lengths", [False, True])
+@NOISE
+def test_sequences_are_exported_with_free_lengths(ours: Any, with_lengths: bool) -> None:
+    torch.manual_seed(12)
+    layer, N, T = ours(3, 4, bidirectional=True).eval(), torch.export.Dim("N", min=1), torch.export.Dim("T", min=1)  # noqa: N806
+    first: tuple[Tensor, ...] = (torch.randn(5, 7, 3),)
+    other: tuple[Tensor, ...] = (torch.randn(2, 9, 3),)
+    axes: tuple[Any, ...] = ({0: N, 1: T},)
+    if with_lengths:
+        first, other, axes = (*first, torch.tensor([3, 7, 1, 2, 5])), (*other, torch.tensor([9, 4])), (*axes, {0: N})
+    torch.export.export(layer, first)  # what an earlier tracing remembers must not matter
+    with free_sequences():
+        exported = torch.export.export(layer, first, dynamic_shapes=axes).module()
+    for left, right in zip(layer(*other), exported(*other), strict=True):
+        close(left, right)
+
+
+@pytest.mark.parametrize("settings", [{}, {"proj_size": 2}, {"bias": False}])
+@pytest.mark.parametrize("ours", [RNN, GRU, LSTM])
+def test_padded_runs_are_packed_ones(ours: Any, settings: dict[str, Any]) -> None:
+    torch.manual_seed(13)
+    if ours is not LSTM:
+        settings = {name: value for name, value in settings.items() if name != "proj_size"}
+    layer = ours(3, 4, **({"num_layers": 2, "bidirectional": True} | settings)).eval()
+    x, lengths = torch.randn(5, 7, 3), torch.tensor([3, 7, 1, 2, 5])
+    x[0, 3:] = float("nan")
+    rows = layer.num_layers * 2
+    states = (torch.randn(rows, 5, settings.get("proj_size", 4)), torch.randn(rows, 5, 4))[: 2 if ours is LSTM else 1]
+    output, _, *finals = layer(x, lengths, *states)
+    for left, right in zip(run_padded(layer, x, lengths, states), (output, *finals), strict=True):
+        close(left, right)
+
+
+@pytest.mark.slow
+@NOISE
+def test_onnx_knows_the_lengths() -> None:
+    onnxruntime, onnxscript = pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    assert onnxscript
+    torch.manual_seed(14)
+    layer, N, T = LSTM(3, 4).eval(), torch.export.Dim("N", min=1), torch.export.Dim("T", min=1)  # noqa: N806
+    inputs = (torch.randn(5, 7, 3), torch.tensor([3, 7, 1, 2, 5]))
+    with free_sequences():
+        program = torch.onnx.export(layer, inputs, dynamo=True, dynamic_shapes=({0: N, 1: T}, {0: N}), verbose=False)
+    assert program is not None
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    other = (torch.randn(2, 9, 3), torch.tensor([9, 4]))
+    found = session.run(None, {entry.name: value.numpy() for entry, value in zip(session.get_inputs(), other, strict=True)})
+    for left, right in zip(layer(*other), found, strict=True):
+        close(left, torch.from_numpy(right))

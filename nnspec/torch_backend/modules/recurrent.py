@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from nnspec.torch_backend.modules.padded import run_padded
+
 
 def last_states(h_n_LNH: Tensor, directions: int) -> Tensor:
     """(N, H): the state of the top layer after its true last step, directions side by side."""
@@ -26,7 +28,7 @@ class RNN(nn.RNN):
     def forward(  # type: ignore[override]  # other results than torch's own
         self, input: Tensor, lengths: Tensor | None = None, h_0: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        output, h_n = _run(super().forward, input, lengths, h_0)
+        output, h_n = _run(self, super().forward, input, lengths, () if h_0 is None else (h_0,))
         return output, last_states(h_n, 1 + self.bidirectional), h_n
 
 
@@ -39,7 +41,7 @@ class GRU(nn.GRU):
     def forward(  # type: ignore[override]  # other results than torch's own
         self, input: Tensor, lengths: Tensor | None = None, h_0: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        output, h_n = _run(super().forward, input, lengths, h_0)
+        output, h_n = _run(self, super().forward, input, lengths, () if h_0 is None else (h_0,))
         return output, last_states(h_n, 1 + self.bidirectional), h_n
 
 
@@ -52,25 +54,32 @@ class LSTM(nn.LSTM):
     def forward(  # type: ignore[override]  # other results than torch's own
         self, input: Tensor, lengths: Tensor | None = None, h_0: Tensor | None = None, c_0: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        output, (h_n, c_n) = _run(super().forward, input, lengths, self._first(input, h_0, c_0))
+        states: tuple[Tensor, ...] = ()
+        if h_0 is not None or c_0 is not None:
+            zeros = _zeros(self, input)
+            states = (zeros[0] if h_0 is None else h_0, zeros[1] if c_0 is None else c_0)
+        output, h_n, c_n = _run(self, super().forward, input, lengths, states)
         return output, last_states(h_n, 1 + self.bidirectional), h_n, c_n
 
-    def _first(self, input: Tensor, h_0: Tensor | None, c_0: Tensor | None) -> tuple[Tensor, Tensor] | None:
-        """The given states, with zeros for the one that is not."""
-        if h_0 is None and c_0 is None:
-            return None
-        layers = self.num_layers * (1 + self.bidirectional)
-        if h_0 is None:
-            h_0 = input.new_zeros(layers, input.shape[0], self.proj_size or self.hidden_size)
-        if c_0 is None:
-            c_0 = input.new_zeros(layers, input.shape[0], self.hidden_size)
-        return h_0, c_0
 
-
-def _run(forward: Any, input_NTD: Tensor, lengths_N: Tensor | None, state: Any) -> Any:
-    """torch's own forward; with lengths, over packed sequences, so that padding is never read."""
+def _run(
+    layer: nn.RNNBase, forward: Any, input_NTD: Tensor, lengths_N: Tensor | None, states: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Output and final states by torch's own forward; with lengths, over packed sequences, so that padding is never read."""
+    state = None if not states else states if len(states) > 1 else states[0]
     if lengths_N is None:
-        return forward(input_NTD, state)
-    packed = pack_padded_sequence(input_NTD, lengths_N.cpu(), batch_first=True, enforce_sorted=False)
-    output, final = forward(packed, state)
-    return pad_packed_sequence(output, batch_first=True, total_length=input_NTD.shape[1])[0], final
+        output, final = forward(input_NTD, state)
+    elif torch.compiler.is_exporting():
+        return run_padded(layer, input_NTD, lengths_N, states or _zeros(layer, input_NTD))
+    else:
+        packed = pack_padded_sequence(input_NTD, lengths_N.cpu(), batch_first=True, enforce_sorted=False)
+        output, final = forward(packed, state)
+        output, _ = pad_packed_sequence(output, batch_first=True, total_length=input_NTD.shape[1])
+    return output, *(final if isinstance(final, tuple) else (final,))
+
+
+def _zeros(layer: nn.RNNBase, input_NTD: Tensor) -> tuple[Tensor, ...]:
+    """The first states, where none are given."""
+    rows = layer.num_layers * (1 + layer.bidirectional)
+    widths = (layer.proj_size or layer.hidden_size, layer.hidden_size)[: 2 if layer.mode == "LSTM" else 1]
+    return tuple(input_NTD.new_zeros(rows, input_NTD.shape[0], width) for width in widths)

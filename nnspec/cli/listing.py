@@ -13,7 +13,7 @@ def run(
     kind: Annotated[str, typer.Argument(metavar="operators|rules|data|specs|targets", help="What to list.")] = "",
     json: Json = False,
 ) -> int:
-    """List operators, rules, data sets, specs or export targets."""
+    """List operators, rules, data sets, specs or targets."""
     from nnspec.cli.catalogue import KINDS
     from nnspec.cli.output import one_of, say, show_json
 

@@ -1,0 +1,329 @@
+"""What is declared and learned about symbols, and what follows from it.
+
+Facts about one symbol become the set of its sizes; a common remainder becomes a substitution (`H % 16 == 0` is `H := 16*h`),
+and so do an equation with a lone symbol (`A == B`, `D == h*k`) and a symbolic divisibility (`D % heads == 0` is `D := heads*q`).
+What fits neither is kept and consulted. Everything that is shown is in declared symbols again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, holds, substituted
+from nnspec.dims.conditions import Condition, SizeSet, Verdict, conjuncts
+from nnspec.dims.notation import format_dim
+from nnspec.dims.poly import as_var
+from nnspec.dims.polynomial import Dim, Opaque, Poly, Var, atom_poly, from_terms
+from nnspec.dims.prove import Outcome, Prover, grouped
+from nnspec.dims.reduction import joined, reduced
+from nnspec.dims.restore import Origin, restored
+from nnspec.dims.sizes import Sizes, TooComplexError
+from nnspec.dims.traversal import atoms_below, evaluate, substitute, variables
+from nnspec.dims.truth import classify, truth_set
+from nnspec.dims.witness import Assignment, search
+
+#: An equation with more terms than this is not solved for a symbol.
+_MAX_SOLVED = 8
+_MAX_ROUNDS = 4
+_PREFERRED = {"flex": 0, "exist": 1, "rigid": 2}
+
+
+class Facts:
+    """Knowledge about symbols. Starts with each symbol's own minimum."""
+
+    def __init__(self) -> None:
+        self._values: dict[Var, Dim] = {}
+        self._origins: dict[Var, Origin] = {}
+        self._prover = Prover()
+
+    def domain(self, symbol: Var) -> Sizes:
+        """The sizes that a symbol may have by what is known of it alone."""
+        value = self._values.get(symbol, atom_poly(symbol))
+        if isinstance(value, int):
+            return Sizes.of([value])
+        own = variables(value)
+        if len(own) == 1:
+            (only,) = own
+            linear = from_terms({((only, 1),): value.terms.get(((only, 1),), 0)}) + value.constant
+            if linear == value:
+                return self._prover.domain(only).image(value.terms[((only, 1),)], value.constant)
+        return Sizes.at_least(symbol.minimum)
+
+    def interval(self, dim: Dim) -> tuple[int | None, int | None]:
+        """Numbers that the dimension is surely between; None is unbounded. Not always the closest."""
+        return self._prover.interval(substitute(dim, self._values))
+
+    def simplify(self, dim: Dim) -> Dim:
+        """The normal form under the facts: `H//16*16` is `H` where H % 16 == 0."""
+        if isinstance(dim, int) or not self._values:
+            return dim
+        result = substitute(dim, self._values)
+        for origin in reversed(self._origins.values()):
+            result = restored(result, origin)
+        return result
+
+    def format(self, dim: Dim) -> str:
+        """The simplified dimension as text."""
+        return format_dim(self.simplify(dim))
+
+    def declare(self, claim: Claim) -> bool:
+        """Take a claim for granted. False if it contradicts what is known; then nothing changes."""
+        kept = dict(self._values), dict(self._origins), dict(self._prover.domains), list(self._prover.facts)
+        if self._assume(self._goal(claim), _MAX_ROUNDS):
+            return True
+        self._values, self._origins, self._prover.domains, self._prover.facts = kept
+        self._prover.refresh()
+        return False
+
+    learn = declare
+
+    def decide(self, claim: Claim) -> Verdict:
+        """Whether the claim holds for all admissible sizes, for none, or for which."""
+        parts: list[tuple[Claim, Claim]] = []
+        for part in _conjuncts_of(claim):
+            goal = self._goal(part)
+            if goal is False:
+                return Verdict("false", None, self._witness(claim, lambda _: True))
+            if goal is not True:
+                parts.append((part, goal))
+        goals = tuple(goal for _, goal in parts)
+        outcome = self._prover.combined(self._prover.outcome(goal) for goal in grouped(goals))
+        if outcome.kind == "true":
+            return Verdict("true")
+        whole = joined(True, goals)
+        if outcome.kind == "false" or isinstance(whole, bool):
+            return Verdict("false", None, self._witness(claim, lambda _: True))
+        return self._conditional(claim, whole, parts, outcome)
+
+    def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
+        kind = outcome.kind
+        witness = self._failing(claim, goal, outcome)
+        if witness is None and (kind == "iff" and self._prover.facts):
+            kind = "unknown"
+        if kind == "unknown" and witness is not None and self._witness(claim, lambda sizes: holds(goal, sizes)) is not None:
+            kind = "iff"
+        sets = [self._size_set(symbol, sizes) for symbol, sizes in outcome.sets.items()]
+        said = [each for each in sets if each is not None]
+        unsaid = {symbol for symbol, each in zip(outcome.sets, sets, strict=True) if each is None}
+        if outcome.relation is not None:
+            unsaid |= claim_variables(outcome.relation)
+        kept = [self._shown(part, own) for part, own in parts if claim_variables(own) & unsaid]
+        relation = kept[0] if len(kept) == 1 else AllOf(tuple(kept)) if kept else None
+        if relation is not None and len(parts) == 1:
+            said = []
+        if relation is None and not said:
+            relation = claim
+        return Verdict(kind, Condition(tuple(said), relation), witness)
+
+    def _shown(self, part: Claim, goal: Claim) -> Claim:
+        """The claim as it was made, or, where some of it is settled, what is left of it."""
+        if reduced(substituted(part, self._values)) == goal:
+            return part
+        return self._tidied(goal)
+
+    def _tidied(self, claim: Claim) -> Claim:
+        if not isinstance(claim, Relation):
+            return type(claim)(tuple(self._tidied(part) for part in claim.claims))
+        left = self.simplify(claim.left)
+        if isinstance(left, int):
+            return Relation(left, claim.op, 0)
+        positive = from_terms({monomial: factor for monomial, factor in left.terms.items() if factor > 0})
+        return Relation(positive, claim.op, positive - left)
+
+    def _size_set(self, symbol: Var, sizes: Sizes) -> SizeSet | None:
+        """The set in terms of the declared symbol; None where there is none."""
+        within = self._prover.domain(symbol)
+        origin = self._origins.get(symbol)
+        if origin is None:
+            return SizeSet(symbol, sizes, within)
+        if not isinstance(origin.scale, int) or origin.declared in self._origins:
+            return None
+        try:
+            image = (sizes.image(origin.scale, origin.offset), within.image(origin.scale, origin.offset))
+        except TooComplexError:
+            return None
+        return SizeSet(origin.declared, *image)
+
+    def _goal(self, claim: Claim) -> Claim | bool:
+        return self._prover.pruned(reduced(substituted(claim, self._values)))
+
+    # Witnesses
+
+    def _failing(self, claim: Claim, goal: Claim, outcome: Outcome) -> Assignment | None:
+        first: dict[Var, int] = {}
+        for symbol, sizes in outcome.sets.items():
+            failing = (self._prover.domain(symbol) - sizes).first
+            if failing is not None:
+                first[symbol] = failing
+        found = None
+        for symbol in sorted(first, key=lambda symbol: first[symbol]):
+            found = self._witness(claim, lambda sizes: not holds(goal, sizes), {symbol: Sizes.of([first[symbol]])})
+            if found is not None:
+                break
+        if found is not None and outcome.relation is None:
+            return found
+        return _smaller(found, self._witness(claim, lambda sizes: not holds(goal, sizes)))
+
+    def _witness(self, claim: Claim, accept: Callable[[Assignment], bool],
+                 narrowed: dict[Var, Sizes] | None = None) -> Assignment | None:  # fmt: skip
+        """Sizes of the claim's symbols that are admissible and accepted."""
+        declared = sorted(claim_variables(claim), key=lambda symbol: symbol.serial)
+        needed = {own for symbol in declared for own in variables(self._values.get(symbol, atom_poly(symbol)))}
+        facts = self._connected(needed)
+        for fact in facts:
+            needed |= claim_variables(fact)
+        symbols = sorted(needed, key=lambda symbol: symbol.serial)
+        domains = {symbol: (narrowed or {}).get(symbol) or self._prover.domain(symbol) for symbol in symbols}
+
+        def admissible(sizes: Assignment) -> bool:
+            return all(holds(fact, sizes) for fact in facts) and accept(sizes)
+
+        found = search(symbols, domains, admissible)
+        if found is None:
+            return None
+        return {symbol: evaluate(self._values.get(symbol, atom_poly(symbol)), found) for symbol in declared}
+
+    def _connected(self, symbols: Iterable[Var]) -> list[Claim]:
+        """The facts that bear on the symbols, directly or through others."""
+        reached, pending = set(symbols), list(self._prover.facts)
+        found: list[Claim] = []
+        while True:
+            near = [fact for fact in pending if claim_variables(fact) & reached]
+            if not near:
+                return found
+            found += near
+            pending = [fact for fact in pending if fact not in near]
+            reached = reached.union(*(claim_variables(fact) for fact in near))
+
+    # Assuming
+
+    def _assume(self, goal: Claim | bool, rounds: int) -> bool:
+        if isinstance(goal, bool):
+            return goal
+        if isinstance(goal, AllOf):
+            return all(self._assume(self._goal(part), rounds) for part in goal.claims)
+        symbols = claim_variables(goal)
+        if len(symbols) == 1:
+            (symbol,) = symbols
+            try:
+                return self._narrow(symbol, truth_set(goal, symbol, self._prover.domain(symbol).first or symbol.minimum), rounds)
+            except TooComplexError:
+                return self._keep(goal)
+        if isinstance(goal, Relation) and goal.op == "==" and isinstance(goal.left, Poly):
+            solved = self._divisor(goal.left) or self._solution(goal.left)
+            if solved is not None:
+                return self._replace(*solved, rounds)
+        return self._separate(goal, symbols, rounds)
+
+    def _keep(self, goal: Claim) -> bool:
+        if goal not in self._prover.facts:
+            self._prover.facts.append(goal)
+            self._prover.refresh()
+        return True
+
+    def _separate(self, goal: Claim, symbols: Iterable[Var], rounds: int) -> bool:
+        """Facts about each symbol, where the claim comes to that; else it is kept as it is."""
+        order = sorted(symbols, key=lambda symbol: symbol.serial)
+        try:
+            sets = classify(goal, order, {symbol: self._prover.domain(symbol) for symbol in order}).sets()
+        except TooComplexError:
+            sets = None
+        if sets is None:
+            return self._keep(goal)
+        return all(self._narrow(symbol, sizes, rounds) for symbol, sizes in sets.items())
+
+    def _narrow(self, symbol: Var, sizes: Sizes, rounds: int) -> bool:
+        before = self._prover.domain(symbol)
+        try:
+            domain = before & sizes
+        except TooComplexError:
+            return self._keep(AllOf(tuple(conjuncts(SizeSet(symbol, sizes, before), atom_poly(symbol)))))
+        first = domain.first
+        if first is None:
+            return False
+        if domain == before:
+            return True
+        self._prover.domains[symbol] = domain
+        if domain.last == first:
+            return self._substitute(symbol, first, rounds)
+        modulus, remainder = domain.common_class()
+        if modulus == 1:
+            return self._again(rounds)
+        fresh = Var(symbol.name, symbol.kind, (first - remainder) // modulus)
+        self._prover.domains[fresh] = domain.preimage(modulus, remainder)
+        self._origins[fresh] = self._composed(fresh, symbol, modulus, remainder)
+        return self._substitute(symbol, modulus * atom_poly(fresh) + remainder, rounds)
+
+    def _composed(self, fresh: Var, symbol: Var, modulus: int, remainder: int) -> Origin:
+        """`symbol == modulus * fresh + remainder`, in terms of the symbol from which that one came."""
+        origin = self._origins.get(symbol)
+        if origin is None or not isinstance(origin.scale, int):
+            return Origin(fresh, symbol, modulus, remainder)
+        return Origin(fresh, origin.declared, origin.scale * modulus, origin.scale * remainder + origin.offset)
+
+    def _divisor(self, gap: Poly) -> tuple[Var, Dim] | None:
+        """`D - d*(D//d) == 0` with a symbolic d: D := d*q."""
+        for atom in atoms_below(gap):
+            if isinstance(atom, Opaque) and atom.op == "//":
+                value, divisor = atom.args
+                symbol = as_var(value)
+                left = value - divisor * from_terms({((atom, 1),): 1})
+                if symbol is None or symbol in variables(divisor) or gap not in (left, -left):
+                    continue
+                low, _ = self._prover.interval(divisor)
+                if low is not None and low >= 1:
+                    fresh = Var(symbol.name, symbol.kind, min(symbol.minimum, 1))
+                    self._origins[fresh] = Origin(fresh, symbol, divisor, 0)
+                    return symbol, divisor * atom_poly(fresh)
+        return None
+
+    def _solution(self, gap: Poly) -> tuple[Var, Dim] | None:
+        """`v == expression`, for a symbol that stands alone in the equation."""
+        if len(gap.terms) > _MAX_SOLVED:
+            return None
+        candidates = []
+        for monomial, factor in gap.terms.items():
+            symbol = monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 and abs(factor) == 1 else None
+            if isinstance(symbol, Var):
+                value = gap - factor * atom_poly(symbol)
+                if symbol not in variables(value):
+                    candidates.append((_PREFERRED[symbol.kind], -symbol.serial, symbol, -value if factor == 1 else value))
+        if not candidates:
+            return None
+        _, _, symbol, value = min(candidates)
+        return symbol, value
+
+    def _replace(self, symbol: Var, value: Dim, rounds: int) -> bool:
+        """Substitute, and ask of the value what was known of the symbol."""
+        domain = self._prover.domain(symbol)
+        own = conjuncts(SizeSet(symbol, domain, Sizes.at_least(domain.least)), value)
+        if not self._substitute(symbol, value, rounds):
+            return False
+        return all(self._assume(self._goal(part), rounds) for part in (Relation(value, ">=", domain.least), *own))
+
+    def _substitute(self, symbol: Var, value: Dim, rounds: int) -> bool:
+        self._prover.domains.pop(symbol, None)
+        self._values = {own: substitute(dim, {symbol: value}) for own, dim in self._values.items()}
+        self._values[symbol] = value
+        return self._again(rounds)
+
+    def _again(self, rounds: int) -> bool:
+        """Look at the kept facts anew, as they may now say more."""
+        facts, self._prover.facts = self._prover.facts, []
+        self._prover.refresh()
+        if rounds:
+            return all(self._assume(self._goal(fact), rounds - 1) for fact in facts)
+        goals = [self._goal(fact) for fact in facts]
+        self._prover.facts = [goal for goal in goals if not isinstance(goal, bool)]
+        self._prover.refresh()
+        return False not in goals
+
+
+def _conjuncts_of(claim: Claim) -> list[Claim]:
+    return [own for part in claim.claims for own in _conjuncts_of(part)] if isinstance(claim, AllOf) else [claim]
+
+
+def _smaller(left: Assignment | None, right: Assignment | None) -> Assignment | None:
+    if left is None or right is None:
+        return left or right
+    return min(left, right, key=lambda sizes: (max(sizes.values()), sum(sizes.values())))

@@ -1,0 +1,204 @@
+"""Deciding claims in simple form, given the sizes that each symbol may have and facts that join several symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from nnspec.dims.bounds import Bounds, Interval
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds
+from nnspec.dims.division import content, over_monomial
+from nnspec.dims.polynomial import Dim, Monomial, Poly, Var, atom_poly
+from nnspec.dims.reduction import joined, reduced
+from nnspec.dims.sizes import Sizes, TooComplexError
+from nnspec.dims.traversal import atoms_below
+from nnspec.dims.truth import classify, truth_set
+
+_MAX_SYMBOLS = 8
+_MAX_ATOMS = 600
+_FEW = 1000
+
+
+class Outcome(NamedTuple):
+    """`sets`: for which sizes of each symbol it is true. `relation`: what was not decided symbol by symbol."""
+
+    kind: Literal["true", "false", "iff", "unknown"]
+    sets: Mapping[Var, Sizes] = {}
+    relation: Claim | None = None
+
+
+class Prover:
+    """What is known of the symbols that are left: their domains, and facts about several of them."""
+
+    def __init__(self) -> None:
+        self.domains: dict[Var, Sizes] = {}
+        self.facts: list[Claim] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was computed from domains and facts; to be called after they change."""
+        self._bounds = Bounds(self._range)
+        self._known = frozenset(self.facts)
+        self._inequalities = [fact.left for fact in self.facts if isinstance(fact, Relation) and fact.op == ">="]
+
+    def domain(self, symbol: Var) -> Sizes:
+        """The sizes that the symbol may have."""
+        return self.domains.get(symbol) or Sizes.at_least(symbol.minimum)
+
+    def _range(self, symbol: Var) -> Interval:
+        domain = self.domains.get(symbol)
+        return (symbol.minimum, None) if domain is None else (domain.first, domain.last)
+
+    def interval(self, dim: Dim) -> Interval:
+        """Bounds of a dimension."""
+        return self._bounds.interval(dim)
+
+    def pruned(self, claim: Claim | bool) -> Claim | bool:
+        """The claim without the parts that bounds and facts settle."""
+        if isinstance(claim, bool):
+            return claim
+        if isinstance(claim, Relation):
+            return self._pruned_relation(claim)
+        kept = joined(isinstance(claim, AllOf), [self.pruned(part) for part in claim.claims])
+        return True if kept in self._known else kept
+
+    def _pruned_relation(self, claim: Relation) -> Claim | bool:
+        gap = claim.left
+        if claim in self._known:
+            return True
+        if not isinstance(gap, Poly) or len(atoms_below(gap)) > _MAX_ATOMS:
+            return claim
+        if claim.op == ">=":
+            settled = self._nonnegative(gap)
+        else:
+            settled = claim.op == "!=" if self._never_zero(claim) else None
+        if settled is not None:
+            return settled
+        monomial = content(gap)[1]
+        return self._without_factors(claim, gap, monomial) if monomial and len(gap.terms) > 1 else claim
+
+    def _nonnegative(self, gap: Poly) -> bool | None:
+        if self._surely(gap):
+            return True
+        return False if self._surely(-gap - 1) else None
+
+    def _never_zero(self, claim: Relation) -> bool:
+        opposite = Relation(claim.left, "!=" if claim.op == "==" else "==", 0)
+        if opposite in self._known:
+            return opposite.op == "!="
+        return self._surely(claim.left - 1) or self._surely(-claim.left - 1)
+
+    def _surely(self, gap: Dim) -> bool:
+        """Whether bounds, and one fact at a time, show that the dimension is at least 0."""
+        if self._bounds.sign(gap)[0]:
+            return True
+        return any(self._bounds.sign(gap - fact)[0] for fact in self._inequalities)
+
+    def _without_factors(self, claim: Relation, gap: Poly, monomial: Monomial) -> Claim | bool:
+        """A factor that is at least 1 says nothing; one that may be 0 is a case of its own."""
+        nonzero = tuple(entry for entry in monomial if self._surely(atom_poly(entry[0]) - 1))
+        rest = over_monomial(gap, 1, nonzero)
+        if claim.op == ">=":
+            return self.pruned(reduced(Relation(rest, ">=", 0))) if nonzero else claim
+        others = [atom_poly(entry[0]) for entry in monomial if entry not in nonzero]
+        rest = over_monomial(gap, 1, monomial)
+        parts = [reduced(Relation(part, claim.op, 0)) for part in (*others, rest)]
+        return joined(claim.op == "!=", [self.pruned(part) for part in parts])
+
+    def outcome(self, claim: Claim | bool) -> Outcome:
+        """Decide a claim that has been pruned."""
+        if isinstance(claim, bool):
+            return Outcome("true" if claim else "false")
+        symbols = claim_variables(claim)
+        if len(symbols) == 1:
+            return self._of_one(claim, next(iter(symbols)))
+        if isinstance(claim, AllOf):
+            return self.combined(self.outcome(part) for part in grouped(claim.claims))
+        if len(symbols) > _MAX_SYMBOLS:
+            return Outcome("unknown", {}, claim)
+        order = sorted(symbols, key=lambda symbol: symbol.serial)
+        try:
+            classes = classify(claim, order, {symbol: self.domain(symbol) for symbol in order})
+        except TooComplexError:
+            return self._piecewise(claim)
+        if not classes.open and not (classes.true and classes.false):
+            return Outcome("true" if classes.true else "false")
+        sets = classes.sets()
+        return Outcome("unknown", {}, claim) if sets is None else Outcome("iff", sets)
+
+    def _piecewise(self, claim: Claim) -> Outcome:
+        """A disjunction too large as a whole is true where one part is, and false where all are."""
+        if isinstance(claim, AnyOf):
+            outcomes = [self.outcome(part) for part in claim.claims]
+            if any(found.kind == "true" for found in outcomes):
+                return Outcome("true")
+            if all(found.kind == "false" for found in outcomes):
+                return Outcome("false")
+        return Outcome("unknown", {}, claim)
+
+    def _of_one(self, claim: Claim, symbol: Var) -> Outcome:
+        domain = self.domain(symbol)
+        least = domain.first
+        if least is None:
+            return Outcome("true")
+        try:
+            truth = truth_set(claim, symbol, least)
+            if (domain - truth).is_empty:
+                return Outcome("true")
+            return Outcome("false") if (domain & truth).is_empty else Outcome("iff", {symbol: _trimmed(truth, domain)})
+        except TooComplexError:
+            return self._by_trying(claim, symbol, domain)
+
+    def _by_trying(self, claim: Claim, symbol: Var, domain: Sizes) -> Outcome:
+        members = domain.members(_FEW + 1) if domain.is_finite else []
+        if not members or len(members) > _FEW:
+            return Outcome("unknown", {}, claim)
+        try:
+            good = [value for value in members if holds(claim, {symbol: value})]
+        except (ValueError, ZeroDivisionError):
+            return Outcome("unknown", {}, claim)
+        if len(good) in (0, len(members)):
+            return Outcome("true" if good else "false")
+        return Outcome("iff", {symbol: Sizes.of(good)})
+
+    def combined(self, outcomes: Iterable[Outcome]) -> Outcome:
+        """The outcome of a conjunction, from those of its parts."""
+        sets: dict[Var, Sizes] = {}
+        relations: list[Claim] = []
+        kind: Literal["true", "false", "iff", "unknown"] = "true"
+        for found in outcomes:
+            if found.kind == "false":
+                return Outcome("false")
+            if found.kind == "unknown" or (found.kind == "iff" and kind == "true"):
+                kind = found.kind
+            for symbol, sizes in found.sets.items():
+                try:
+                    sets[symbol] = sets[symbol] & sizes if symbol in sets else sizes
+                except TooComplexError:
+                    return Outcome("unknown", {}, None)
+                if (self.domain(symbol) & sets[symbol]).is_empty:
+                    return Outcome("false")
+            if found.relation is not None:
+                relations.append(found.relation)
+        relation = joined(True, relations) if relations else None
+        return Outcome(kind, sets, None if isinstance(relation, bool) else relation)
+
+
+def grouped(parts: tuple[Claim, ...]) -> list[Claim]:
+    """The parts of a conjunction, those about the same single symbol taken together."""
+    single: dict[Var, list[Claim]] = {}
+    others: list[Claim] = []
+    for part in parts:
+        symbols = claim_variables(part)
+        if len(symbols) == 1:
+            single.setdefault(next(iter(symbols)), []).append(part)
+        else:
+            others.append(part)
+    together = [claims[0] if len(claims) == 1 else AllOf(tuple(claims)) for claims in single.values()]
+    return together + others
+
+
+def _trimmed(truth: Sizes, domain: Sizes) -> Sizes:
+    """Without the breakpoints beyond the domain's end."""
+    last = domain.last
+    return truth if last is None else Sizes([segment for segment in truth.segments if segment.start <= last])

@@ -1,0 +1,80 @@
+"""Search for sizes with a property among the smallest ones, and then among a few large ones. Bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nnspec.dims.polynomial import Var
+from nnspec.dims.sizes import Sizes
+
+_TRIES = 1200
+_LARGE = 24
+
+Assignment = dict[Var, int]
+
+
+def search(symbols: Sequence[Var], domains: Mapping[Var, Sizes], accept: Callable[[Assignment], bool]) -> Assignment | None:
+    """The first assignment, by small steps from the smallest, that is accepted; sizes without a value are passed over."""
+    for tried, assignment in enumerate(_assignments(symbols, domains)):
+        if tried > _TRIES:
+            return None
+        try:
+            if accept(assignment):
+                return assignment
+        except (ValueError, ZeroDivisionError):
+            continue
+    return None
+
+
+def _assignments(symbols: Sequence[Var], domains: Mapping[Var, Sizes]) -> Iterator[Assignment]:
+    members = [_Members(domains[symbol]) for symbol in symbols]
+    if any(each.at(0) is None for each in members):
+        return
+    small = _TRIES - 100
+    for total in range(small):
+        found = False
+        for ranks in _splits(total, len(symbols)):
+            sizes = [each.at(rank) for each, rank in zip(members, ranks, strict=True)]
+            if small and None not in sizes:
+                small -= 1
+                found = True
+                yield {symbol: size for symbol, size in zip(symbols, sizes, strict=True) if size is not None}
+        if not small or not found:
+            break
+    yield from _large(symbols, domains)
+
+
+def _splits(total: int, places: int) -> Iterator[tuple[int, ...]]:
+    if places <= 1:
+        if places or not total:
+            yield (total,) * places
+        return
+    for first in range(total + 1):
+        for rest in _splits(total - first, places - 1):
+            yield (first, *rest)
+
+
+def _large(symbols: Sequence[Var], domains: Mapping[Var, Sizes]) -> Iterator[Assignment]:
+    smallest = {symbol: domains[symbol].first or 0 for symbol in symbols}
+    for power in range(4, _LARGE):
+        near = {symbol: domains[symbol].following(1 << power) for symbol in symbols}
+        reached = {symbol: size for symbol, size in near.items() if size is not None}
+        yield smallest | reached
+        if len(symbols) > 1:
+            for symbol, size in reached.items():
+                yield smallest | {symbol: size}
+
+
+class _Members:
+    """The members of a set by rank, found as they are needed."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._found: list[int] = []
+        self._next: int | None = sizes.first
+
+    def at(self, rank: int) -> int | None:
+        while len(self._found) <= rank and self._next is not None:
+            self._found.append(self._next)
+            self._next = self._sizes.following(self._next + 1)
+        return self._found[rank] if rank < len(self._found) else None

@@ -1,0 +1,93 @@
+"""What an exporter is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnspec.errors import MissingExtra
+from nnspec.graph.ir import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nnspec.torch_backend.module_tree import NetworkModule
+
+#: The share of an output's largest magnitude by which an export may be off.
+TOLERANCE = 1e-4
+
+
+class ExportError(Exception):
+    """A network that cannot be exported to this target, or an export that does not agree with the network."""
+
+
+@dataclass
+class ExportContext:
+    """A network to be exported. `graph` is its variant for inference, as written; `path` the file to write.
+
+    `state` are its weights by state-dict key (drawn with `seed` if not given), `spec` the resolved text of its spec, `sizes` the
+    sizes of symbols at which the export is traced and compared (chosen if not given).
+    """
+
+    graph: Graph
+    path: Path
+    spec: str = ""
+    state: Mapping[str, Any] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+
+    @cached_property
+    def reference(self) -> NetworkModule:
+        """The network as written, in inference mode, without checks: what every export is compared with."""
+        from nnspec.torch_backend.lower import lower
+
+        return lower(self.graph, guards=False, seed=self.seed, state=self.state)
+
+    def inputs(self, other: int = 0, sizes: Mapping[str, int] | None = None) -> dict[str, Tensor]:
+        """Random inputs at the context's sizes, or at other ones: the larger `other`, the further from the first choice."""
+        from nnspec.torch_backend.example_inputs import random_inputs
+
+        return random_inputs(self.graph, self.sizes if sizes is None else sizes, seed=self.seed + other, skip=other)
+
+    @property
+    def preconditions(self) -> tuple[str, ...]:
+        """The conditions on the inputs' sizes, as text."""
+        return tuple(dict.fromkeys(str(guard.claim) for guard in self.graph.guards))
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A file that was written. `max_difference` is the largest absolute difference of an output from the network's; None where
+    there is nothing to compare. `notes` say what the user should know, such as an axis that is fixed."""
+
+    path: Path
+    max_difference: float | None
+    notes: tuple[str, ...] = ()
+
+
+def require(package: str, extra: str) -> Any:
+    """The module of an optional package; MissingExtra, naming the extra, where it is not installed."""
+    from importlib import import_module
+
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(package, extra) from error
+
+
+def require_torch() -> None:
+    """MissingExtra where torch is not installed."""
+    require("torch", "torch")
+
+
+def agreed(wanted: Any, found: Any, target: str) -> float:
+    """The largest absolute difference; ExportError where it is too large."""
+    from nnspec.torch_backend.equivalence import measure
+
+    difference = measure(wanted, found)
+    if not difference.relative <= TOLERANCE:
+        raise ExportError(f"the {target} export differs from the network by {difference.absolute:.3g}")
+    return difference.absolute

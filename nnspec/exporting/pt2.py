@@ -1,0 +1,37 @@
+"""Programs of torch.export (`.pt2`), with free axes where the network has symbols."""
+
+from __future__ import annotations
+
+from nnspec.exporting.base import ExportContext, ExportResult, agreed, require_torch
+
+
+def export(context: ExportContext) -> ExportResult:
+    """Write the program, load it back and compare at two sets of sizes.
+
+    Loading a `.pt2` file runs what it contains: load only files that you have made.
+    """
+    require_torch()
+    import torch
+
+    from nnspec.exporting import tracing
+
+    axes = tracing.symbolic_axes(context.graph)
+    inputs = context.inputs()
+    program = tracing.traced(tracing.network_to_trace(context), inputs, axes)
+    fixed = tracing.fixed_axes(program, axes)
+    with tracing.quiet():
+        torch.export.save(program, context.path, extra_files=_extra_files(context))
+        loaded = torch.export.load(context.path).module()
+    largest = 0.0
+    for values in tracing.inputs_to_compare(context, inputs, fixed):
+        with torch.no_grad():
+            wanted, found = context.reference(*values.values()), loaded(*values.values())
+        largest = max(largest, agreed(wanted, tracing.outputs_by_name(context.graph, found), "pt2"))
+    return ExportResult(context.path, largest, tuple(tracing.notes_on(fixed, inputs)))
+
+
+def _extra_files(context: ExportContext) -> dict[str, str]:
+    import json
+
+    facts = {"network": context.graph.name, "preconditions": context.preconditions, "spec": context.spec}
+    return {"nnspec.json": json.dumps(facts)}

@@ -1,0 +1,58 @@
+"""The weights alone, under the names of the spec, with a JSON file that says what they belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from nnspec.exporting.base import ExportContext, ExportError, ExportResult, require, require_torch
+
+
+def export(context: ExportContext) -> ExportResult:
+    """Write `NAME.safetensors` and `NAME.json`, each complete or not at all, then load and compare them bit for bit."""
+    require_torch()
+    require("safetensors", "torch")
+    from safetensors.torch import load_file, save
+
+    state = {key: value.detach().cpu().contiguous() for key, value in context.reference.state_dict().items()}
+    _write(context.path, save(_unshared(state), metadata={"format": "pt", "nnspec.network": context.graph.name}))
+    description = context.path.with_suffix(".json")
+    _write(description, json.dumps(_description(context, state), indent=2).encode())
+    loaded = load_file(context.path)
+    if loaded.keys() != state.keys() or any(not loaded[key].equal(value) for key, value in state.items()):
+        raise ExportError(f"{context.path} does not hold the weights that were written")
+    return ExportResult(context.path, 0.0, (f"the spec is in {description.name}",))
+
+
+def _unshared(state: dict[str, Any]) -> dict[str, Any]:
+    """Tensors with memory of their own: the format has no sharing."""
+    return {key: value.clone() for key, value in state.items()}
+
+
+def _description(context: ExportContext, state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "network": context.graph.name,
+        "parameters": {name: _plain(value) for name, value in context.graph.parameters.items()},
+        "preconditions": list(context.preconditions),
+        "weights": {
+            key: {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")} for key, value in state.items()
+        },
+        "spec": context.spec,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace the file in one step: a crash leaves the old one or the new one."""
+    beside = path.with_name(f".{path.name}.tmp")
+    with open(beside, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
