@@ -146,7 +146,7 @@ def _part(each: SizeSet, start: int, end: int | None, modulus: int, mask: int) -
 def conjuncts(each: SizeSet, dim: Dim) -> list[Claim]:
     """Claims about `dim` that together say that it is in the set, given that it was possible before."""
     values, parts = _few_values(each.sizes), _parts(each)
-    if values is not None and not (len(parts) == 1 and parts[0].modulus == 1 and parts[0].one_sided):
+    if values is not None and not (len(parts) == 1 and _is_plain(parts[0], values)):
         return _intervals(values, dim)
     alternatives = [_part_claims(part, dim) for part in parts]
     if len(alternatives) == 1:
@@ -222,9 +222,8 @@ def _residue_claim(part: _Part, dim: Dim) -> Claim:
 def _described(each: SizeSet) -> str:
     if each.sizes.is_empty:
         return "no size"
-    values = _few_values(each.sizes)
-    parts = _parts(each)
-    if values is not None and (len(values) == 1 == values[0][1] - values[0][0] + 1 or not (len(parts) == 1 and _is_plain(parts[0]))):
+    values, parts = _few_values(each.sizes), _parts(each)
+    if values is not None and not (len(parts) == 1 and _is_plain(parts[0], values)):
         return "exactly " + " or ".join(_span_text(low, high) for low, high in values)
     if len(parts) > _MOST_ALTERNATIVES:
         return f"one of {len(parts)} ranges of sizes"
@@ -232,8 +231,10 @@ def _described(each: SizeSet) -> str:
     return " or ".join(_part_text(part, dim, len(parts) > 1) for part in parts)
 
 
-def _is_plain(part: _Part) -> bool:
-    """A remainder or a bound on one side says more than a list of sizes."""
+def _is_plain(part: _Part, values: list[tuple[int, int]]) -> bool:
+    """A remainder or a bound on one side says more than a list of sizes, though not more than a single size."""
+    if len(values) == 1 and values[0][0] == values[0][1]:
+        return False
     return part.one_sided if part.modulus == 1 else part.least is None
 
 

@@ -7,9 +7,9 @@ What fits neither is kept and consulted. Everything that is shown is in declared
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, holds, substituted
+from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, negation, substituted
 from nnspec.dims.conditions import Condition, SizeSet, Verdict, conjuncts
 from nnspec.dims.notation import format_dim
 from nnspec.dims.poly import as_var
@@ -83,7 +83,7 @@ class Facts:
         for part in _conjuncts_of(claim):
             goal = self._goal(part)
             if goal is False:
-                return Verdict("false", None, self._witness(claim, lambda _: True))
+                return Verdict("false", None, self._witness(claim, True))
             if goal is not True:
                 parts.append((part, goal))
         goals = tuple(goal for _, goal in parts)
@@ -92,7 +92,7 @@ class Facts:
             return Verdict("true")
         whole = joined(True, goals)
         if outcome.kind == "false" or isinstance(whole, bool):
-            return Verdict("false", None, self._witness(claim, lambda _: True))
+            return Verdict("false", None, self._witness(claim, True))
         return self._conditional(claim, whole, parts, outcome)
 
     def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
@@ -100,7 +100,7 @@ class Facts:
         witness = self._failing(claim, goal, outcome)
         if witness is None and (kind == "iff" and self._prover.facts):
             kind = "unknown"
-        if kind == "unknown" and witness is not None and self._witness(claim, lambda sizes: holds(goal, sizes)) is not None:
+        if kind == "unknown" and witness is not None and self._witness(claim, goal) is not None:
             kind = "iff"
         sets = [self._size_set(symbol, sizes) for symbol, sizes in outcome.sets.items()]
         said = [each for each in sets if each is not None]
@@ -157,16 +157,15 @@ class Facts:
                 first[symbol] = failing
         found = None
         for symbol in sorted(first, key=lambda symbol: first[symbol]):
-            found = self._witness(claim, lambda sizes: not holds(goal, sizes), {symbol: Sizes.of([first[symbol]])})
+            found = self._witness(claim, negation(goal), {symbol: Sizes.of([first[symbol]])})
             if found is not None:
                 break
         if found is not None and outcome.relation is None:
             return found
-        return _smaller(found, self._witness(claim, lambda sizes: not holds(goal, sizes)))
+        return _smaller(found, self._witness(claim, negation(goal)))
 
-    def _witness(self, claim: Claim, accept: Callable[[Assignment], bool],
-                 narrowed: dict[Var, Sizes] | None = None) -> Assignment | None:  # fmt: skip
-        """Sizes of the claim's symbols that are admissible and accepted."""
+    def _witness(self, claim: Claim, goal: Claim | bool, narrowed: dict[Var, Sizes] | None = None) -> Assignment | None:
+        """Admissible sizes of the claim's symbols that make the goal true."""
         declared = sorted(claim_variables(claim), key=lambda symbol: symbol.serial)
         needed = {own for symbol in declared for own in variables(self._values.get(symbol, atom_poly(symbol)))}
         facts = self._connected(needed)
@@ -174,11 +173,7 @@ class Facts:
             needed |= claim_variables(fact)
         symbols = sorted(needed, key=lambda symbol: symbol.serial)
         domains = {symbol: (narrowed or {}).get(symbol) or self._prover.domain(symbol) for symbol in symbols}
-
-        def admissible(sizes: Assignment) -> bool:
-            return all(holds(fact, sizes) for fact in facts) and accept(sizes)
-
-        found = search(symbols, domains, admissible)
+        found = search(symbols, domains, joined(True, (*facts, goal)))
         if found is None:
             return None
         return {symbol: evaluate(self._values.get(symbol, atom_poly(symbol)), found) for symbol in declared}

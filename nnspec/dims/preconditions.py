@@ -14,9 +14,9 @@ from nnspec.dims.sizes import Sizes, TooComplexError
 class Precondition(NamedTuple):
     """What the inputs' sizes have to meet.
 
-    `text` can follow "`H` is" (or "`H` and `W` meet"), `where` are conditions of the language that declare it, `origins` the objects
-    given when it was found, `witness` a size next to a good one at which it fails, `nearest` good sizes around that. `residual`:
-    it could not be decided whether this ever fails; it is to be checked when the network runs.
+    `text` can follow "`H` is" (or "`H` and `W` meet"), `where` are conditions of the language that declare it, `origins` the
+    objects given when it was found, `witness` a size next to a good one at which it fails, `nearest` good sizes around that.
+    `residual`: it could not be decided whether this ever fails; it is to be checked when the network runs.
     """
 
     variables: tuple[Var, ...]

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from nnspec.dims.claims import Claim, holds, substituted
 from nnspec.dims.polynomial import Var
-from nnspec.dims.sizes import Sizes
+from nnspec.dims.reduction import reduced
+from nnspec.dims.sizes import Sizes, TooComplexError
+from nnspec.dims.truth import truth_set
 
-_TRIES = 1200
+_TRIES = 500
+_COMPLETIONS = 60
 _LARGE = 24
 
 Assignment = dict[Var, int]
 
 
-def search(symbols: Sequence[Var], domains: Mapping[Var, Sizes], accept: Callable[[Assignment], bool]) -> Assignment | None:
-    """The first assignment, by small steps from the smallest, that is accepted; sizes without a value are passed over."""
+def search(symbols: Sequence[Var], domains: Mapping[Var, Sizes], claim: Claim | bool) -> Assignment | None:
+    """The first assignment found that makes the claim true; those at which it has no value are passed over."""
     for tried, assignment in enumerate(_assignments(symbols, domains)):
         if tried > _TRIES:
-            return None
+            break
         try:
-            if accept(assignment):
+            if holds(claim, assignment) if not isinstance(claim, bool) else claim:
                 return assignment
         except (ValueError, ZeroDivisionError):
             continue
+    return _completed(symbols, domains, claim) if len(symbols) > 1 and not isinstance(claim, bool) else None
+
+
+def _completed(symbols: Sequence[Var], domains: Mapping[Var, Sizes], claim: Claim) -> Assignment | None:
+    """Small sizes for all symbols but one, and for that one whatever fits."""
+    *others, last = symbols
+    for tried, assignment in enumerate(_assignments(others, domains)):
+        if tried > _COMPLETIONS:
+            break
+        try:
+            left = reduced(substituted(claim, assignment))
+            if isinstance(left, bool):
+                fitting = domains[last].first if left else None
+            else:
+                fitting = (truth_set(left, last, domains[last].first or 0) & domains[last]).first
+        except (ValueError, ZeroDivisionError, TooComplexError):
+            continue
+        if fitting is not None:
+            return {**assignment, last: fitting}
     return None
 
 

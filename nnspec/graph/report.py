@@ -7,6 +7,7 @@ from typing import Any
 
 from nnspec.diagnostics import Edit, Fix, Label, Span
 from nnspec.dims import Dim, Poly, Var, format_dim, variables
+from nnspec.dims.claims import Relation
 from nnspec.graph.build import Build
 from nnspec.graph.obligations import Origin
 from nnspec.syntax import tree
@@ -25,14 +26,27 @@ def report_preconditions(build: Build, item: tree.Item, name: Span) -> None:
 def _report(build: Build, item: tree.Item, name: Span, found: Any) -> None:
     symbols = sorted(found.variables, key=lambda variable: variable.name)
     place = next((build.symbol_spans[symbol] for symbol in symbols if symbol in build.symbol_spans), name)
-    origins: Sequence[Origin] = [origin for origin in found.origins if isinstance(origin, Origin)]
+    origins = _telling([origin for origin in found.origins if isinstance(origin, Origin)])
     labels = [Label(origin.span, f"needs {origin.obligation.claim}") for origin in origins[:_SHOWN]]
     names = " and ".join(f"`{symbol.name}`" for symbol in symbols)
     build.report(
         "NN220", f"`{item.name.id}` works only when {names} {'is' if len(symbols) == 1 else 'meet'} {found.text}", place,
         label="declared without a condition", labels=labels, notes=_notes(found, origins),
-        help="declare it where the input is" if found.where else None, fix=_fix(found, place, item),
+        fix=_fix(found, place, item),
     )  # fmt: skip
+
+
+def _telling(origins: Sequence[Origin]) -> list[Origin]:
+    """Origins with those first that say most: equations before bounds, each place once before any twice."""
+    first: dict[tuple[int, int], Origin] = {}
+    again: list[Origin] = []
+    for origin in sorted(origins, key=lambda each: isinstance(each.obligation.claim, Relation) and each.obligation.claim.op != "=="):
+        key = (origin.span.start, origin.span.end)
+        if key in first:
+            again.append(origin)
+        else:
+            first[key] = origin
+    return [*first.values(), *again]
 
 
 def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
