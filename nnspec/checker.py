@@ -113,7 +113,9 @@ def _room_to_work() -> Iterator[None]:
             gc.enable()
 
 
-def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int]) -> Report:
+def _check(
+    source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int]
+) -> Report:
     from nnspec.graph.checking import check_program
     from nnspec.graph.program import Program
     from nnspec.operators import load_operators
@@ -154,7 +156,11 @@ def _loader(path: str, source: Source) -> tuple[tree.File | None, list[Diagnosti
     target = (here / path).resolve()
     span = Span(source, 0, 0)
     if Path(path).is_absolute() or not target.is_relative_to(_root(here)):
-        return None, [Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")], path
+        return (
+            None,
+            [Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")],
+            path,
+        )
     shown = str(Path(source.path).parent / path)
     try:
         other, findings = read(target)

@@ -17,7 +17,7 @@ class SpecError(Exception):
         )
 
 
-class MissingExtra(Exception):  # noqa: N818  (it names what is missing)
+class MissingExtra(Exception):
     """A package that this needs is not installed. `extra` is the name to install nnspec with."""
 
     def __init__(self, package: str, extra: str) -> None:

@@ -92,7 +92,8 @@ def run(case: Case, folder: Path) -> list[str]:
 
 def _run_spec(case: Case, block: Block, folder: Path) -> tuple[Report, list[str]]:
     name, options = _options(block)
-    text = wrapped(block.text) if block.language == "nn" else block.text + "\n"
+    asserted = wrapped(block.text) if block.language == "nn" else block.text + "\n"
+    text = without_assertions(asserted)
     before_first = text.count("\n") - block.text.count("\n") - (2 if text.startswith("network Example") else 1)
     (folder / name).write_text(text, encoding="utf-8")
     previous = os.getcwd()
@@ -100,7 +101,7 @@ def _run_spec(case: Case, block: Block, folder: Path) -> tuple[Report, list[str]
     try:
         report = check_source(Source(name, text), **options)
         where = f"{case.path.name}:"
-        problems = [f"{where}{block.line + number - 1 - before_first}: {said}" for number, said in differences(report, text)]
+        problems = [f"{where}{block.line + number - 1 - before_first}: {said}" for number, said in differences(report, asserted)]
         return report, problems + [f"{where}{block.line}: {said}" for said in twin_differences(report, options)]
     finally:
         os.chdir(previous)
@@ -133,6 +134,15 @@ def wrapped(text: str) -> str:
         bound = [match[1] for line in text.split("\n") if (match := _BOUND.match(line))]
         lines.append(f"output {bound[-1]}" if bound else "output x")
     return "\n".join(lines) + "\n}\n"
+
+
+def without_assertions(text: str) -> str:
+    """The spec as a user would write it, with every line in its place."""
+    lines = []
+    for line in text.split("\n"):
+        match = _ASSERTION.search(line)
+        lines.append(line[: match.start()].rstrip() if match else line)
+    return "\n".join(lines)
 
 
 def expectations(text: str) -> Iterator[Expected]:
@@ -211,9 +221,8 @@ def bound_types(report: Report, name: str) -> list[object]:
 
 def twin_differences(report: Report, options: dict[str, dict[str, object]]) -> Iterator[str]:
     """How the findings change when the spec is written in the other form. A text that does not parse has no twin."""
-    from nnspec.syntax.yaml_writer import write_yaml
-
     from nnspec.syntax.writer import format_file
+    from nnspec.syntax.yaml_writer import write_yaml
 
     if report.file is None or any(finding.code < "NN020" for finding in report.diagnostics):
         return
@@ -223,16 +232,25 @@ def twin_differences(report: Report, options: dict[str, dict[str, object]]) -> I
     else:
         twin = Source(f"{path.stem}.nn", format_file(report.file))
     other = check_source(twin, **options)
-    ours, theirs = _findings_by_statement(report), _findings_by_statement(other)
-    for said in ours - theirs:
-        yield f"only in the {path.suffix} form: {said}"
-    for said in theirs - ours:
-        yield f"only in the {Path(twin.path).suffix} form: {said}\n{twin.text}"
+    theirs = _findings_by_statement(other)
+    for code, way in _findings_by_statement(report):
+        same = next((found for found in theirs if found[0] == code and _near(way, found[1])), None)
+        if same is None:
+            yield f"only in the {path.suffix} form: {code} at {way}; the other form is\n{twin.text}"
+        else:
+            theirs.remove(same)
+    for code, way in theirs:
+        yield f"only in the {Path(twin.path).suffix} form: {code} at {way}; it is\n{twin.text}"
 
 
-def _findings_by_statement(report: Report) -> set[tuple[str, tuple[int, ...]]]:
+def _near(way: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether one is above the other: a key of YAML may stand for several statements of one name."""
+    return all(a == b for a, b in zip(way, other, strict=False))
+
+
+def _findings_by_statement(report: Report) -> list[tuple[str, tuple[int, ...]]]:
     assert report.file is not None
-    return {(finding.code, _statement(report.file, finding.span.start)) for finding in report.diagnostics}
+    return [(finding.code, _statement(report.file, finding.span.start)) for finding in report.diagnostics]
 
 
 def _statement(file: tree.File, offset: int) -> tuple[int, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nnspec.dims.polynomial import Atom, Dim, Floor, Opaque, Poly, Var, atom_poly, atoms_of
+from nnspec.dims.polynomial import Atom, Dim, Floor, Opaque, Poly, Var, atom_poly, atoms_of, from_terms
 from nnspec.dims.traversal import atoms_below, replace
 
 #: Smallest and largest value; None is unbounded.
 Interval = tuple[int | None, int | None]
 _UNBOUNDED: Interval = (None, None)
+_RELAXATIONS = 8
+_LONG = 32
 
 
 class Bounds:
@@ -29,24 +31,43 @@ class Bounds:
                     self._known[atom] = self._range_of(atom) if isinstance(atom, Var) else self._operation(atom)
         return self._sum(dim)
 
-    def sign(self, dim: Dim) -> tuple[bool, bool]:
-        """Whether the dimension is surely at least 0, and whether it is surely at most 0."""
-        low, high = self.interval(dim)
-        at_least, at_most = low is not None and low >= 0, high is not None and high <= 0
-        if isinstance(dim, Poly) and not at_least and not at_most:
-            return self._by_coefficients(dim)
-        return at_least, at_most
+    def nonnegative(self, dim: Dim) -> bool:
+        """Whether the dimension is surely at least 0."""
+        for _ in range(_RELAXATIONS):
+            low = self.interval(dim)[0]
+            if low is not None and low >= 0:
+                return True
+            if isinstance(dim, int):
+                return False
+            shifted = self._shifted(dim)
+            factors = (-1,) if shifted is None else (shifted,) if isinstance(shifted, int) else tuple(shifted.terms.values())
+            if min(factors) >= 0:
+                return True
+            relaxed = self._relaxed(dim)
+            if relaxed is None:
+                return False
+            dim = relaxed
+        return False
 
-    def _by_coefficients(self, dim: Poly) -> tuple[bool, bool]:
-        shifted = self._shifted(dim)
-        if shifted is None:
-            return False, False
-        factors = (shifted,) if isinstance(shifted, int) else tuple(shifted.terms.values())
-        return all(factor >= 0 for factor in factors), all(factor <= 0 for factor in factors)
+    def _relaxed(self, dim: Poly) -> Dim | None:
+        """A multiple of a lower bound, with one floor division less: n//d is at most n/d and at least (n - d + 1)/d."""
+        if len(dim.terms) > _LONG:
+            return None
+        for monomial, factor in dim.terms.items():
+            for atom, exponent in monomial:
+                if not isinstance(atom, Floor) or exponent != 1:
+                    continue
+                others = from_terms({tuple(entry for entry in monomial if entry[0] is not atom): abs(factor)})
+                low = self._sum(others)[0]
+                if low is not None and low >= 0:
+                    bound = atom.numerator if factor < 0 else atom.numerator - atom.denominator + 1
+                    rest = dim - from_terms({monomial: factor})
+                    return rest * atom.denominator + (bound * others if factor > 0 else -(bound * others))
+        return None
 
     def _shifted(self, dim: Poly) -> Dim | None:
         """In atoms that count from their lower bounds, so that all of them are at least 0."""
-        if len(dim.terms) > 64 or dim.degree > 8:
+        if len(dim.terms) > _LONG or dim.degree > 8:
             return None
         shifts: dict[Atom, Dim] = {}
         for atom in set(atoms_of(dim)):

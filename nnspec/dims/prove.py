@@ -53,6 +53,21 @@ class Prover:
         """Bounds of a dimension."""
         return self._bounds.interval(dim)
 
+    def implied(self, gap: Poly, symbol: Var) -> Sizes | None:
+        """The sizes of a symbol outside of which `gap >= 0` cannot be, whatever the others are; None where that says nothing."""
+        domain = self.domain(symbol)
+        first, last = domain.first, domain.last
+        if first is None:
+            return None
+        low, high = first, last
+        step = 1
+        while self._never(gap, symbol, low, step_end(low, step, last)):
+            low = low + step
+            step *= 2
+            if step > _FAR or (last is not None and low > last):
+                return Sizes.at_least(low) if last is None or low <= last else Sizes.of([first]) - Sizes.of([first])
+        return None if low == first and high == last else Sizes.at_least(low)
+
     def pruned(self, claim: Claim | bool) -> Claim | bool:
         """The claim without the parts that bounds and facts settle."""
         if isinstance(claim, bool):
@@ -90,9 +105,11 @@ class Prover:
 
     def _surely(self, gap: Dim) -> bool:
         """Whether bounds, and one fact at a time, show that the dimension is at least 0."""
-        if self._bounds.sign(gap)[0]:
+        if self._bounds.nonnegative(gap):
             return True
-        return any(self._bounds.sign(gap - fact)[0] for fact in self._inequalities)
+        return any(
+            self._bounds.nonnegative(gap - times * fact) for fact in self._inequalities for times in _multiples(gap, fact)
+        )  # fmt: skip
 
     def _without_factors(self, claim: Relation, gap: Poly, monomial: Monomial) -> Claim | bool:
         """A factor that is at least 1 says nothing; one that may be 0 is a case of its own."""
@@ -196,6 +213,14 @@ def grouped(parts: tuple[Claim, ...]) -> list[Claim]:
             others.append(part)
     together = [claims[0] if len(claims) == 1 else AllOf(tuple(claims)) for claims in single.values()]
     return together + others
+
+
+def _multiples(gap: Dim, fact: Dim) -> set[int]:
+    """How often a fact fits into a claim: so that some term of it is gone."""
+    if isinstance(gap, int) or isinstance(fact, int):
+        return {1}
+    shared = ((gap.terms[monomial], factor) for monomial, factor in fact.terms.items() if monomial and monomial in gap.terms)
+    return {1} | {value // factor for value, factor in shared if value % factor == 0 and value // factor > 0}
 
 
 def _trimmed(truth: Sizes, domain: Sizes) -> Sizes:

@@ -44,7 +44,9 @@ def whole_number(value: Any, expression: Any, scope: Scope, what: str) -> int | 
         )  # fmt: skip
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        scope.build.report("NN106", f"{what} is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames)
+        scope.build.report(
+            "NN106", f"{what} is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames
+        )
         return None
     return value
 
@@ -100,13 +102,7 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
 
 def reads(bound: Bound) -> dict[str, Read]:
     """The values that the node reads; numbers given for tensors stay with the operator."""
-    found: dict[str, Read] = {}
-    for name, value in bound.tensors.items():
-        if isinstance(value, Value):
-            found[name] = value
-        elif isinstance(value, tuple):
-            found[name] = value
-    return found
+    return {name: value for name, value in bound.tensors.items() if isinstance(value, Value | tuple)}
 
 
 def accepted(cls: type[Operator], bound: Bound, span: Span, scope: Scope) -> Operator | None:
@@ -322,7 +318,7 @@ class _Binder:
             self.bound.attributes[name] = value
         elif isinstance(field_, TensorField):
             if value is None and field_.optional:
-                return
+                return None
             if field_.variadic:
                 return self._extend(name, each)
             number = isinstance(value, int | float | Poly) and field_.number
@@ -347,7 +343,11 @@ class _Binder:
         return self.bound if self.good else None
 
     def _missing_tensor(self, name: str, field_: TensorField) -> None:
-        how = f"give it in the parentheses: `{self.cls.name}(...)`" if self.is_function else f"send it with an arrow: `x -> {self.cls.name}`"
+        how = (
+            f"give it in the parentheses: `{self.cls.name}(...)`"
+            if self.is_function
+            else f"send it with an arrow: `x -> {self.cls.name}`"
+        )
         self.report("NN114", f"`{self.cls.name}` needs the tensor `{name}`", self.span, label=f"`{name}` is missing", help=how)
 
 

@@ -158,7 +158,11 @@ class _Run:
     def input(self, statement: tree.Statement) -> None:
         if statement.type is None or not statement.names:
             self.scope.build.report(
-                "NN110", "an input needs a type", statement.span, help="such as `input x: float32[N, D]`", frames=self.scope.frames
+                "NN110",
+                "an input needs a type",
+                statement.span,
+                help="such as `input x: float32[N, D]`",
+                frames=self.scope.frames,
             )
         for name in statement.names:
             value = POISON if statement.type is None else self._input_value(statement, name)

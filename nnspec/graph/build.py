@@ -47,8 +47,8 @@ class Build:
         self.weights: dict[str, WeightEntry] = {} if parent is None else parent.weights
         self.modules: dict[str, Operator] = {} if parent is None else parent.modules
         self.seen_paths: list[set[str]] = [set()] if parent is None else parent.seen_paths
-        self.facts = Facts() if parent is None else parent.facts
-        self.preconditions = Preconditions(self.facts) if parent is None else parent.preconditions
+        self.facts: Facts = Facts() if parent is None else parent.facts
+        self.preconditions: Preconditions = Preconditions(self.facts) if parent is None else parent.preconditions
         self.guards: list[Guard] = [] if parent is None else parent.guards
         self.symbols: dict[Var, SymbolOrigin] = {} if parent is None else parent.symbols
         self.symbol_spans: dict[Var, Span] = {} if parent is None else parent.symbol_spans

@@ -167,7 +167,9 @@ def _len(expression: tree.Call, scope: Scope) -> Any:
     if values is None:
         return POISON
     if not isinstance(values[0], list | tuple | str):
-        scope.build.report("NN106", f"`len` takes a list, and this is {describe(values[0])}", expression.span, frames=scope.frames)
+        scope.build.report(
+            "NN106", f"`len` takes a list, and this is {describe(values[0])}", expression.span, frames=scope.frames
+        )
         return POISON
     return len(values[0])
 

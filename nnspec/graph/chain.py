@@ -33,7 +33,9 @@ def _called(value: Value) -> str:
     if value.node is None:
         return value.label
     path = value.node.path
-    return value.label or (path.rpartition(".")[2] if path and not path.rpartition(".")[2].isdigit() else value.node.operator.name)
+    return value.label or (
+        path.rpartition(".")[2] if path and not path.rpartition(".")[2].isdigit() else value.node.operator.name
+    )
 
 
 def _sizes(dims: tuple[Dim, ...]) -> str:

@@ -45,7 +45,11 @@ def _check_version(program: Program) -> None:
     for position, entry in enumerate(program.file.items):
         if isinstance(entry, tree.Version):
             if entry.number.value != 1:
-                program.report(Diagnostic("NN014", f"version {entry.number.text} of the language is not known", entry.span, help="write `spec 1`"))
+                program.report(
+                    Diagnostic(
+                        "NN014", f"version {entry.number.text} of the language is not known", entry.span, help="write `spec 1`"
+                    )
+                )
             elif position:
                 program.report(Diagnostic("NN014", "the version belongs on the first line", entry.span))
 

@@ -35,18 +35,24 @@ def check_condition(condition: tree.Condition, scope: Scope, *, declare: bool) -
     if isinstance(value, Relation | AllOf | AnyOf):
         if declare:
             if not build.facts.declare(value):
-                build.report("NN222", f"no size meets `{condition.test.span.text}` and the conditions before it", condition.test.span)
+                build.report(
+                    "NN222", f"no size meets `{condition.test.span.text}` and the conditions before it", condition.test.span
+                )
             build.note_declared(value, message, condition.test.span)
         else:
             oblige(Obligation(value, "NN230", "where", message), "where", scope.frames[-1].span, scope)
         return
     if isinstance(value, Value):
         if value.type.dtype != "bool":
-            build.report("NN106", f"a condition is true or false, and this is {value.type}", condition.test.span, frames=scope.frames)
+            build.report(
+                "NN106", f"a condition is true or false, and this is {value.type}", condition.test.span, frames=scope.frames
+            )
             return
         build.check_values(value, message, condition.test.span, scope.frames)
         return
-    build.report("NN106", f"a condition is true or false, and this is {describe(value)}", condition.test.span, frames=scope.frames)
+    build.report(
+        "NN106", f"a condition is true or false, and this is {describe(value)}", condition.test.span, frames=scope.frames
+    )
 
 
 def message_of(condition: tree.Condition, scope: Scope) -> str:

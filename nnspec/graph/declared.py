@@ -34,7 +34,9 @@ def dimension(expression: tree.Expression, scope: Scope) -> Dim | None:
     if is_silent(value):
         return None
     if isinstance(value, bool) or not isinstance(value, int | Poly):
-        scope.build.report("NN106", f"a dimension is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames)
+        scope.build.report(
+            "NN106", f"a dimension is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames
+        )
         return None
     if isinstance(value, int) and value < 0:
         scope.build.report("NN107", f"a dimension cannot be negative, and this is {value}", expression.span, frames=scope.frames)
@@ -56,7 +58,9 @@ def tensor_type(declared: tree.Type, scope: Scope) -> TensorType | None:
 
 def _plain_dimension(entry: Any, scope: Scope) -> Dim | None:
     if isinstance(entry, tree.Ellipsis):
-        scope.build.report("NN110", "`...` cannot stand in this type", entry.span, help="write every dimension", frames=scope.frames)
+        scope.build.report(
+            "NN110", "`...` cannot stand in this type", entry.span, help="write every dimension", frames=scope.frames
+        )
         return None
     return dimension(entry, scope)
 
@@ -70,7 +74,9 @@ def _dtype(declared: tree.Type, scope: Scope) -> str | None:
         return name
     similar = nearest(name, (*DTYPES, "index"))
     message = f"`{declared.span.text}` is not the type of a tensor"
-    fix = scope.build.program.rename_fix(Span(declared.span.source, declared.span.start, declared.span.start + len(name)), similar)
+    fix = scope.build.program.rename_fix(
+        Span(declared.span.source, declared.span.start, declared.span.start + len(name)), similar
+    )
     scope.build.report(
         "NN110", message, declared.span, label=f"a similar type exists: `{similar}`" if similar else "",
         help="a type is an element type and dimensions, such as `float32[N, 3, H, W]` or `index(10)[N]`" if not similar else None,
@@ -207,12 +213,16 @@ def assert_type(declared: tree.Type, value: Any, name: str, scope: Scope) -> boo
     if wanted is None:
         return False
     if not isinstance(value, Value):
-        scope.build.report("NN205", f"`{name}` is declared as a tensor, and it is {describe(value)}", declared.span, frames=scope.frames)
+        scope.build.report(
+            "NN205", f"`{name}` is declared as a tensor, and it is {describe(value)}", declared.span, frames=scope.frames
+        )
         return False
     actual = value.type
     labels = [Label(value.span, f"is {actual}")]
     if actual.rank != wanted.rank or actual.dtype != wanted.dtype:
-        scope.build.report("NN205", f"`{name}` is declared as {wanted}, but is {actual}", declared.span, labels=labels, frames=scope.frames)
+        scope.build.report(
+            "NN205", f"`{name}` is declared as {wanted}, but is {actual}", declared.span, labels=labels, frames=scope.frames
+        )
         return False
     good = True
     for entry, size, dim in zip(declared.dimensions or (), wanted.dims, actual.dims, strict=True):

@@ -40,7 +40,7 @@ def _check(program: Program, claim: tree.Expression, graph: Graph) -> None:
     if isinstance(claim, tree.Operation) and claim.operators[0] == "and":
         for part in claim.operands:
             _check(program, part, graph)
-        return
+        return None
     if isinstance(claim, tree.Group):
         return _check(program, claim.inner, graph)
     if isinstance(claim, tree.Operation) and claim.operators[0] in _COMPARE:
@@ -48,7 +48,12 @@ def _check(program: Program, claim: tree.Expression, graph: Graph) -> None:
     if isinstance(claim, tree.Call) and isinstance(claim.function, tree.Name):
         if claim.function.id in BEHAVIOURS:
             program.report(
-                Diagnostic("NN502", f"`{claim.span.text}` is tested when the network is compiled", claim.span, label="not proved by `check`")
+                Diagnostic(
+                    "NN502",
+                    f"`{claim.span.text}` is tested when the network is compiled",
+                    claim.span,
+                    label="not proved by `check`",
+                )
             )
             return None
         _report_name(program, claim.function)
@@ -93,7 +98,9 @@ def _report_false(program: Program, claim: tree.Operation, values: list[Any], gr
     told = [f"{value:,}" for value, operand in zip(values, claim.operands, strict=True) if not isinstance(operand, tree.Number)]
     text = " and ".join(f"{name} is {value}" for name, value in zip(named, told, strict=True))
     program.report(
-        Diagnostic("NN501", f"{text}, so `{claim.span.text}` does not hold for `{graph.name}`", claim.span, labels=_largest(claim, graph))
+        Diagnostic(
+            "NN501", f"{text}, so `{claim.span.text}` does not hold for `{graph.name}`", claim.span, labels=_largest(claim, graph)
+        )
     )
 
 
@@ -125,12 +132,13 @@ def _largest(claim: tree.Operation, graph: Graph) -> tuple[Label, ...]:
 def _at_sizes(value: Dim, claim: tree.Operation, graph: Graph) -> Dim:
     for operand in claim.operands:
         if isinstance(operand, tree.Call):
-            sizes = {
-                argument.name.id: argument.value.value
-                for argument in operand.arguments
-                if argument.name is not None and isinstance(argument.value, tree.Number)
-            }
-            return substitute(value, {symbol: sizes[symbol.name] for symbol in graph.symbols if isinstance(sizes.get(symbol.name), int)})  # type: ignore[misc]
+            sizes: dict[Var, Dim] = {}
+            for argument in operand.arguments:
+                for symbol in graph.symbols:
+                    given = argument.value.value if isinstance(argument.value, tree.Number) else None
+                    if argument.name is not None and argument.name.id == symbol.name and isinstance(given, int):
+                        sizes[symbol] = given
+            return substitute(value, sizes)
     return value
 
 
@@ -180,7 +188,12 @@ def _measured(program: Program, call: tree.Call, graph: Graph) -> Dim:
         if name not in by_name or not isinstance(argument.value, tree.Number) or not isinstance(argument.value.value, int):
             known = ", ".join(f"{each}=1" for each in by_name)
             program.report(
-                Diagnostic("NN102", f"`{call.function.id}` takes the sizes of the input", argument.span, help=f"such as `{call.function.id}({known})`")
+                Diagnostic(
+                    "NN102",
+                    f"`{call.function.id}` takes the sizes of the input",
+                    argument.span,
+                    help=f"such as `{call.function.id}({known})`",
+                )
             )
             raise _Unknown
         sizes[by_name[name]] = argument.value.value

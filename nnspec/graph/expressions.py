@@ -9,31 +9,21 @@ from typing import Any
 from nnspec.dims import Poly
 from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, negation
 from nnspec.graph import calls, members, steps
-from nnspec.graph.apply import apply_operator, make_operator
+from nnspec.graph.apply import apply_operator
+from nnspec.graph.arithmetic import FUNCTIONS, binary
 from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
 from nnspec.graph.naming import counted
-from nnspec.graph.scope import RecipeScope, Scope
+from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Record, Unsupported, carry, is_silent
-from nnspec.operators.declare import Operator
 from nnspec.operators.kinds import describe
 from nnspec.similar import nearest
 from nnspec.syntax import tree
 
-#: The operators of the language and the functions that they stand for on tensors.
-FUNCTIONS = {
-    "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide", "%": "remainder", "**": "pow", "@": "matmul",
-    "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "and": "logical_and", "or": "logical_or",
-}  # fmt: skip
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": python_operator.add, "-": python_operator.sub, "*": python_operator.mul, "//": python_operator.floordiv,
-    "%": python_operator.mod,
-}  # fmt: skip
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": python_operator.eq, "!=": python_operator.ne, "<": python_operator.lt, "<=": python_operator.le,
     ">": python_operator.gt, ">=": python_operator.ge,
 }  # fmt: skip
-_MAX_BITS = 4096
 
 
 def evaluate(expression: tree.Expression, scope: Scope) -> Any:
@@ -59,7 +49,9 @@ def _name(expression: tree.Name, scope: Scope) -> Any:
     if isinstance(value, Unsupported) and expression.id not in scope.names:
         scope.build.program.later(f"`{value.what}`", expression.span)
     if value is not None or expression.id in scope.names:
-        return OperatorMaker(value.operator, (), expression.span) if isinstance(value, OperatorMaker) and not value.given else value
+        return (
+            OperatorMaker(value.operator, (), expression.span) if isinstance(value, OperatorMaker) and not value.given else value
+        )
     return undefined(expression, scope)
 
 
@@ -170,88 +162,6 @@ def _operation(expression: tree.Operation, scope: Scope) -> Any:
     return result
 
 
-def binary(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any:
-    """`left sign right` for any values."""
-    left, right = _scheduled(left, scope), _scheduled(right, scope)
-    a, b = left.value, right.value
-    if isinstance(a, Value) or isinstance(b, Value):
-        return apply_operator(FUNCTIONS[sign], [left, right], span, scope)
-    if sign == "+" and isinstance(a, list) and isinstance(b, list):
-        return a + b
-    if sign == "*" and isinstance(a, list) and isinstance(b, int):
-        return a * min(b, MAX_COPIES + 1)
-    for given in (left, right):
-        if isinstance(given.value, bool) or not isinstance(given.value, int | float | Poly):
-            scope.build.report("NN106", f"`{sign}` does not apply to {describe(given.value)}", given.span, frames=scope.frames)
-            return POISON
-    return _arithmetic(sign, left, right, span, scope)
-
-
-def _scheduled(given: Given, scope: Scope) -> Given:
-    """In a recipe, a schedule in arithmetic is its value at the step."""
-    if isinstance(given.value, Operator) and given.value.is_schedule and isinstance(scope, RecipeScope):
-        return Given(scope.scheduled(given.value, given.span), given.span)
-    return given
-
-
-def _arithmetic(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any:
-    a, b = left.value, right.value
-    if sign in ("/", "//", "%") and isinstance(b, int | float) and b == 0:
-        scope.build.report("NN107", "division by zero", right.span, label="this is 0", frames=scope.frames)
-        return POISON
-    symbolic = isinstance(a, Poly) or isinstance(b, Poly)
-    if symbolic and (sign == "/" or isinstance(a, float) or isinstance(b, float)):
-        return apply_symbolic(sign, left, right, span, scope)
-    try:
-        if sign == "/":
-            return a / b
-        if sign == "**":
-            return _power(a, b, left, right, span, scope)
-        if sign == "@":
-            scope.build.report("NN106", f"`@` multiplies tensors, not {describe(a)}", left.span, frames=scope.frames)
-            return POISON
-        result = _ARITHMETIC[sign](a, b)
-    except (OverflowError, ValueError, TypeError) as error:
-        scope.build.report("NN107", f"this cannot be computed: {error}", span, frames=scope.frames)
-        return POISON
-    if isinstance(result, int) and result.bit_length() > _MAX_BITS:
-        scope.build.report("NN107", "a number beyond any size that a network can have", span, frames=scope.frames)
-        return POISON
-    return result
-
-
-def _power(a: Any, b: Any, left: Given, right: Given, span: Any, scope: Scope) -> Any:
-    if isinstance(b, Poly) or (isinstance(a, Poly) and (not isinstance(b, int) or not 0 <= b <= 16)):
-        scope.build.report("NN301", "a power of a symbolic size needs a whole number from 0 to 16", span, frames=scope.frames)
-        return POISON
-    if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and abs(b) * a.bit_length() > _MAX_BITS:
-        scope.build.report("NN107", "a number beyond any size that a network can have", span, frames=scope.frames)
-        return POISON
-    result = a**b
-    if isinstance(result, complex):
-        scope.build.report("NN107", f"{describe(a)} ** {describe(b)} is not a real number", span, frames=scope.frames)
-        return POISON
-    return result
-
-
-def apply_symbolic(sign: str, left: Given, right: Given, span: Any, scope: Scope) -> Any:
-    """Arithmetic of a symbolic size with a float: known only at run time, so it is computed as a tensor of rank 0."""
-    if scope.kind == "train":
-        tensors = [_scalar(left, scope), right] if isinstance(left.value, Poly) else [left, _scalar(right, scope)]
-        return apply_operator(FUNCTIONS[sign], tensors, span, scope)
-    symbol = left if isinstance(left.value, Poly) else right
-    scope.build.report(
-        "NN301", f"{describe(symbol.value)} has to be a number here", symbol.span,
-        label="known only when the network runs", help="use whole-number arithmetic such as `//`", frames=scope.frames,
-    )  # fmt: skip
-    return POISON
-
-
-def _scalar(given: Given, scope: Scope) -> Given:
-    value = apply_operator("full", [Given([], given.span, "sizes"), Given(given.value, given.span)], given.span, scope)
-    return Given(carry(value), given.span)
-
-
 def _logic(expression: tree.Operation, scope: Scope) -> Any:
     """`and`, `or`: a decided operand decides at once, so that `given(x) and ...` is safe."""
     sign = expression.operators[0]
@@ -293,7 +203,9 @@ def _comparisons(expression: tree.Operation, values: list[Any], scope: Scope) ->
     if any(isinstance(result, Value) for result in results):
         first = Given(results[0], expression.span)
         for result in results[1:]:
-            first = Given(apply_operator("logical_and", [first, Given(result, expression.span)], expression.span, scope), expression.span)
+            first = Given(
+                apply_operator("logical_and", [first, Given(result, expression.span)], expression.span, scope), expression.span
+            )
         return first.value
     if any(result is False for result in results):
         return False
@@ -413,4 +325,4 @@ _RULES: dict[type[tree.Expression], Callable[[Any, Scope], Any]] = {
     tree.OptionalStep: _misplaced_step,
 }
 
-__all__ = ["Record", "counted", "decide", "evaluate", "evaluate_tensor", "iterable", "make_operator", "too_many", "undefined"]
+__all__ = ["decide", "evaluate", "evaluate_tensor", "iterable", "too_many", "undefined"]

@@ -36,7 +36,9 @@ def draw_of(expression: tree.Expression, scope: Scope) -> Operator | None:
 
 def _own_type(statement: tree.Statement, name: tree.Name, scope: Scope) -> TensorType | None:
     if statement.type is None:
-        scope.build.report("NN110", f"`{name.id}` needs a type", name.span, help=f"such as `param {name.id}: float32[1, 64] = zeros`")
+        scope.build.report(
+            "NN110", f"`{name.id}` needs a type", name.span, help=f"such as `param {name.id}: float32[1, 64] = zeros`"
+        )
         return None
     type_ = declared.tensor_type(statement.type, scope)
     if type_ is None:
@@ -51,7 +53,9 @@ def _enter(path: str, type_: TensorType, name: tree.Name, scope: Scope, **more: 
     build = scope.build
     seen = build.seen_paths[-1]
     if path in seen:
-        build.report("NN304", f"two weights would have the name `{path}`", name.span, label="named a second time here", frames=scope.frames)
+        build.report(
+            "NN304", f"two weights would have the name `{path}`", name.span, label="named a second time here", frames=scope.frames
+        )
         return POISON
     seen.add(path)
     if path not in build.weights:
@@ -70,7 +74,9 @@ def parameter(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
         scope.build.report("NN204", f"a param is trained, so it holds floating-point numbers, not {type_.dtype}", statement.span)
         return POISON
     if not statement.values:
-        scope.build.report("NN104", f"`{name.id}` needs a first value", name.span, help="such as `= zeros` or `= normal(std=0.02)`")
+        scope.build.report(
+            "NN104", f"`{name.id}` needs a first value", name.span, help="such as `= zeros` or `= normal(std=0.02)`"
+        )
         return POISON
     draw = draw_of(statement.values[0], scope)
     return POISON if draw is None else _enter(scope.prefix + name.id, type_, name, scope, trainable=True, initial=draw)
@@ -90,7 +96,9 @@ def buffer(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
         if written is None:
             return POISON
         if written[:2] != type_[:2]:
-            scope.build.report("NN205", f"`{name.id}` is declared as {written}, but is {type_}", statement.type.span, frames=scope.frames)
+            scope.build.report(
+                "NN205", f"`{name.id}` is declared as {written}, but is {type_}", statement.type.span, frames=scope.frames
+            )
             return POISON
     return _enter(scope.prefix + name.id, type_, name, scope, trainable=False, value=graph)
 
@@ -111,7 +119,9 @@ def _computed(expression: tree.Expression, scope: Scope) -> tuple[Graph, TensorT
         )  # fmt: skip
         return None
     if inner.build.captured or value not in inner.build.own:
-        scope.build.report("NN115", "a buffer is computed once, so it cannot read an input or a weight", expression.span, frames=scope.frames)
+        scope.build.report(
+            "NN115", "a buffer is computed once, so it cannot read an input or a weight", expression.span, frames=scope.frames
+        )
         return None
     graph = Graph("buffer", (), tuple(inner.build.nodes), {"output": value}, {}, span=expression.span)
     return graph, value.type

@@ -54,7 +54,7 @@ def _variant(instance: NetworkInstance, arguments: Sequence[Given], optional: fr
     if built is None:
         return None
     graph, build = built
-    if build.needed and graph is None or _open_weights(graph):
+    if (build.needed and graph is None) or _open_weights(graph):
         sizes = _sizes_from(arguments, instance, scope, build)
         again = _built(instance, optional, scope, {**program.sizes, **sizes}) if sizes else None
         graph = again[0] if again else None
@@ -71,7 +71,9 @@ def _item(instance: NetworkInstance, scope: Scope) -> Any:
     return resolved.item if resolved else instance.maker.item
 
 
-def _built(instance: NetworkInstance, optional: frozenset[str], scope: Scope, sizes: Mapping[str, int]) -> tuple[Graph | None, Build] | None:
+def _built(
+    instance: NetworkInstance, optional: frozenset[str], scope: Scope, sizes: Mapping[str, int]
+) -> tuple[Graph | None, Build] | None:
     built = networks.build_network(
         scope.build.program, instance.maker, [], training=scope.build.training, optional=optional, sizes=sizes
     )
@@ -103,7 +105,9 @@ def _sizes_from(arguments: Sequence[Given], instance: NetworkInstance, scope: Sc
     return sizes
 
 
-def _assign(instance: NetworkInstance, graph: Graph, arguments: Sequence[Given], span: Span, scope: Scope) -> dict[str, Given] | None:
+def _assign(
+    instance: NetworkInstance, graph: Graph, arguments: Sequence[Given], span: Span, scope: Scope
+) -> dict[str, Given] | None:
     """Sort tensors to the inputs: by position to the required ones in order, the others by name."""
     optional = networks.optional_inputs(_item(instance, scope))
     waiting = [entry.name for entry in graph.inputs if entry.name not in optional]
@@ -135,12 +139,16 @@ def _assign(instance: NetworkInstance, graph: Graph, arguments: Sequence[Given],
     return given if good else None
 
 
-def _matches(instance: NetworkInstance, entry: InputEntry, each: Given, bindings: dict[Var, Dim], span: Span, scope: Scope) -> bool:
+def _matches(
+    instance: NetworkInstance, entry: InputEntry, each: Given, bindings: dict[Var, Dim], span: Span, scope: Scope
+) -> bool:
     value = carry(each.value)
     wanted = entry.value.type
     labels = [Label(entry.span, f"declared as {wanted}")]
     if not isinstance(value, Value):
-        scope.build.report("NN115", f"`{entry.name}` of `{instance.name}` is a tensor, and this is {describe(value)}", each.span, labels=labels)
+        scope.build.report(
+            "NN115", f"`{entry.name}` of `{instance.name}` is a tensor, and this is {describe(value)}", each.span, labels=labels
+        )
         return False
     actual = value.type
     message = f"`{entry.name}` of `{instance.name}` is {wanted}, and {actual} arrives"
@@ -157,7 +165,9 @@ def _matches(instance: NetworkInstance, entry: InputEntry, each: Given, bindings
             if len(found) == 1 and format_dim(declared) == one.name and one not in bindings:
                 bindings[one] = dim
                 continue
-        if not oblige(Obligation(equal(substitute(declared, bindings), dim), "NN201", "", message), instance.name, each.span, scope):
+        if not oblige(
+            Obligation(equal(substitute(declared, bindings), dim), "NN201", "", message), instance.name, each.span, scope
+        ):
             return False
     if wanted.classes is not None and actual.classes is not None:
         limit = substitute(wanted.classes, bindings)

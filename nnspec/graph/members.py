@@ -161,7 +161,9 @@ def _bound(expression: tree.Expression | None, scope: Scope) -> Any:
     value = carry(expressions.evaluate(expression, scope))
     if is_silent(value) or value is None or (isinstance(value, int | Poly) and not isinstance(value, bool)):
         return value
-    scope.build.report("NN106", f"an index is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames)
+    scope.build.report(
+        "NN106", f"an index is a whole number, and this is {describe(value)}", expression.span, frames=scope.frames
+    )
     return POISON
 
 
@@ -172,16 +174,16 @@ def _item(values: Any, entries: list[Any], expression: tree.Subscript, scope: Sc
     entry = entries[0]
     if isinstance(entry, slice):
         if any(isinstance(bound, Poly) for bound in (entry.start, entry.stop, entry.step)) or entry.step == 0:
-            scope.build.report("NN301", "the bounds of a slice of a list have to be numbers", expression.span, frames=scope.frames)
+            scope.build.report(
+                "NN301", "the bounds of a slice of a list have to be numbers", expression.span, frames=scope.frames
+            )
             return POISON
         return values[entry]
     index = apply.whole_number(entry, expression, scope, "an index into a list")
     if index is None:
         return POISON
     if not -len(values) <= index < len(values):
-        scope.build.report(
-            "NN213", f"index {index} is outside of a list of {len(values)}", expression.span, frames=scope.frames
-        )
+        scope.build.report("NN213", f"index {index} is outside of a list of {len(values)}", expression.span, frames=scope.frames)
         return POISON
     return values[index]
 

@@ -27,10 +27,14 @@ def resolve_variant(maker: BlockMaker, scope: Scope) -> BlockMaker | None:
             return None
         if not isinstance(base, BlockMaker) or seen > _LONGEST_VARIANT_CHAIN:
             what = "is defined by itself" if isinstance(base, BlockMaker) else f"is {describe(base)}, not a network or block"
-            scope.build.report("NN302" if isinstance(base, BlockMaker) else "NN115", f"`{maker.item.name.id}` {what}", maker.item.name.span)
+            scope.build.report(
+                "NN302" if isinstance(base, BlockMaker) else "NN115", f"`{maker.item.name.id}` {what}", maker.item.name.span
+            )
             return None
         names = {each.name for each in maker.given if each.name}
-        maker = BlockMaker(base.item, (*(each for each in base.given if each.name not in names), *maker.given), base.home, maker.span)
+        maker = BlockMaker(
+            base.item, (*(each for each in base.given if each.name not in names), *maker.given), base.home, maker.span
+        )
     return maker
 
 

@@ -20,10 +20,12 @@ Loader = Callable[[str, Source], tuple[tree.File | None, list[Diagnostic], str]]
 MAX_FINDINGS = 1_000
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 LATER = frozenset(
-    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows Characters BytePair "
-    "Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip ColorJitter Normalize generate track "
-    "gradient inference epsilon categorical log_prob entropy standardized mean_return GCNConv GATConv SAGEConv GINConv "
-    "global_add_pool BatchNorm".split()
+    """
+    Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows Characters
+    BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip ColorJitter Normalize
+    generate track gradient inference epsilon categorical log_prob entropy standardized mean_return GCNConv
+    GATConv SAGEConv GINConv global_add_pool BatchNorm
+    """.split()
 )
 
 
@@ -188,7 +190,7 @@ class Program:
             return None
         file, findings, path = self.loader(use.path.value, scope.source)
         if path in open_files:
-            around = " uses ".join(open_files[open_files.index(path) :] + (path,))
+            around = " uses ".join((*open_files[open_files.index(path) :], path))
             self.report(Diagnostic("NN113", f"files use each other in a circle: {around}", use.path.span))
             return None
         if file is None:
@@ -199,7 +201,14 @@ class Program:
             return self._files[path]
         if any(finding.severity == "error" for finding in findings):
             first = next(finding for finding in findings if finding.severity == "error")
-            self.report(Diagnostic("NN113", f'"{use.path.value}" has errors of its own', use.path.span, labels=(Label(first.span, first.message),)))
+            self.report(
+                Diagnostic(
+                    "NN113",
+                    f'"{use.path.value}" has errors of its own',
+                    use.path.span,
+                    labels=(Label(first.span, first.message),),
+                )
+            )
             return None
         return self._enter(file, file.span.source, open_files)
 

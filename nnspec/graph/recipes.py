@@ -259,7 +259,9 @@ class _RecipeRun:
 
     def optimizer_(self, statement: tree.Statement) -> None:
         if self.optimizer is not None:
-            self.build.report("NN404", "a recipe has one optimizer", statement.span, labels=[Label(self.optimizer.span, "the first one")])
+            self.build.report(
+                "NN404", "a recipe has one optimizer", statement.span, labels=[Label(self.optimizer.span, "the first one")]
+            )
             return
         value = expressions.evaluate(statement.values[0], self.scope) if len(statement.values) == 1 else POISON
         if isinstance(value, OperatorMaker) and value.operator.is_optimizer:
@@ -272,7 +274,9 @@ class _RecipeRun:
             self.setting_spans["optimizer"] = statement.span
             return
         if not isinstance(value, Operator) or not value.is_optimizer:
-            self.build.report("NN115", f"an optimizer is needed, such as `SGD(lr=0.01)`, and this is {describe(value)}", statement.span)
+            self.build.report(
+                "NN115", f"an optimizer is needed, such as `SGD(lr=0.01)`, and this is {describe(value)}", statement.span
+            )
             return
         self.setting_spans["optimizer"] = statement.span
         self.optimizer = OptimizerSetting(value, tuple(self._overrides(statement, value)), statement.span)
@@ -306,7 +310,12 @@ class _RecipeRun:
 
     def _setting(self, statement: tree.Statement, word: str) -> None:
         if word in self.settings:
-            self.build.report("NN404", f"`{word}` is given twice", statement.span, labels=[Label(self.setting_spans[word], "given here already")])
+            self.build.report(
+                "NN404",
+                f"`{word}` is given twice",
+                statement.span,
+                labels=[Label(self.setting_spans[word], "given here already")],
+            )
             return
         value = settings.value_of(word, statement, self.scope, self.program.settings.get(f"train.{word}"))
         if not is_silent(value):

@@ -66,7 +66,9 @@ def _options(arguments: list[Given], sequence: Any, step: tree.Scan, scope: Scop
         elif each.name == "reverse" and isinstance(each.value, bool):
             reverse = each.value
         elif each.name is None or each.name in ("dim", "reverse"):
-            build.report("NN106", "`scan` takes `dim`, `reverse`, `lengths`, and first states by name", each.span, frames=scope.frames)
+            build.report(
+                "NN106", "`scan` takes `dim`, `reverse`, `lengths`, and first states by name", each.span, frames=scope.frames
+            )
             return None
     return dim, reverse
 
@@ -82,7 +84,13 @@ def _run_body(step: tree.Scan, slice_: Value, body: Build, own: str, scope: Scop
     result = steps.step_through(step.body, carried, inner)
     for name, each in body.states.items():
         if each.following is None:
-            body.report("NN307", f"the state `{name}` never gets a next value", each.span, help=f"add `next {name} = ...`", frames=scope.frames)
+            body.report(
+                "NN307",
+                f"the state `{name}` never gets a next value",
+                each.span,
+                help=f"add `next {name} = ...`",
+                frames=scope.frames,
+            )
             return POISON
     return result
 
@@ -90,7 +98,9 @@ def _run_body(step: tree.Scan, slice_: Value, body: Build, own: str, scope: Scop
 def _loop(step: tree.Scan, result: Any, body: Build, arguments: list[Given], sequence: Given, options: tuple[int, bool],
           own: str, scope: Scope) -> Any:  # fmt: skip
     dim, reverse = options
-    outputs = {name: carry(value) for name, value in (result.outputs if isinstance(result, Record) else {"output": result}).items()}
+    outputs = {
+        name: carry(value) for name, value in (result.outputs if isinstance(result, Record) else {"output": result}).items()
+    }
     if not all(isinstance(value, Value) for value in outputs.values()):
         scope.build.report("NN115", "the body of a scan gives tensors", step.span, frames=scope.frames)
         return POISON
@@ -126,7 +136,9 @@ def _body_graph(body: Build, outputs: dict[str, Value], span: Span) -> Graph:
     following = {f"next.{name}": each.following for name, each in body.states.items() if each.following is not None}
     modules, read = _owned(body.nodes, body.sub)
     weights = {key: entry for key, entry in body.weights.items() if entry.module in modules or key in read}
-    return Graph("scan", tuple(inputs), tuple(body.nodes), outputs | following, weights, symbols=body.symbols, sub=body.sub, span=span)
+    return Graph(
+        "scan", tuple(inputs), tuple(body.nodes), outputs | following, weights, symbols=body.symbols, sub=body.sub, span=span
+    )
 
 
 def _owned(nodes: Iterable[Node], sub: Mapping[str, Graph]) -> tuple[set[str], set[str]]:
@@ -156,7 +168,12 @@ def _fits(each: Given, body: Build, sequence: Value, scope: Scope) -> bool:
         scope.build.report("NN201", f"`{each.name}` has to be {wanted}, and this is {value.type}", each.span, frames=scope.frames)
         return False
     return all(
-        oblige(Obligation(equal(a, b), "NN201", "", f"`{each.name}` has to be {wanted}, and this is {value.type}"), "scan", each.span, scope)
+        oblige(
+            Obligation(equal(a, b), "NN201", "", f"`{each.name}` has to be {wanted}, and this is {value.type}"),
+            "scan",
+            each.span,
+            scope,
+        )
         for a, b in zip(value.type.dims, wanted.dims, strict=True)
     )
 
@@ -201,14 +218,18 @@ def next_state(statement: tree.Statement, scope: Scope) -> None:
             own.following = own.value
         return
     if own is None:
-        build.report("NN307", f"`{name.id}` is not a state of this block", name.span, help=f"declare it: `state {name.id}: ... = zeros`")
+        build.report(
+            "NN307", f"`{name.id}` is not a state of this block", name.span, help=f"declare it: `state {name.id}: ... = zeros`"
+        )
         return
     if own.following is not None:
         build.report("NN108", f"`{name.id}` gets two next values", name.span, frames=scope.frames)
         return
     own.following = own.value
     if not isinstance(value, Value):
-        build.report("NN115", f"a state is a tensor, and this is {describe(value)}", statement.values[0].span, frames=scope.frames)
+        build.report(
+            "NN115", f"a state is a tensor, and this is {describe(value)}", statement.values[0].span, frames=scope.frames
+        )
         return
     wanted = own.value.type
     message = f"the state `{name.id}` is {wanted}, and its next value would be {value.type}"

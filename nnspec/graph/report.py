@@ -40,7 +40,9 @@ def _telling(origins: Sequence[Origin]) -> list[Origin]:
     """Origins with those first that say most: equations before bounds, each place once before any twice."""
     first: dict[tuple[int, int], Origin] = {}
     again: list[Origin] = []
-    for origin in sorted(origins, key=lambda each: isinstance(each.obligation.claim, Relation) and each.obligation.claim.op != "=="):
+    for origin in sorted(
+        origins, key=lambda each: isinstance(each.obligation.claim, Relation) and each.obligation.claim.op != "=="
+    ):
         key = (origin.span.start, origin.span.end)
         if key in first:
             again.append(origin)
@@ -54,8 +56,13 @@ def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
     if len(origins) > _SHOWN:
         notes.append(f"{len(origins) - _SHOWN} more places add to this")
     if found.witness:
-        sizes = ", ".join(f"{symbol.name} = {value}" for symbol, value in sorted(found.witness.items(), key=lambda pair: pair[0].name))
-        notes.append(f"it fails for {sizes}" + (f"; sizes near it that work: {', '.join(map(str, found.nearest))}" if found.nearest else ""))
+        sizes = ", ".join(
+            f"{symbol.name} = {value}" for symbol, value in sorted(found.witness.items(), key=lambda pair: pair[0].name)
+        )
+        notes.append(
+            f"it fails for {sizes}"
+            + (f"; sizes near it that work: {', '.join(map(str, found.nearest))}" if found.nearest else "")
+        )
     notes.append("compiled models check this when they are called")
     return notes
 
@@ -71,7 +78,9 @@ def _fix(found: Any, place: Span, item: tree.Item) -> Fix | None:
 
 
 def _end_of_type(statement: tree.Statement) -> int:
-    return statement.values[-1].span.end if statement.values else statement.type.span.end if statement.type else statement.span.end
+    return (
+        statement.values[-1].span.end if statement.values else statement.type.span.end if statement.type else statement.span.end
+    )
 
 
 def _statement_at(place: Span, item: tree.Item) -> tree.Statement | None:

@@ -12,6 +12,7 @@ from typing import Any
 from nnspec.dims import Poly, format_dim
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.graph.recipe import Recipe
+from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
 
 
@@ -35,11 +36,17 @@ def render_recipe(recipe: Recipe) -> str:
     lines.append(f"  minimize {writer.names[recipe.training.outputs['loss']]}")
     for metric in recipe.metrics:
         prefix = f"metric.{metric.name}"
-        read = [writer.names[value] for name, value in recipe.training.outputs.items() if name == prefix or name.startswith(prefix + ".")]
+        read = [
+            writer.names[value]
+            for name, value in recipe.training.outputs.items()
+            if name == prefix or name.startswith(prefix + ".")
+        ]
         what = f"{metric.operator.name}({', '.join(read)})" if metric.operator is not None else read[0]
         lines.append(f"  measure {metric.name} = {what}")
     optimizer = recipe.optimizer
-    body = "".join(f" override {name} = {setting_text(value)}" for each in optimizer.overrides for name, value in each.settings.items())
+    body = "".join(
+        f" override {name} = {setting_text(value)}" for each in optimizer.overrides for name, value in each.settings.items()
+    )
     lines.append(f"  optimizer {call_text(optimizer.operator)}" + (f" {{{body} }}" if body else ""))
     lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
     return "\n".join([*lines, "}"])
@@ -69,7 +76,14 @@ def setting_text(value: Any) -> str:
         case int() | float():
             return repr(value)
         case _:
-            return getattr(getattr(value, "operator", None), "name", None) or getattr(getattr(value, "item", None), "name").id
+            return _maker_text(value)
+
+
+def _maker_text(value: Any) -> str:
+    """An operator or a block that was passed as a setting, by its name."""
+    if isinstance(value, OperatorMaker):
+        return value.operator.name
+    return value.item.name.id if isinstance(value, BlockMaker) else str(getattr(value, "described", value))
 
 
 def call_text(operator: Operator, leading: tuple[str, ...] = (), named: Mapping[str, str] | None = None) -> str:

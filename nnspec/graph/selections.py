@@ -13,7 +13,7 @@ from nnspec.syntax import tree
 _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def selection(conditions: Sequence[tree.Condition], span: Span, scope: Scope) -> Selection | None | Literal[False]:
+def selection(conditions: Sequence[tree.Condition], span: Span, scope: Scope) -> Selection | Literal[False] | None:
     """The selection that conditions spell; None where there are none, False where they are wrong, which has been reported."""
     if not conditions:
         return None
@@ -62,7 +62,9 @@ def _comparison(test: tree.Operation, scope: Scope) -> tuple[Any, ...] | None:
 
 
 def _patterns(test: tree.Call, scope: Scope) -> tuple[Any, ...] | None:
-    patterns = [argument.value.value for argument in test.arguments if isinstance(argument.value, tree.String) and argument.name is None]
+    patterns = [
+        argument.value.value for argument in test.arguments if isinstance(argument.value, tree.String) and argument.name is None
+    ]
     if not patterns or len(patterns) != len(test.arguments):
         scope.build.report("NN106", "`named` takes patterns in double quotes", test.span, help='such as `named("head.*")`')
         return None

@@ -78,9 +78,11 @@ def _source(expression: tree.Expression, body: Any, name: tree.Name, inner: Scop
         _later_call(expression, scope)
         return None
     if not isinstance(operator, Operator) or not getattr(operator, "is_source", False):
-        scope.build.report("NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span)
+        scope.build.report(
+            "NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span
+        )
         return None
-    batch = scope.names["N"] if "N" in scope.names else 1
+    batch = scope.names.get("N", 1)
     if not isinstance(body, tree.Body):
         return _plain(operator, name, batch, scope)
     return _Body(operator, body, name, batch, inner, scope).source()
@@ -144,7 +146,9 @@ class _Body:
         if self.build.failed or not self.good:
             return None
         if not self.outputs:
-            self.build.report("NN305", f"the data `{self.name.id}` has no output", self.name.span, help="end it with `output x = ...`")
+            self.build.report(
+                "NN305", f"the data `{self.name.id}` has no output", self.name.span, help="end it with `output x = ...`"
+            )
             return None
         graph = Graph(
             self.name.id, tuple(self.build.inputs), tuple(self.build.nodes), dict(self.outputs), {}, tuple(self.build.guards),
@@ -158,7 +162,9 @@ class _Body:
         own = {} if self.operator.needs_body or self.operator.declares_columns else self.operator.fields_of(self.batch)
         for field, type_ in own.items():
             value = self.build.add_input(field, type_, self.name.span)
-            self.build.symbols.update({one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)})
+            self.build.symbols.update(
+                {one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)}
+            )
             self.scope.bind(field, value, self.name.span)
 
     def _batched(self, type_: TensorType) -> TensorType:
@@ -182,7 +188,10 @@ class _Body:
         else:
             assert statement.word is not None
             self.build.report(
-                "NN109", f"`{word}` is not a statement of `data`", statement.word.span, help="it has `column`, `output`, `split` and bindings"
+                "NN109",
+                f"`{word}` is not a statement of `data`",
+                statement.word.span,
+                help="it has `column`, `output`, `split` and bindings",
             )
             self.good = False
 
@@ -216,7 +225,11 @@ class _Body:
 
     def _column(self, statement: tree.Statement) -> None:
         type_ = statement.type
-        dims = [declared.dimension(each, self.scope) for each in (type_.dimensions or ()) if isinstance(each, tree.Expression)] if type_ else []
+        dims = (
+            [declared.dimension(each, self.scope) for each in (type_.dimensions or ()) if isinstance(each, tree.Expression)]
+            if type_
+            else []
+        )
         if type_ is None or type_.name not in _COLUMN_TYPES or not all(isinstance(dim, int) for dim in dims):
             self.build.report(
                 "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", (type_ or statement).span,
@@ -235,7 +248,9 @@ class _Body:
             if column.dtype == "str":
                 blocks.bind_value(name, Unsupported(f"text in the column `{name.id}`"), self.scope)
                 continue
-            tensor = TensorType((self.batch, *column.dims), "int64" if column.dtype == "category" else column.dtype, column.classes)
+            tensor = TensorType(
+                (self.batch, *column.dims), "int64" if column.dtype == "category" else column.dtype, column.classes
+            )
             value = self.build.add_input(name.id, tensor, name.span)
             self.build.symbols.update({one: SymbolOrigin(name.id, 0) for one in _vars(self.batch)})
             blocks.bind_value(name, value, self.scope)

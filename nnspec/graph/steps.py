@@ -104,7 +104,9 @@ def use(callee: Any, given: tuple[Given, ...], carried: Carried, span: Span, sco
         case OperatorMaker():
             return apply.make_operator(callee.operator, carried.inputs, (*callee.given, *given), span, scope, None)
         case BlockMaker() if scope.kind == "train" and callee.item.word.id == "network":
-            return calls.call_instance(scope.build.program.default_instance(callee, scope), (*carried.inputs, *given), span, scope)
+            return calls.call_instance(
+                scope.build.program.default_instance(callee, scope), (*carried.inputs, *given), span, scope
+            )
         case BlockMaker():
             return blocks.instantiate(callee, carried.inputs, given, _path(scope, path), span, scope)
         case ChainMaker():
@@ -121,7 +123,9 @@ def use(callee: Any, given: tuple[Given, ...], carried: Carried, span: Span, sco
             return POISON
 
 
-def _operator(callee: OperatorMaker, given: tuple[Given, ...], carried: Carried, span: Span, scope: Scope, path: str | None) -> Any:
+def _operator(
+    callee: OperatorMaker, given: tuple[Given, ...], carried: Carried, span: Span, scope: Scope, path: str | None
+) -> Any:
     arguments = complete(callee, given, scope)
     own = _path(scope, path)
     if arguments is None:
@@ -204,7 +208,9 @@ def computed_path(path: tree.Path, scope: Scope) -> str | None:
         if is_silent(value):
             return None
         if isinstance(value, bool) or not isinstance(value, int | str):
-            scope.build.report("NN106", f"a name is made of text and whole numbers, not {describe(value)}", path.span, frames=scope.frames)
+            scope.build.report(
+                "NN106", f"a name is made of text and whole numbers, not {describe(value)}", path.span, frames=scope.frames
+            )
             return None
         text += str(value)
     if not all(part and part.replace("_", "a").isalnum() for part in text.split(".")):

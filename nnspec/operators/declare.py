@@ -209,7 +209,7 @@ class Operator:
         tensors, attributes = tensors or {}, attributes or {}
         for name, field in self.fields.items():
             if isinstance(field, AttributeField):
-                value = attributes[name] if name in attributes else field.default
+                value = attributes.get(name, field.default)
             else:
                 value = tensors.get(name, () if isinstance(field, TensorField) and field.variadic else None)
             self.__dict__[name] = value

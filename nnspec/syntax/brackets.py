@@ -78,7 +78,7 @@ class _Line(NamedTuple):
     indent: int
 
 
-class _GivenUp(Exception):  # noqa: N818 - control flow inside of this module
+class _GivenUp(Exception):
     """There are too many findings to go on."""
 
 

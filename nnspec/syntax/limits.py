@@ -17,7 +17,13 @@ DIGIT_LIMIT: Final = 40
 """Digits of one number."""
 
 STACK_LIMIT: Final = 200
-"""Entries of the parser's stack. It bounds the height of every tree: later stages may recurse."""
+"""Entries of the parser's stack. With `HEIGHT_LIMIT` it bounds the height of every tree: later stages may recurse."""
+
+SUFFIX_LIMIT: Final = 150
+"""Calls, subscripts and members of one statement; beyond it the height of its tree is measured."""
+
+HEIGHT_LIMIT: Final = 350
+"""Nodes from the root of a statement to its innermost part."""
 
 FINDING_LIMIT: Final = 100
 """Findings of one run; the last one says that there may be more."""

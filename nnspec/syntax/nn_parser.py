@@ -11,6 +11,7 @@ from nnspec.syntax.brackets import balance
 from nnspec.syntax.builder import Builder
 from nnspec.syntax.characters import mend
 from nnspec.syntax.comments import attach
+from nnspec.syntax.heights import lower, may_be_high
 from nnspec.syntax.layout import lay_out
 from nnspec.syntax.lexing import Token, lex
 from nnspec.syntax.limits import FINDING_LIMIT, SOURCE_LIMIT, TOKEN_LIMIT
@@ -78,6 +79,8 @@ def _parse(source: Source, start: int, end: int, symbol: str) -> tuple[Any, list
     parser = Parser(source, automaton, laid.tokens, places + balanced.places)
     complete = parser.run()
     result = automaton.result if complete else _nothing(source, start, end, symbol)
+    if may_be_high(laid.tokens):
+        findings += lower(result.type if isinstance(result, Annotation) else result)
     if symbol == "file":
         attach(result, laid)
     else:

@@ -56,11 +56,6 @@ def format_type(node: tree.Type, width: int = WIDTH) -> str:
     return _written(node, Doc((*above(tuple(writer.hoisted)), doc)), width)
 
 
-def format_annotation(parameter: tree.Parameter, width: int = WIDTH) -> str:
-    """What stands after the `:` of a parameter: `int = 10`, `float = 1e-3 in log(1e-4, 1e-1)`. Comments are left out."""
-    return layout(StatementWriter().annotation(parameter), width)[0]
-
-
 def comments_of(node: Node) -> list[str]:
     """All comments in a tree, in no particular order."""
     found: list[str] = []

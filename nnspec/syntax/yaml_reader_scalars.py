@@ -7,14 +7,14 @@ expression. Any other is decoded first, and positions are mapped back, at worst 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from nnspec.diagnostics import Diagnostic, Label, Source, Span
+from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.comments import attach
 from nnspec.syntax.layout import lay_out
-from nnspec.syntax.lexing import lex
+from nnspec.syntax.lexing import Token, lex
 from nnspec.syntax.nn_parser import parse_expression
 from nnspec.syntax.node import Comments, Node
 from nnspec.syntax.parts import Annotation
@@ -37,7 +37,7 @@ class Region(NamedTuple):
     source: Source
     start: int
     end: int
-    offsets: list[int] | None
+    offsets: Sequence[int] | None
 
     @property
     def text(self) -> str:
@@ -73,9 +73,13 @@ class Scalars:
 
     def read(self, region: Region, entry: Entry[Parsed]) -> Parsed:
         """What the parser makes of a region; its findings are taken over."""
+        comments = _comments(region) if "#" in region.text else []
+        plain = region
+        if comments:
+            region, plain = _without(comments, region)
         result, findings = entry(region.source, region.start, region.end)
-        if "#" in region.text:
-            self._keep_comments(region, result)
+        if comments:
+            self._keep_comments(plain, result)
         if region.offsets is not None:
             findings = [self._moved(finding, region.offsets) for finding in findings]
             for node in _nodes(result):
@@ -91,39 +95,60 @@ class Scalars:
         span = Span(region.source, region.start, region.end)
         return span if region.offsets is None else self._span(span, region.offsets)
 
-    def _span(self, span: Span, offsets: list[int]) -> Span:
+    def _span(self, span: Span, offsets: Sequence[int]) -> Span:
         last = len(offsets) - 1
         start, end = offsets[min(span.start, last)], offsets[min(span.end, last)]
         if span.end > span.start and offsets[min(span.end - 1, last)] == end:
             end += 1
         return Span(self._source, start, max(start, end))
 
-    def _moved(self, finding: Diagnostic, offsets: list[int]) -> Diagnostic:
-        """A finding on decoded text. Its fix is dropped, as it would not be escaped."""
+    def _moved(self, finding: Diagnostic, offsets: Sequence[int]) -> Diagnostic:
+        """A finding on decoded text. Its fix is dropped where it would have to be escaped."""
         labels = tuple(Label(self._span(label.span, offsets), label.text) for label in finding.labels)
+        fix = finding.fix
+        if fix is not None:
+            edits = tuple(Edit(self._span(edit.span, offsets), edit.replacement) for edit in fix.edits)
+            fix = Fix(fix.title, edits, fix.applicability) if isinstance(offsets, range) else None
         span = self._span(finding.span, offsets)
-        return Diagnostic(finding.code, finding.message, span, finding.label, labels, finding.notes, finding.help)
+        return Diagnostic(finding.code, finding.message, span, finding.label, labels, finding.notes, finding.help, fix)
 
     def _keep_comments(self, region: Region, result: Any) -> None:
         """Attach the comments of a region as in a file; those around the whole of it become `extra`."""
-        source, start, end = region.source, region.start, region.end
-        raw = lex(load(), source.text, start, end)
-        if not isinstance(result, tree.Expression | tree.Type):
-            self.extra += (source.text[token.start : token.end].rstrip() for token in raw if token.kind == "COMMENT")
-            return
-        around = Span(source, start, len(source.text) + 1)
-        statement = tree.Statement(around)
-        if isinstance(result, tree.Type):
-            statement.type = result
-        else:
-            statement.values = (result,)
-        body = tree.Body(Span(source, -1, -1), (statement,))
+        source, end = region.source, region.end
+        raw = lex(load(), source.text, region.start, end)
+        around = Span(source, region.start, end + 1)
         name = tree.Name(around, "")
-        item = tree.Item(around, name, name, (), None, body)
+        statement = tree.Statement(around)
+        item = tree.Item(around, name, name)
+        if isinstance(result, Annotation):
+            item.parameters = (tree.Parameter(around, name, *result),)
+        elif isinstance(result, tree.Type):
+            statement.type = result
+        elif isinstance(result, tree.Expression):
+            statement.values = (result,)
+        item.body = tree.Body(Span(source, -1, -1), (statement,))
         file = tree.File(around, (item,))
         attach(file, lay_out(source.text, raw, end, whole_file=False))
-        for node in (item, body, statement, file):
+        for node in (file, item, *item.parameters, item.body, statement):
             self.extra += all_of(node.comments)
+
+
+def _comments(region: Region) -> list[Token]:
+    return [token for token in lex(load(), region.source.text, region.start, region.end) if token.kind == "COMMENT"]
+
+
+def _without(comments: list[Token], region: Region) -> tuple[Region, Region]:
+    """The text of a region by itself, with blanks for its comments, and as it is."""
+    text, place = region.text, 0
+    pieces: list[str] = []
+    for token in comments:
+        start, end = token.start - region.start, token.end - region.start
+        pieces += (text[place:start], " " * (end - start))
+        place = end
+    blank = "".join((*pieces, text[place:]))
+    offsets = range(region.start, region.end + 1) if region.offsets is None else region.offsets[region.start : region.end + 1]
+    path = region.source.path
+    return Region(Source(path, blank), 0, len(text), offsets), Region(Source(path, text), 0, len(text), offsets)
 
 
 def all_of(comments: Comments) -> tuple[str, ...]:

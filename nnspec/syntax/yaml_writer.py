@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from nnspec.syntax import tree
-from nnspec.syntax.writer import StatementWriter, comments_of, format_annotation
+from nnspec.syntax.writer import StatementWriter, comments_of
 from nnspec.syntax.writer_expressions import quoted
 from nnspec.syntax.yaml_words import EACH, ITEM_KEYS, TYPE_WORDS, WORDS
 from nnspec.syntax.yaml_writer_blocks import Block, Pair, Text, written
@@ -51,8 +51,10 @@ class _StatementWriter(StepWriter):
             if not _is_each(before.value):
                 member = Pair(None, before.value, before.leading, before.trailing)
                 pairs[-1] = before = Pair(before.key, Block([Pair(EACH, Block([member], is_list=True))]))
-            assert isinstance(before.value, Block) and isinstance(before.value.pairs[0].value, Block)
-            before.value.pairs[0].value.pairs.append(Pair(None, pair.value, pair.leading, pair.trailing))
+            assert isinstance(before.value, Block)
+            each = before.value.pairs[0].value
+            assert isinstance(each, Block)
+            each.pairs.append(Pair(None, pair.value, pair.leading, pair.trailing))
         return pairs
 
     def _statement(self, node: tree.Statement) -> Pair:
@@ -61,13 +63,12 @@ class _StatementWriter(StepWriter):
             if name is not None:
                 self.hoist(name.comments)
         key, said = self._key(node)
-        value = self._spelled_out(node, said)
-        if not said and isinstance(value, Block) and len(value.pairs) == 1:
-            value = self._short(node, value.pairs[0]) or value
+        spelled = self._spelled_out(node, said)
+        short = self._short(node, spelled.pairs[0]) if len(spelled.pairs) == 1 and not said else None
         comments = node.comments
         leading = (*comments.leading, *comments.inside, *self.hoisted)
         self.hoisted = around
-        return Pair(key, value, leading, comments.trailing)
+        return Pair(key, short or spelled, leading, comments.trailing)
 
     def _key(self, node: tree.Statement) -> tuple[str, bool]:
         """The key, and whether it holds the values, as in `step critic(every=5)`."""
@@ -117,7 +118,8 @@ class _StatementWriter(StepWriter):
             return [Pair("value", self.value(node.values[0]))]
         if not is_word and not node.values:
             return []
-        return [Pair("values", Block([Pair(None, self.value(value)) for value in node.values], is_list=True))]
+        make = self.value if len(node.values) == 1 else self.text
+        return [Pair("values", Block([Pair(None, make(value)) for value in node.values], is_list=True))]
 
     def _where(self, conditions: tuple[tree.Condition, ...]) -> Text | Block:
         pairs = []
@@ -229,8 +231,10 @@ class _FileWriter(_StatementWriter):
         pairs = []
         for parameter in parameters:
             leading, trailing, inside = parameter.comments
-            inner = [text for part in parameter.children() for text in comments_of(part)]
-            pairs.append(Pair(parameter.name.id, Text(format_annotation(parameter)), (*leading, *inside, *inner), trailing))
+            self.hoist(parameter.name.comments)
+            writer = StatementWriter()
+            text = self.laid(writer, writer.annotation(parameter))
+            pairs.append(Pair(parameter.name.id, text, (*leading, *inside), trailing))
         if _is_unique(pairs):
             return Block(pairs)
         return Block([Pair(None, Block([pair], flows=False)) for pair in pairs], is_list=True, flows=False)

@@ -30,9 +30,7 @@ class Pair:
 
     __slots__ = ("key", "leading", "trailing", "value")
 
-    def __init__(
-        self, key: str | None, value: Text | Block, leading: tuple[str, ...] = (), trailing: str | None = None
-    ) -> None:
+    def __init__(self, key: str | None, value: Text | Block, leading: tuple[str, ...] = (), trailing: str | None = None) -> None:
         self.key, self.value, self.leading, self.trailing = key, value, leading, trailing
 
 
@@ -140,8 +138,8 @@ def _short(value: Block) -> str | None:
     if value.is_list or len(value.pairs) != 1 or not isinstance(value.pairs[0].value, Text):
         return None
     pair = value.pairs[0]
-    assert pair.key is not None and isinstance(pair.value, Text)
-    if not pair.value.text:
+    assert isinstance(pair.value, Text)
+    if pair.key is None or not pair.value.text:
         return None
     return f"{scalar(pair.key, in_brackets=False)}: {scalar(pair.value.text, in_brackets=False)}"
 

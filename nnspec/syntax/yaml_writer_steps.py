@@ -91,7 +91,7 @@ class StepWriter:
         named = self._named(node.arguments)
         if function is None or named is None or not node.arguments or node.comments.inside:
             return None
-        if function in (pair.key for pair in named):
+        if function in STEP_KEYS or function in (pair.key for pair in named):
             return None
         return Block([Pair(function, self._positional(node.arguments)), *named])
 

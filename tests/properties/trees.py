@@ -19,7 +19,18 @@ _NAMES = (
 _WORDS = (*_NAMES, "optimizer", "minimize", "measure", "state", "ensure", "use", "override")
 _MEMBERS = (*_NAMES, "from", "in", "as", "not", "where")
 _NUMBERS = ("0", "3", "64", "1e-4", "20K", "4GiB", "61_706", "0.5", "1.5e+3", "007")
-_STRINGS = ("", "same", "layer{i + 1}", 'a "quoted" one', "back\\slash", "two\nlines\tand a tab", "# no comment", "'", "é → 😀", ": -")
+_STRINGS = (
+    "",
+    "same",
+    "layer{i + 1}",
+    'a "quoted" one',
+    "back\\slash",
+    "two\nlines\tand a tab",
+    "# no comment",
+    "'",
+    "é → 😀",
+    ": -",
+)
 _BINARY = (("or",), ("and",), ("==", "!=", "<", "<=", ">", ">="), ("+", "-"), ("*", "/", "//", "%", "@"))
 
 
@@ -150,7 +161,9 @@ class _Maker:
     def _bare_step(self, depth: int) -> tree.Expression:
         kind = self.below(10) if depth > 0 else self.below(4)
         if kind == 4:
-            return tree.Repeat(_NOWHERE, self.name() if self.chance(2) else None, self.operation(depth - 1, 0), self.chain(depth - 1))
+            return tree.Repeat(
+                _NOWHERE, self.name() if self.chance(2) else None, self.operation(depth - 1, 0), self.chain(depth - 1)
+            )
         if kind == 5:
             return tree.Scan(_NOWHERE, self.arguments(depth - 1), self.chain(depth - 1))
         if kind == 6:

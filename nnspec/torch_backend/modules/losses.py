@@ -54,7 +54,7 @@ def dice_loss(input: Tensor, target: Tensor, keep: Tensor | None = None, *, smoo
 
 
 class _Weighted(nn.Module):
-    """A loss with numbers of its own. They are settings, so no buffer holds them; they move to the device where they are first used."""
+    """A loss with numbers of its own. They are settings, so no buffer holds them; they move to where they are first used."""
 
     def __init__(self, numbers: float | tuple[float, ...] | None) -> None:
         super().__init__()

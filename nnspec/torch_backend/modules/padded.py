@@ -1,7 +1,7 @@
 """Recurrent layers over padded sequences without packing them, for torch.export, which knows no packed sequences.
 
-The results are those of packing: each direction of each layer is one run over all T steps, backwards after each sample has been turned
-round within its own length. What a run computes past the end is thrown away; only the cell of an LSTM is kept as it is there.
+The results are those of packing: each direction of each layer is one run over all T steps, backwards after each sample has been
+turned round within its own length. What a run computes past the end is thrown away; only the cell of an LSTM is held there.
 
 N samples, T steps, F features, H features of the state.
 """
