@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.graph.ir import Graph
 from nnspec.graph.recipe import Recipe
 from nnspec.syntax import tree
+
+if TYPE_CHECKING:
+    from nnspec.graph.program import Behaviour
 
 _RECURSION = 20_000
 _ROOT_MARKS = (".git", "pyproject.toml", "nnspec.toml")
@@ -26,10 +29,12 @@ class Report:
 
     def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
-                 sizes: Mapping[str, int], sources: tuple[Source, ...] = ()) -> None:  # fmt: skip
+                 sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = ()) -> None:  # fmt: skip
         self.source = source
         #: The texts that were read: the spec and what it uses.
         self.sources = sources or (source,)
+        #: Claims of `ensure` that are tested on the compiled network.
+        self.behaviours = behaviours
         self.file = file
         self.diagnostics = diagnostics
         self.networks = networks
@@ -125,7 +130,7 @@ def _check(
     networks, recipes = check_program(program)
     everything = [*found, *program.findings.values()]
     everything.sort(key=Diagnostic.sort_key)
-    return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources)
+    return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources, tuple(program.behaviours))
 
 
 def rebuild(report: Report, name: str, *, training: bool = False, parameters: Mapping[str, Any] | None = None,

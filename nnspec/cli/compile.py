@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnspec.checker import Report
+    from torch.fx import GraphModule
+
+    from nnspec.diagnostics import Diagnostic
     from nnspec.graph.ir import Graph
     from nnspec.passes.base import PassReport
 
@@ -62,10 +65,28 @@ def run(
         say(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
         if not same:
             say(f"they differ, first at {difference.first}: please report it with the spec")
+    broken = [finding for finding in broken_claims(report, graph, module, sizes(with_))]
+    if broken and not json:
+        from nnspec.render import render
+
+        say(render(broken, "full", files=1))
     if output and same:
         for written in write(graph, report, output, seed, sizes(with_)):
             progress(f"wrote {written}", quiet=quiet)
-    return 0 if same else 70
+    return 70 if not same else 1 if broken else 0
+
+
+def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict[str, int]) -> list[Diagnostic]:
+    """The claims of `ensure` on the network's behaviour that running it refutes."""
+    from nnspec.diagnostics import Diagnostic
+    from nnspec.torch_backend.behaviour import refuted
+
+    found = []
+    for claim in report.behaviours:
+        seen = refuted(claim, graph, module, sizes) if claim.network == graph.name else None
+        if seen is not None:
+            found.append(Diagnostic("NN501", f"`{claim.kind}` does not hold for `{graph.name}`: {seen}", claim.span))
+    return found
 
 
 def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[Path]:

@@ -103,6 +103,8 @@ class Bounds:
             return _extreme(atom.op, args)
         (low, high), (divisor_low, _) = args
         if atom.op == "//" and low is not None and low >= 0 and divisor_low is not None and divisor_low >= 1:
+            if self.nonnegative(atom.args[1] - atom.args[0] - 1):
+                return 0, 0
             return 0, None if high is None else high // divisor_low
         if atom.op == "**" and low is not None and low >= 1:
             return 1, None

@@ -8,8 +8,10 @@ What fits neither is kept and consulted. Everything that is shown is in declared
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
+from math import prod
 
-from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, negation, substituted
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds, negation, substituted
 from nnspec.dims.conditions import Condition, SizeSet, Verdict, conjuncts
 from nnspec.dims.notation import format_dim
 from nnspec.dims.poly import as_var
@@ -25,6 +27,9 @@ from nnspec.dims.witness import Assignment, search
 #: An equation with more terms than this is not solved for a symbol.
 _MAX_SOLVED = 8
 _MAX_ROUNDS = 4
+_MAX_CASES = 16
+_MAX_TERMS = 32
+_MAX_COMBINATIONS = 1000
 _PREFERRED = {"flex": 0, "exist": 1, "rigid": 2}
 
 
@@ -98,10 +103,15 @@ class Facts:
     def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
         kind = outcome.kind
         witness = self._failing(claim, goal, outcome)
-        if witness is None and (kind == "iff" and self._prover.facts):
+        if witness is None and self._impossible(negation(goal)):
+            return Verdict("true")
+        if kind == "unknown":
+            example = self._witness(claim, goal)
+            if example is None and self._impossible(goal):
+                return Verdict("false", None, witness)
+            kind = "unknown" if witness is None or example is None else "iff"
+        elif witness is None:
             kind = "unknown"
-        if kind == "unknown" and witness is not None and self._witness(claim, goal) is not None:
-            kind = "iff"
         sets = [self._size_set(symbol, sizes) for symbol, sizes in outcome.sets.items()]
         said = [each for each in sets if each is not None]
         unsaid = {symbol for symbol, each in zip(outcome.sets, sets, strict=True) if each is None}
@@ -147,6 +157,43 @@ class Facts:
     def _goal(self, claim: Claim) -> Claim | bool:
         return self._prover.pruned(reduced(substituted(claim, self._values)))
 
+    # Refutation
+
+    def _copy(self) -> Facts:
+        copy = Facts()
+        copy._values, copy._origins = dict(self._values), dict(self._origins)
+        copy._prover.domains, copy._prover.facts = dict(self._prover.domains), list(self._prover.facts)
+        copy._prover.refresh()
+        return copy
+
+    def _impossible(self, claim: Claim, cases: int = _MAX_CASES) -> bool:
+        """Whether assuming the claim leads to a contradiction, in each of its cases."""
+        goal = self._goal(claim)
+        if isinstance(goal, bool):
+            return not goal
+        parts = goal.claims if isinstance(goal, AllOf) else (goal,)
+        split = next((part for part in parts if isinstance(part, AnyOf)), None)
+        if split is not None and len(split.claims) <= cases:
+            others = tuple(part for part in parts if part is not split)
+            return all(self._impossible(AllOf((*others, part)), cases // len(split.claims)) for part in split.claims)
+        trial = self._copy()
+        return not trial._assume(goal, _MAX_ROUNDS) or trial._exhausted()
+
+    def _exhausted(self) -> bool:
+        """Whether the kept facts are about few sizes, and none of those meets them."""
+        symbols = sorted({symbol for fact in self._prover.facts for symbol in claim_variables(fact)}, key=lambda symbol: symbol.serial)
+        domains = [self._prover.domain(symbol) for symbol in symbols]
+        if not symbols or not all(domain.is_finite for domain in domains):
+            return False
+        members = [domain.members(_MAX_COMBINATIONS + 1) for domain in domains]
+        if prod(map(len, members)) > _MAX_COMBINATIONS:
+            return False
+        facts = AllOf(tuple(self._prover.facts))
+        try:
+            return not any(holds(facts, dict(zip(symbols, sizes, strict=True))) for sizes in product(*members))
+        except (ValueError, ZeroDivisionError):
+            return False
+
     # Witnesses
 
     def _failing(self, claim: Claim, goal: Claim, outcome: Outcome) -> Assignment | None:
@@ -175,8 +222,18 @@ class Facts:
         domains = {symbol: (narrowed or {}).get(symbol) or self._prover.domain(symbol) for symbol in symbols}
         found = search(symbols, domains, joined(True, (*facts, goal)))
         if found is None:
-            return None
+            return None if isinstance(goal, bool) else self._consequence(claim, goal)
         return {symbol: evaluate(self._values.get(symbol, atom_poly(symbol)), found) for symbol in declared}
+
+    def _consequence(self, claim: Claim, goal: Claim) -> Assignment | None:
+        """Sizes that are left when the goal is assumed: equations in it are solved rather than met by chance."""
+        for case in goal.claims if isinstance(goal, AnyOf) else (goal,):
+            trial = self._copy()
+            if trial._assume(trial._goal(case), _MAX_ROUNDS):
+                found = trial._witness(claim, True)
+                if found is not None:
+                    return found
+        return None
 
     def _connected(self, symbols: Iterable[Var]) -> list[Claim]:
         """The facts that bear on the symbols, directly or through others."""
@@ -203,17 +260,29 @@ class Facts:
             try:
                 return self._narrow(symbol, truth_set(goal, symbol, self._prover.domain(symbol).first or symbol.minimum), rounds)
             except TooComplexError:
-                return self._keep(goal)
+                return self._keep(goal, rounds)
         if isinstance(goal, Relation) and goal.op == "==" and isinstance(goal.left, Poly):
             solved = self._divisor(goal.left) or self._solution(goal.left)
             if solved is not None:
                 return self._replace(*solved, rounds)
         return self._separate(goal, symbols, rounds)
 
-    def _keep(self, goal: Claim) -> bool:
-        if goal not in self._prover.facts:
-            self._prover.facts.append(goal)
-            self._prover.refresh()
+    def _keep(self, goal: Claim, rounds: int) -> bool:
+        """Remember the claim as it is, and what it says about the range of each symbol."""
+        if goal in self._prover.facts:
+            return True
+        self._prover.facts.append(goal)
+        self._prover.refresh()
+        if not isinstance(goal, Relation) or goal.op == "!=" or not isinstance(goal.left, Poly) or len(goal.left.terms) > _MAX_TERMS:
+            return True
+        for gap in (goal.left,) if goal.op == ">=" else (goal.left, -goal.left):
+            for symbol in variables(gap):
+                least, most = self._prover.implied(gap, symbol)
+                sizes = Sizes.at_least(least) if most is None else Sizes.at_least(least) - Sizes.at_least(most + 1)
+                if not self._narrow(symbol, sizes, rounds):
+                    return False
+                if goal not in self._prover.facts:
+                    return True
         return True
 
     def _separate(self, goal: Claim, symbols: Iterable[Var], rounds: int) -> bool:
@@ -224,7 +293,7 @@ class Facts:
         except TooComplexError:
             sets = None
         if sets is None:
-            return self._keep(goal)
+            return self._keep(goal, rounds)
         return all(self._narrow(symbol, sizes, rounds) for symbol, sizes in sets.items())
 
     def _narrow(self, symbol: Var, sizes: Sizes, rounds: int) -> bool:
@@ -232,7 +301,7 @@ class Facts:
         try:
             domain = before & sizes
         except TooComplexError:
-            return self._keep(AllOf(tuple(conjuncts(SizeSet(symbol, sizes, before), atom_poly(symbol)))))
+            return self._keep(AllOf(tuple(conjuncts(SizeSet(symbol, sizes, before), atom_poly(symbol)))), rounds)
         first = domain.first
         if first is None:
             return False

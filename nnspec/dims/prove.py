@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from nnspec.dims.bounds import Bounds, Interval
@@ -17,6 +17,7 @@ from nnspec.dims.truth import classify, truth_set
 _MAX_SYMBOLS = 8
 _MAX_ATOMS = 600
 _FEW = 1000
+_FAR = 1 << 24
 
 
 class Outcome(NamedTuple):
@@ -39,7 +40,9 @@ class Prover:
         """Forget what was computed from domains and facts; to be called after they change."""
         self._bounds = Bounds(self._range)
         self._known = frozenset(self.facts)
-        self._inequalities = [fact.left for fact in self.facts if isinstance(fact, Relation) and fact.op == ">="]
+        comparisons = [fact for fact in self.facts if isinstance(fact, Relation)]
+        self._inequalities = [fact.left for fact in comparisons if fact.op in (">=", "==")]
+        self._inequalities += [-fact.left for fact in comparisons if fact.op == "=="]
 
     def domain(self, symbol: Var) -> Sizes:
         """The sizes that the symbol may have."""
@@ -53,20 +56,22 @@ class Prover:
         """Bounds of a dimension."""
         return self._bounds.interval(dim)
 
-    def implied(self, gap: Poly, symbol: Var) -> Sizes | None:
-        """The sizes of a symbol outside of which `gap >= 0` cannot be, whatever the others are; None where that says nothing."""
-        domain = self.domain(symbol)
-        first, last = domain.first, domain.last
-        if first is None:
-            return None
-        low, high = first, last
-        step = 1
-        while self._never(gap, symbol, low, step_end(low, step, last)):
-            low = low + step
-            step *= 2
-            if step > _FAR or (last is not None and low > last):
-                return Sizes.at_least(low) if last is None or low <= last else Sizes.of([first]) - Sizes.of([first])
-        return None if low == first and high == last else Sizes.at_least(low)
+    def implied(self, gap: Poly, symbol: Var) -> tuple[int, int | None]:
+        """Least and greatest size of a symbol that `gap >= 0` leaves room for, whatever the others are."""
+        least, most = self._range(symbol)
+        first = 0 if least is None else least
+
+        def never(low: int, high: int | None) -> bool:
+            ends = {symbol: (low, high)}
+            top = Bounds(lambda own: ends.get(own) or self._range(own)).interval(gap)[1]
+            return top is not None and top < 0
+
+        if never(first, first):
+            first = _turning(lambda size: not never(first, size), first)
+        if most is None or never(most, most):
+            beyond = _turning(lambda size: never(size, most), first)
+            most = beyond - 1 if never(beyond, most) else most
+        return first, most
 
     def pruned(self, claim: Claim | bool) -> Claim | bool:
         """The claim without the parts that bounds and facts settle."""
@@ -213,6 +218,18 @@ def grouped(parts: tuple[Claim, ...]) -> list[Claim]:
             others.append(part)
     together = [claims[0] if len(claims) == 1 else AllOf(tuple(claims)) for claims in single.values()]
     return together + others
+
+
+def _turning(reached: Callable[[int], bool], start: int) -> int:
+    """The smallest size above `start` at which a property that stays begins; or a far one where it does not begin."""
+    step = 1
+    while step < _FAR and not reached(start + step):
+        step *= 2
+    low, high = start + step // 2, start + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
 
 
 def _multiples(gap: Dim, fact: Dim) -> set[int]:

@@ -9,12 +9,14 @@ from typing import Any
 from nnspec.diagnostics import Diagnostic, Label
 from nnspec.dims import Dim, Poly, Var, format_dim, substitute, variables
 from nnspec.graph.ir import Graph, Node
-from nnspec.graph.program import Program
+from nnspec.graph.program import Behaviour, Program
 from nnspec.similar import nearest
 from nnspec.syntax import tree
 
 _QUANTITIES = ("params", "flops", "memory")
 BEHAVIOURS = ("causal", "batch_independent", "permutation_equivariant", "deterministic", "range", "grads_reach")
+#: Behaviours that no test exists for yet.
+UNTESTED = ("range", "grads_reach")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": python_operator.eq, "!=": python_operator.ne, "<": python_operator.lt, "<=": python_operator.le,
     ">": python_operator.gt, ">=": python_operator.ge,
@@ -46,7 +48,11 @@ def _check(program: Program, claim: tree.Expression, graph: Graph) -> None:
     if isinstance(claim, tree.Operation) and claim.operators[0] in _COMPARE:
         return _compare(program, claim, graph)
     if isinstance(claim, tree.Call) and isinstance(claim.function, tree.Name):
+        if claim.function.id in UNTESTED:
+            program.later(f"the claim `{claim.function.id}`", claim.span)
+            return None
         if claim.function.id in BEHAVIOURS:
+            _note_behaviour(program, claim, claim.function.id, graph)
             program.report(
                 Diagnostic(
                     "NN502",
@@ -59,6 +65,26 @@ def _check(program: Program, claim: tree.Expression, graph: Graph) -> None:
         _report_name(program, claim.function)
     program.report(Diagnostic("NN115", "a claim is a comparison or a behaviour such as `causal(x -> y)`", claim.span))
     raise _Unknown
+
+
+def _note_behaviour(program: Program, claim: tree.Call, kind: str, graph: Graph) -> None:
+    """Enter a behaviour for testing; its argument is `input -> output`, or nothing where one of each exists."""
+    names = [next(iter(entry.name for entry in graph.inputs), ""), next(iter(graph.outputs), "")]
+    argument = claim.arguments[0].value if len(claim.arguments) == 1 else None
+    if isinstance(argument, tree.Pipeline) and isinstance(argument.head, tree.Name) and len(argument.steps) == 1:
+        step = argument.steps[0]
+        names = [argument.head.id, step.id if isinstance(step, tree.Name) else ""]
+    elif claim.arguments:
+        program.report(Diagnostic("NN115", f"`{kind}` is claimed from an input to an output: `{kind}(x -> y)`", claim.span))
+        raise _Unknown
+    known = ([entry.name for entry in graph.inputs], list(graph.outputs))
+    for name, among in zip(names, known, strict=True):
+        if name not in among:
+            program.report(
+                Diagnostic("NN101", f"`{graph.name}` has no `{name}` here", claim.span, help=f"it has {', '.join(among)}")
+            )
+            raise _Unknown
+    program.behaviours.append(Behaviour(graph.name, kind, names[0], names[1], claim.span))
 
 
 def _report_name(program: Program, name: tree.Name) -> None:

@@ -13,9 +13,8 @@ from nnspec.graph.apply import apply_operator
 from nnspec.graph.arithmetic import FUNCTIONS, binary
 from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
-from nnspec.graph.naming import counted
 from nnspec.graph.scope import Scope
-from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Record, Unsupported, carry, is_silent
+from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Unsupported, carry, is_silent
 from nnspec.operators.kinds import describe
 from nnspec.similar import nearest
 from nnspec.syntax import tree

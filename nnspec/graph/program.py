@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
@@ -14,19 +14,29 @@ from nnspec.operators.declare import OPERATORS
 from nnspec.similar import nearest
 from nnspec.syntax import tree
 
+
+class Behaviour(NamedTuple):
+    """`causal(tokens -> logits)`: a claim on a network's behaviour, between an input and an output by name (empty where none is named)."""
+
+    network: str
+    kind: str
+    input: str
+    output: str
+    span: Span
+
+
 #: Reads a file named in a `use`: gives its tree, or None after reporting. Injected, because this package does no I/O.
 Loader = Callable[[str, Source], tuple[tree.File | None, list[Diagnostic], str]]
 
 MAX_FINDINGS = 1_000
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
-LATER = frozenset(
-    """
-    Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows Characters
-    BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip ColorJitter Normalize
-    generate track gradient inference epsilon categorical log_prob entropy standardized mean_return GCNConv
-    GATConv SAGEConv GINConv global_add_pool BatchNorm
-    """.split()
+_LATER_NAMES = (
+    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
+    "Characters BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip "
+    "ColorJitter Normalize generate track gradient inference epsilon categorical log_prob entropy "
+    "standardized mean_return GCNConv GATConv SAGEConv GINConv global_add_pool BatchNorm "
 )
+LATER = frozenset(_LATER_NAMES.split())
 
 
 class FileScope:
@@ -77,7 +87,8 @@ class Program:
         self._used: set[tuple[int, int]] = set()
         self._bindings: dict[tuple[int, int], tuple[tree.Name, str]] = {}
         self._files: dict[str, FileScope] = {}
-        self._later: set[int] = set()
+        #: Claims of `ensure` that are tested on the compiled network.
+        self.behaviours: list[Behaviour] = []
         self.home = self._enter(file, source, ())
 
     @property
@@ -90,7 +101,13 @@ class Program:
     def report(self, finding: Diagnostic) -> None:
         """Keep a finding, unless the same stands at the same place already (a block is built at each of its uses)."""
         span = finding.span
-        key = (finding.code, span.source.path, span.start, span.end, "" if finding.code != "NN502" else finding.message)
+        key = (
+            finding.code,
+            span.source.path,
+            span.start,
+            span.end,
+            finding.message if finding.code in ("NN220", "NN502") else "",
+        )
         if len(self.findings) < MAX_FINDINGS:
             self.findings.setdefault(key, finding)
 

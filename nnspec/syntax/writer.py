@@ -258,7 +258,7 @@ class StatementWriter(ExpressionWriter):
             leading, doc = self.branch(claim, True)
             claims.append(Doc((*above(leading), doc)))
             following = node.claims[place + 1] if place + 1 < len(node.claims) else None
-            signed = following is not None and not following.comments.leading and _starts_with_sign(following)
+            signed = following is not None and _starts_with_sign(following)
             ends.append(";" if signed else Either(";" if following is not None else "", ""))
         return self._braces(claims, SPACE, node, ends)
 

@@ -22,11 +22,18 @@ _PIECE: Final = re.compile(r"[^\W\d]\w*")
 
 
 class Key(NamedTuple):
-    """`[word] name, ...`, or `word expression`."""
+    """`[word] name, ...`, or `word expression`. `alone`: a single name, which may be a word."""
 
     word: tree.Name | None
     names: tuple[tree.Name, ...]
     value: tree.Expression | None = None
+    alone: bool = False
+
+    def before(self, value: Value) -> Key:
+        """What the key says before a value: with `values` in it, a single name is a word."""
+        if not self.alone or not (self.names[0].id in WORDS or (value.kind == "mapping" and _has(value, "values"))):
+            return self
+        return Key(self.names[0], ())
 
 
 class StatementReader(StepReader):
@@ -43,7 +50,7 @@ class StatementReader(StepReader):
         shift = len(region.text) - len(region.text.lstrip())
         found = _KEY.match(text)
         if found is None:
-            return self._key_with_value(entry, key)
+            return self._key_with_value(key)
         names: list[tree.Name] = []
         for piece in _PIECE.finditer(text):
             name = self.named(piece.group(), self.scalars.span(region.part(shift + piece.start(), shift + piece.end())), key)
@@ -52,12 +59,9 @@ class StatementReader(StepReader):
             names.append(name)
         if found[2] is not None:
             return Key(names[0], tuple(names[1:]))
-        spelled = entry.value.kind == "mapping" and _has(entry.value, "values")
-        if len(names) == 1 and found[4] is None and (spelled or names[0].id in WORDS):
-            return Key(names[0], ())
-        return Key(None, tuple(names))
+        return Key(None, tuple(names), None, len(names) == 1 and found[4] is None)
 
-    def _key_with_value(self, entry: Entry, key: Value) -> Key | None:
+    def _key_with_value(self, key: Value) -> Key | None:
         """`step critic(every=5)`"""
         region = self.scalars.region(key)
         found = _WORD.match(region.text)
@@ -103,6 +107,7 @@ class StatementReader(StepReader):
         """One statement. Comments that found no better place stand above it."""
         outer, self.scalars.extra = self.scalars.extra, []
         value = entry.value
+        key = key.before(value)
         span = self.span(entry.start, max(value.end, entry.start))
         if value.kind == "mapping" and self._is_spelled_out(value):
             node = self._spelled_out(key, value, span)

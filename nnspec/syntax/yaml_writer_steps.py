@@ -165,7 +165,7 @@ class StepWriter:
     def _grouped(self, node: tree.Group) -> Block:
         """The steps between parentheses, which are no anchor of comments themselves."""
         inner = node.inner
-        self.hoist(inner.comments)
+        self.hoist(inner.comments, inside=isinstance(inner, tree.Pipeline))
         if not isinstance(inner, tree.Pipeline):
             return Block([Pair(None, self.step(inner))], is_list=True, inside=node.comments.inside)
         self.hoisted += inner.head.comments.leading

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pickle import PicklingError
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from nnspec.graph.reserved_names import INSIDE, TOP
 from nnspec.operators.declare import TorchCall
 from nnspec.torch_backend import guards
 from nnspec.torch_backend.targets import LoweringError, resolve
-
-#: Names that a part of a network cannot have, because torch's modules have members of these names.
-RESERVED = frozenset(dir(fx.GraphModule)) | {"training"}
-
 
 class NetworkTracer(fx.Tracer):
     """Retraces generated code, which is how torch unpickles a GraphModule. Checks stay calls."""
@@ -32,12 +30,25 @@ class NetworkModule(fx.GraphModule):
     def _deepcopy_init(self) -> Any:
         return _initialize_copy
 
+    def __reduce__(self) -> Any:
+        if "code" in self._modules:
+            raise PicklingError("torch cannot pickle a GraphModule with a layer called `code`: pickle its state_dict()")
+        return super().__reduce__()
+
+
+def _uncover(module: nn.Module) -> None:
+    """Let `module.code` be the layer of that name, if there is one, and not the generated text. Every GraphModule has its own class,
+    so this touches no other."""
+    if isinstance(module, fx.GraphModule) and "code" in module._modules:
+        type(module).code = property(lambda self: self._modules["code"])  # type: ignore[misc,assignment]
+
 
 def _initialize_copy(copied: fx.GraphModule, source: nn.Module, graph: fx.Graph) -> None:
-    fx.GraphModule.__init__(copied, nn.Module(), fx.Graph())
+    fx.GraphModule.__init__(copied, nn.Module(), fx.Graph(tracer_cls=NetworkTracer))
     for name in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training"):
         copied.__dict__[name] = source.__dict__[name]
     copied.__class__.__name__ = source.__dict__.get("_graphmodule_cls_name", type(copied).__name__)
+    _uncover(copied)
     copied.graph = graph
 
 
@@ -90,6 +101,7 @@ def attach(root: nn.Module, path: str, module: nn.Module) -> None:
         module._parameters.update(before._parameters)
         module._buffers.update(before._buffers)
     parent._modules[name] = module
+    _uncover(root)
 
 
 def attach_tensor(root: nn.Module, path: str, tensor: Tensor, *, trainable: bool, persistent: bool = True) -> None:
@@ -103,8 +115,8 @@ def attach_tensor(root: nn.Module, path: str, tensor: Tensor, *, trainable: bool
 
 def _parent(root: nn.Module, path: str) -> tuple[nn.Module, str]:
     *containers, name = path.split(".")
-    for part in (*containers, name):
-        if part in RESERVED or not part:
+    for place, part in enumerate((*containers, name)):
+        if part in (INSIDE if place else TOP) or not part:
             raise LoweringError(f"a part of a network cannot be called `{part}` (in `{path}`): torch's modules use that name")
     for part in containers:
         below = root._modules.get(part)
@@ -116,8 +128,12 @@ def _parent(root: nn.Module, path: str) -> tuple[nn.Module, str]:
 
 def tensor_at(root: nn.Module, path: str) -> Tensor:
     """The parameter or buffer with this path."""
-    parent, _, name = path.rpartition(".")
-    owner = root.get_submodule(parent) if parent else root
+    *containers, name = path.split(".")
+    owner: nn.Module | None = root
+    for part in containers:
+        owner = owner._modules.get(part) if owner is not None else None
+    if owner is None:
+        raise LoweringError(f"there is no weight `{path}`")
     parameter: Tensor | None = owner._parameters.get(name)
     found = owner._buffers.get(name) if parameter is None else parameter
     if found is None:

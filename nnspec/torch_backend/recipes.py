@@ -91,7 +91,7 @@ class RecipeModule(nn.Module):
     def instances(self) -> dict[str, InstanceModule]:
         found: dict[str, InstanceModule] = {}
         for name in self.names:
-            module = self.training_graph.get_submodule(f"instances.{name}")
+            module = self.training_graph._modules["instances"]._modules[name]  # type: ignore[union-attr]
             if not isinstance(module, InstanceModule):
                 raise LoweringError(f"`{name}` is no instance of a network")
             found[name] = module

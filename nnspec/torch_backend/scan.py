@@ -49,45 +49,45 @@ class ScanModule(nn.Module):
     The body is not registered: its layers are registered where the spec names them, and are the same objects.
     """
 
-    body: fx.GraphModule
+    _body: fx.GraphModule
 
     def __init__(self, body: fx.GraphModule, loop: ScanLoop, order: Sequence[str]) -> None:
         super().__init__()
-        self.__dict__["body"] = body
-        self.dim, self.reverse = loop.dim, loop.reverse
-        self.states = tuple(loop.states)
-        self.dtypes = tuple(getattr(torch, type.dtype) for type in loop.states.values())
-        self.initial = dict(loop.initial)
-        self.outputs = tuple(name for name in loop.body.outputs if not name.startswith("next."))
-        self.results = result_order(loop)
+        self.__dict__["_body"] = body
+        self._dim, self._reverse = loop.dim, loop.reverse
+        self._states = tuple(loop.states)
+        self._dtypes = tuple(getattr(torch, type.dtype) for type in loop.states.values())
+        self._initial = dict(loop.initial)
+        self._outputs = tuple(name for name in loop.body.outputs if not name.startswith("next."))
+        self._results = result_order(loop)
         #: Where each input of the body comes from: ("input", 0), ("state", i) or ("constant", i).
-        self.sources = tuple(_source(name, loop) for name in order)
+        self._sources = tuple(_source(name, loop) for name in order)
 
     def forward(
         self, input: Tensor, first: Sequence[First], constants: Sequence[Any] = (), lengths: Tensor | None = None
     ) -> Tensor | tuple[Tensor, ...]:
         """`first` has a tensor for each state, or its sizes; `constants` the captured values, sizes and weights."""
-        captured = sum(kind == "constant" for kind, _ in self.sources)
+        captured = sum(kind == "constant" for kind, _ in self._sources)
         extra = list(constants[captured:])
 
         def step(piece: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             given = {"input": (piece,), "state": states, "constant": constants}
-            results: Mapping[str, Tensor] = self.body(*(given[kind][place] for kind, place in self.sources), *extra)
-            return [results[name] for name in self.outputs], [results[f"next.{name}"] for name in self.states]
+            results: Mapping[str, Tensor] = self._body(*(given[kind][place] for kind, place in self._sources), *extra)
+            return [results[name] for name in self._outputs], [results[f"next.{name}"] for name in self._states]
 
         states = [self._first(place, given, input) for place, given in enumerate(first)]
-        found = run_scan(step, input, states, self.dim, self.reverse, lengths)
-        ordered = tuple(found[place] for place in self.results)
+        found = run_scan(step, input, states, self._dim, self._reverse, lengths)
+        ordered = tuple(found[place] for place in self._results)
         return ordered if len(ordered) > 1 else ordered[0]
 
     def _first(self, place: int, given: First, input: Tensor) -> Tensor:
         if isinstance(given, Tensor):
             return given
-        dtype = self.dtypes[place]
+        dtype = self._dtypes[place]
         if dtype.is_floating_point and input.is_floating_point():
             dtype = input.dtype
         state = torch.zeros(tuple(given), dtype=dtype, device=input.device)
-        start = self.initial.get(self.states[place])
+        start = self._initial.get(self._states[place])
         if start is None or getattr(start, "name", "") == "zeros":
             return state
         if isinstance(start, bool | int | float):

@@ -14,6 +14,7 @@ from torch import fx, nn
 
 from nnspec.dims.claims import divisible
 from nnspec.graph.ir import CheckValues, Graph, Node
+from nnspec.graph.reserved_names import INSIDE, TOP
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.origins import ORIGIN
@@ -305,3 +306,23 @@ def test_a_weight_that_differs_from_the_spec_is_our_mistake() -> None:
     with pytest.raises(LoweringError, match=r"`fc.weight` is torch.float32\[10, 8\]"):
         lower(replace(graph, weights=weights))
 
+
+def test_a_layer_may_be_called_code() -> None:
+    draft = Draft()
+    x = draft.input("x", (symbol("N"), 4))
+    h = draft.then("Linear", x, "code.0", out_features=2)
+    graph = draft.graph(output=draft.then("Linear", h, "code.1", out_features=3))
+    module = lower(graph, seed=0)
+    value = torch.randn(2, 4)
+    expected = module(value)
+    assert set(module.state_dict()) == set(graph.weights)
+    torch.testing.assert_close(copy.deepcopy(module)(value), expected)
+    with pytest.raises(pickle.PicklingError, match="called `code`"):
+        pickle.dumps(module)
+    assert "def forward" in lower(small_cnn()).code
+
+
+def test_names_that_torch_reserves_are_known_without_torch() -> None:
+    public = {name for name in dir(nn.Module()) if not name.startswith("_")}
+    assert public <= INSIDE | {"add_module"}
+    assert {name for name in dir(fx.GraphModule) if not name.startswith("_")} - {"code"} <= TOP

@@ -1,0 +1,1 @@
+"""Makes `spec_files.py` importable from the tests in every folder below: pytest puts this folder on the path for it."""
