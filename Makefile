@@ -54,7 +54,7 @@ check: $(READY)  ## format, lint, types, import contracts, torch-free tests: und
 	$(BIN)/python -m pytest -n 2 -m "not torch and not slow"
 
 snapshots: $(READY)  ## rewrite the rendered messages in the Markdown tests; read the difference before you commit it
-	NNSPEC_SNAPSHOTS=write $(BIN)/python -m pytest tests/test_mdtest.py -n 2
+	NNSPEC_SNAPSHOTS=write $(BIN)/python -m pytest tests/test_mdtest.py
 
 format: $(READY)  ## format the code and the specs
 	$(BIN)/ruff format nnspec tests benchmarks

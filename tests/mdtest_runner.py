@@ -284,12 +284,14 @@ def _compare_output(case: Case, block: Block, report: Report | None) -> list[str
     if actual == block.text:
         return []
     if REWRITE:
-        _rewrite(case.path, block, actual)
+        _rewrite(case, case.blocks.index(block), actual)
         return []
     return [f"{case.path.name}:{block.line}: the message is now\n{actual}\n(`make snapshots` rewrites it)"]
 
 
-def _rewrite(path: Path, block: Block, actual: str) -> None:
-    fence = "```output\n"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace(f"{fence}{block.text}\n```", f"{fence}{actual}\n```", 1), encoding="utf-8")
+def _rewrite(case: Case, number: int, actual: str) -> None:
+    """Write an output block anew. The file is read again, because earlier tests may have moved its lines."""
+    block = next(again for again in cases(case.path) if again.name == case.name).blocks[number]
+    lines = case.path.read_text(encoding="utf-8").split("\n")
+    lines[block.line - 1 : block.end - 1] = actual.split("\n") if actual else []
+    case.path.write_text("\n".join(lines), encoding="utf-8")

@@ -64,12 +64,10 @@ def _application(arguments: Sequence[str]) -> Any:
     )  # fmt: skip
 
     @application.callback()
-    def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-        if version:
-            from nnspec.version import VERSION
-
-            print(f"nnspec {VERSION}")
-            raise typer.Exit
+    def root(
+        version: bool = typer.Option(False, "--version", is_eager=True, callback=_show_version, help="Print the version."),
+    ) -> None:
+        """Takes the options that stand before a command."""
 
     first = arguments[0] if arguments else ""
     for name in [first] if first in COMMANDS else COMMANDS:
@@ -80,6 +78,16 @@ def _application(arguments: Sequence[str]) -> Any:
 _ROOT_HELP = """Check, compile, train, profile and export neural networks that are described in .nn and .yaml files.
 
 Exit codes: 0 clean, 1 findings, 2 wrong usage, 70 a bug of nnspec."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from typer import Exit
+
+        from nnspec.version import VERSION
+
+        print(f"nnspec {VERSION}")
+        raise Exit
 
 
 def _pipe_closed() -> int:

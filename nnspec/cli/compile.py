@@ -11,9 +11,9 @@ from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnspec.checker import Report
     from torch.fx import GraphModule
 
+    from nnspec.checker import Report
     from nnspec.diagnostics import Diagnostic
     from nnspec.graph.ir import Graph
     from nnspec.passes.base import PassReport

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from nnspec.data.dataset import Samples
+from nnspec.data.location import Lookup
 from nnspec.data.pixels import scaled
+from nnspec.data.samples import Samples
 from nnspec.errors import MissingExtra
 from nnspec.graph.recipe import DataSource
 
@@ -24,17 +24,18 @@ def _sklearn() -> Any:
     return sklearn.datasets
 
 
-def read_digits(source: DataSource, folder: Path) -> Samples:
+def read_digits(source: DataSource, lookup: Lookup) -> Samples:
     """1,797 digits of 8 x 8 in 17 greys, enlarged where asked for."""
     found = _sklearn().load_digits()
     image = scaled(torch.from_numpy(found.images).unsqueeze(1).float(), source.operator, _BRIGHTEST)
     size = source.operator.attributes()["size"]
     if size != 8:
         image = torch.nn.functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
-    return Samples({"image": image, "label": torch.from_numpy(found.target).long()}, class_names=tuple(map(str, range(10))))
+    names = {"label": tuple(map(str, range(10)))}
+    return Samples({"image": image, "label": torch.from_numpy(found.target).long()}, class_names=names)
 
 
-def read_table(source: DataSource, folder: Path) -> Samples:
+def read_table(source: DataSource, lookup: Lookup) -> Samples:
     """Measurements and a class or a number."""
     from nnspec.operators.source import _Table
 
@@ -45,4 +46,5 @@ def read_table(source: DataSource, folder: Path) -> Samples:
     x = torch.from_numpy(found.data[:, chosen]).float()
     if operator.classes is None:
         return Samples({"x": x, "target": torch.from_numpy(found.target).float()})
-    return Samples({"x": x, "label": torch.from_numpy(found.target).long()}, class_names=tuple(map(str, found.target_names)))
+    label = torch.from_numpy(found.target).long()
+    return Samples({"x": x, "label": label}, class_names={"label": tuple(map(str, found.target_names))})

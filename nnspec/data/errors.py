@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from nnspec.errors import MissingExtra
+from nnspec.errors import UsageError
 
 
-class DataError(Exception):
-    """Data that is not there, cannot be read, or is not what the spec says. The message names the file and what to do."""
-
-
-__all__ = ["DataError", "MissingExtra"]
+class DataError(UsageError):
+    """Data that is not there, cannot be read, or is not what the spec says. Names the file, the place in it, and what to do."""

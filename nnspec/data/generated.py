@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from nnspec.data.dataset import Samples
+from nnspec.data.location import Lookup
+from nnspec.data.samples import Samples
 from nnspec.graph.recipe import DataSource
 
 
-def read(source: DataSource, folder: Path) -> Samples:
+def read(source: DataSource, lookup: Lookup) -> Samples:
     """Run the body once, with the source's seed and without touching the random state around it."""
     from nnspec.torch_backend.lower import lower
 

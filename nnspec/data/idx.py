@@ -6,85 +6,119 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy
 import torch
 from torch import Tensor
 
-from nnspec.data.dataset import Samples
 from nnspec.data.errors import DataError
-from nnspec.data.location import fetch
+from nnspec.data.location import Lookup, fetch
 from nnspec.data.pixels import scaled
+from nnspec.data.samples import Samples
 from nnspec.graph.recipe import DataSource
 
 _UNSIGNED_BYTE = 0x08
+_MOST_AXES = 8
 _LARGEST = 1 << 31
+
+_FILES = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 
 class Published(NamedTuple):
-    """A set's folder, its mirrors, and the sha256 of its four files."""
+    """A set: the names of its folder, its mirrors, the sha256 of its four files, and its classes."""
 
-    folder: str
+    folders: tuple[str, ...]
     mirrors: tuple[str, ...]
-    sha256: tuple[str | None, ...]
+    sha256: tuple[str, str, str, str]
+    classes: tuple[str, ...]
 
 
-_FILES = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 PUBLISHED = {
     "MNIST": Published(
-        "mnist", ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
+        ("mnist", "MNIST/raw"),
+        ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
         (
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
             "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
+        tuple(map(str, range(10))),
     ),
-    "FashionMNIST": Published("fashion-mnist", ("https://fashion-mnist.s3-website.eu-central-1.amazonaws.com",), (None,) * 4),
-    "KMNIST": Published("kmnist", ("https://codh.rois.ac.jp/kmnist/dataset/kmnist",), (None,) * 4),
+    "FashionMNIST": Published(
+        ("fashion-mnist", "FashionMNIST/raw"),
+        (
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+        ),
+        (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+        ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
+    ),
+    "KMNIST": Published(
+        ("kmnist", "KMNIST/raw"),
+        ("https://codh.rois.ac.jp/kmnist/dataset/kmnist", "http://codh.rois.ac.jp/kmnist/dataset/kmnist"),
+        (
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
+        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    ),
 }  # fmt: skip
 
 
-def read(source: DataSource, folder: Path) -> Samples:
+def read(source: DataSource, lookup: Lookup) -> Samples:
     """The four files of a set: images and labels, to learn from and to test on."""
     published = PUBLISHED[source.operator.name]
     paths = [
-        fetch(published.folder, file, sha256, published.mirrors) for file, sha256 in zip(_FILES, published.sha256, strict=True)
+        fetch(published.folders, file, sha256, published.mirrors, lookup.told)
+        for file, sha256 in zip(_FILES, published.sha256, strict=True)
     ]
-    return Samples(_part(paths[0], paths[1], source), _part(paths[2], paths[3], source))
+    return Samples(_part(paths[0], paths[1], source), _part(paths[2], paths[3], source), {"label": published.classes})
 
 
 def _part(images: Path, labels: Path, source: DataSource) -> dict[str, Tensor]:
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.dim() != 3 or classes.dim() != 1 or len(pixels) != len(classes):
-        raise DataError(f"{images} holds {list(pixels.shape)} and {labels} {list(classes.shape)}: not images and their labels")
+        raise DataError(
+            f"{images} holds {list(pixels.shape)} and {labels} {list(classes.shape)}: they are not images and their labels; get both again"
+        )
     return {"image": scaled(pixels.unsqueeze(1), source.operator), "label": classes.long()}
 
 
 def read_idx(path: Path) -> Tensor:
     """An IDX file of unsigned bytes as a uint8 tensor. Raises DataError for a broken one."""
-    data = _bytes(path)
-    if len(data) < 4 or data[:2] != b"\0\0":
-        raise DataError(f"{path} is not an IDX file: it begins with {data[:4].hex(' ') or 'nothing'}")
-    if data[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{path} holds elements of IDX type 0x{data[2]:02x}; only unsigned bytes (0x08) can be read")
-    rank = data[3]
-    start = 4 + 4 * rank
-    if len(data) < start:
-        raise DataError(f"{path} ends within its header")
-    shape = [int.from_bytes(data[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(rank)]
-    if math.prod(shape) != len(data) - start:
-        raise DataError(f"{path} announces {shape}, {math.prod(shape)} bytes, and has {len(data) - start}: is it cut off?")
-    return torch.from_numpy(numpy.frombuffer(data, dtype=numpy.uint8, offset=start).reshape(shape).copy())
-
-
-def _bytes(path: Path) -> bytes:
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            data = file.read(_LARGEST)
-            return data
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _shape(file, path)
+            size = math.prod(shape)
+            data = file.read(size + 1)
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        raise DataError(f"{path} cannot be read ({error}); get it again") from error
+    if len(data) != size:
+        found = f"only {len(data):,}: it is cut off" if len(data) < size else "more"
+        raise DataError(f"{path} announces {shape}, {size:,} bytes, and has {found}; get it again")
+    return torch.from_numpy(numpy.frombuffer(data, dtype=numpy.uint8).reshape(shape).copy())
+
+
+def _shape(file: IO[bytes], path: Path) -> list[int]:
+    """The sizes that the header announces."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or not 1 <= magic[3] <= _MOST_AXES:
+        raise DataError(f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}, expected 00 00 08 and the number of axes")
+    if magic[2] != _UNSIGNED_BYTE:
+        raise DataError(f"{path} holds elements of IDX type 0x{magic[2]:02x}; only unsigned bytes (0x08) can be read")
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{path} is cut off within its header, at byte {4 + len(sizes)}; get it again")
+    shape = [int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4)]
+    if math.prod(shape) > _LARGEST:
+        raise DataError(f"{path} announces {shape}, beyond the limit of {_LARGEST:,} bytes")
+    return shape

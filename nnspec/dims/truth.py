@@ -43,15 +43,15 @@ def is_true(claim: Claim, sign: Mapping[Relation, int | None]) -> bool | None:
     return None if open_part else every
 
 
-def truth_set(claim: Claim, symbol: Var, least: int) -> Sizes:
+def truth_set(claim: Claim, symbol: Var, least: int, most_classes: int = MAX_CLASSES) -> Sizes:
     """The sizes of the one symbol, from `least` on, for which the claim is true. TooComplexError beyond the limits."""
     forms = forms_of(claim, (symbol,))
     thresholds: dict[Relation, Signs] = {}
     for relation, form in forms.items():
-        if form.periods[0] > MAX_CLASSES and form.increasing:
+        if form.periods[0] > most_classes and form.increasing:
             thresholds[relation] = threshold_signs(form.value, least)
     period = lcm(*(form.periods[0] for relation, form in forms.items() if relation not in thresholds))
-    if period > MAX_CLASSES:
+    if period > most_classes:
         raise TooComplexError
     initial: list[bool] = []
     changes: list[_Change] = []

@@ -11,7 +11,8 @@ from nnspec.dims.sizes import Sizes, TooComplexError
 from nnspec.dims.truth import truth_set
 
 _TRIES = 500
-_COMPLETIONS = 60
+_COMPLETIONS = 48
+_CLASSES = 64
 _LARGE = 24
 
 Assignment = dict[Var, int]
@@ -41,7 +42,7 @@ def _completed(symbols: Sequence[Var], domains: Mapping[Var, Sizes], claim: Clai
             if isinstance(left, bool):
                 fitting = domains[last].first if left else None
             else:
-                fitting = (truth_set(left, last, domains[last].first or 0) & domains[last]).first
+                fitting = (truth_set(left, last, domains[last].first or 0, _CLASSES) & domains[last]).first
         except (ValueError, ZeroDivisionError, TooComplexError):
             continue
         if fitting is not None:

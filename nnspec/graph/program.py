@@ -84,6 +84,8 @@ class Program:
         self.sizes = dict(sizes)
         self.findings: dict[tuple[str, str, int, int, str], Diagnostic] = {}
         self.consulted_training = False
+        #: How often something was met that is kept but not run.
+        self.later_count = 0
         self._used: set[tuple[int, int]] = set()
         self._bindings: dict[tuple[int, int], tuple[tree.Name, str]] = {}
         self._files: dict[str, FileScope] = {}
@@ -116,6 +118,7 @@ class Program:
 
     def later(self, what: str, span: Span, scope_name: str = "") -> None:
         """Say that a construct is kept but not run."""
+        self.later_count += 1
         self.report(Diagnostic("NN901", f"{what} is not run by this version", span, label="parsed and kept"))
 
     def label(self, span: Span, text: str) -> tuple[Label, ...]:

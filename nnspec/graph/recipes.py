@@ -89,6 +89,7 @@ class _RecipeRun:
         self.setting_spans: dict[str, Span] = {}
         self.parameters: dict[str, Any] = {}
         self.not_run = False
+        self.has_data = False
 
     def statements(self) -> None:
         self._parameters()
@@ -109,6 +110,11 @@ class _RecipeRun:
         self.parameters = {each.name.id: self.scope.names.get(each.name.id) for each in self.item.parameters}
 
     def _statement(self, statement: tree.Statement) -> None:
+        before = self.program.later_count
+        self._execute(statement)
+        self.not_run |= self.program.later_count > before
+
+    def _execute(self, statement: tree.Statement) -> None:
         word = statement.word.id if statement.word is not None else ""
         if not word:
             self._binding(statement)
@@ -117,7 +123,6 @@ class _RecipeRun:
         elif word in settings.SETTINGS:
             self._setting(statement, word)
         elif word in _LATER:
-            self.not_run = True
             self.program.later(f"`{word}` in a recipe", statement.word.span if statement.word else statement.span)
             for name in statement.names:
                 self.scope.bind(name.id, POISON, name.span)
@@ -141,24 +146,19 @@ class _RecipeRun:
     def _binding(self, statement: tree.Statement) -> None:
         self.scope.numbering = naming.numbering(statement.names[0].id, statement.values, self.scope)
         value = expressions.evaluate(statement.values[0], self.scope)
-        self._note_silence(value)
         if statement.type is not None and not is_silent(value):
             from nnspec.graph import declared
 
             declared.assert_type(statement.type, value, statement.names[0].id, self.scope)
         blocks.bind_values(statement, value, self.scope)
 
-    def _note_silence(self, value: Any) -> None:
-        from nnspec.graph.values import Unsupported
-
-        if isinstance(value, Unsupported):
-            self.not_run = True
-
     def data(self, statement: tree.Statement) -> None:
         for name in statement.names:
+            self.has_data = True
+            before = self.program.later_count
             source = sources.data_source(statement, name, self.scope)
             if source is None:
-                self.not_run = True
+                self.build.failed |= self.program.later_count == before
                 blocks.bind_value(name, POISON, self.scope)
                 continue
             self.sources[name.id] = source
@@ -174,11 +174,8 @@ class _RecipeRun:
                     self.instances[name.id] = NetworkInstance(name.id, value, name.span)
                 value = self.instances[name.id]
             elif not is_silent(value):
-                self.not_run = True
                 self.program.later(f"a layer of a recipe that is {describe(value)} and not a network", statement.span)
                 value = POISON
-            else:
-                self._note_silence(value)
             blocks.bind_value(name, value, self.scope)
 
     def param(self, statement: tree.Statement) -> None:
@@ -194,7 +191,6 @@ class _RecipeRun:
             return
         self.loss_span = statement.span
         value = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else POISON
-        self._note_silence(value)
         if is_silent(value):
             return
         if not isinstance(value, Value) or value.type.rank != 0 or not value.type.is_float:
@@ -226,7 +222,6 @@ class _RecipeRun:
     def measure(self, statement: tree.Statement) -> None:
         for position, expression in enumerate(statement.values):
             value = carry(expressions.evaluate(expression, self.scope))
-            self._note_silence(value)
             if is_silent(value):
                 continue
             if statement.names:
@@ -269,7 +264,6 @@ class _RecipeRun:
 
             value = apply.make_operator(value.operator, (), value.given, statement.values[0].span, self.scope, None)
         if is_silent(value):
-            self._note_silence(value)
             self.optimizer = None
             self.setting_spans["optimizer"] = statement.span
             return
@@ -327,7 +321,7 @@ class _RecipeRun:
     def complete(self) -> bool:
         """Whether the recipe has all that a training needs; what is missing is reported once."""
         missing = []
-        if not self.sources:
+        if not self.has_data:
             missing.append("`data name = ...`")
         if self.loss_span is None:
             missing.append("`minimize ...`")

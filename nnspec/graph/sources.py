@@ -22,7 +22,10 @@ _COLUMN_TYPES = ("float32", "float64", "int64", "str", "index", "category", "boo
 
 
 def data_source(statement: tree.Statement, name: tree.Name, scope: Scope) -> DataSource | None:
-    """`data points = Square`, `data digits = MNIST()`, `data d = CSV(...) { ... }`; None where it cannot be had."""
+    """`data points = Square`, `data digits = MNIST()`, `data d = CSV(...) { ... }`.
+
+    None where it has errors or this version does not run it; either has been reported.
+    """
     if len(statement.values) != 1:
         scope.build.report("NN401", f"`{name.id}` needs a source", statement.span, help="such as `data digits = MNIST()`")
         return None

@@ -118,8 +118,8 @@ class Attention(Operator):
 class SelfAttention(Attention):
     """Every step of a sequence looks at every step (with `causal`, at itself and those before): (N, T, D) -> (N, T, D).
 
-    `keep` (N, T), or (N, T, T) as query by key, is true where a step may be looked at. Its weights bear the names of
-    `torch.nn.MultiheadAttention`, so checkpoints of that load.
+    `keep` (N, T), or (N, T, T) as query by key, is true where a step may be looked at; where none may, zeros are
+    mixed in. Its weights bear the names of `torch.nn.MultiheadAttention`, so checkpoints of that load.
     """
 
     input: TensorType = tensor(rank=3, doc="(N, T, D)")

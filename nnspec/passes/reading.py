@@ -1,4 +1,4 @@
-"""What the nodes of a graph depend on: symbols, weights, modules, through the bodies of scans as well."""
+"""What the nodes of a graph depend on, through the bodies of scans as well: symbols, weights, modules; and what they are called."""
 
 from __future__ import annotations
 
@@ -79,3 +79,20 @@ def owns_weights(node: Node) -> bool:
     if isinstance(node.operator, ScanLoop):
         return any(below.operator.weights() for below in nodes_within(node.operator.body))
     return bool(node.operator.weights())
+
+
+#: Functions that make tensors of nothing, and so have to be told on which device.
+FACTORIES = frozenset(f"torch.{name}" for name in ("zeros", "ones", "full", "eye", "arange", "linspace")) | frozenset(
+    f"nnspec.torch_backend.modules.draws.{name}" for name in ("normal", "uniform", "bernoulli", "randint")
+)
+
+
+def node_name(node: Node) -> str:
+    """What generated code calls the node's result: its name in the spec, else its layer, else its operator."""
+    label = node.carried.label
+    if label and label.isidentifier():
+        return f"{label}_" if label == "self" else label
+    if node.path:
+        name = node.path.replace(".", "_")
+        return name if not name[0].isdigit() else f"{node.operator.name.lower()}_{name}"
+    return node.operator.name.lower()

@@ -5,6 +5,7 @@ Columns are looked at only when the text is certainly wrong. They choose the pla
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -18,7 +19,10 @@ _SIGNS: Final = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "
 _CLOSING: Final = frozenset(_PARTNERS.values())
 _BEFORE_STEPS: Final = frozenset(("REPEAT", "SCAN", "IF"))
 _WINDOW: Final = 64
-"""How many tokens are looked at for a word before a `{`, so that hostile text costs linear time."""
+"""How many tokens are looked at around a bracket, so that hostile text costs linear time."""
+
+_LABELS: Final = 3
+"""How many further brackets a finding points at."""
 
 
 class Balanced(NamedTuple):
@@ -43,8 +47,8 @@ def _are_indented(raw: list[Token], lines: list[_Line]) -> bool:
     for line, following in pairwise(lines):
         if raw[line.places[-1]].kind == "LBRACE" and raw[following.places[0]].kind != "RBRACE":
             opened += 1
-            deeper += following.indent > line.indent
-    return opened > 0 and deeper >= 0.8 * opened
+            deeper += following.indent > line.base
+    return deeper >= 0.8 * opened and any(line.indent for line in lines)
 
 
 def _is_balanced(raw: list[Token]) -> bool:
@@ -59,11 +63,12 @@ def _is_balanced(raw: list[Token]) -> bool:
 
 
 class _Open(NamedTuple):
-    """An open bracket: its token, the number of its line, that line's indentation, and its place in the output."""
+    """An open bracket: its token, the number of its line, the indentation of that line and of its statement, its place."""
 
     token: Token
     line: int
     indent: int
+    base: int
     place: int
 
     @property
@@ -72,10 +77,11 @@ class _Open(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """The significant tokens of one line (as places in the raw tokens), and its indentation."""
+    """The significant tokens of one line (as places in the raw tokens), its indentation and that of its statement."""
 
     places: list[int]
     indent: int
+    base: int
 
 
 class _GivenUp(Exception):
@@ -92,7 +98,9 @@ class _Repair:
         self._lines = lines
         self._stack: list[_Open] = []
         self._closed_braces: set[int] = set()
-        self._closed_last: _Open | None = None
+        self._closed_at = -1
+        self._closed_line = -1
+        self._number = 0
         self._out: list[Token] = []
         self._findings: list[Diagnostic] = []
         self._places: list[int] = []
@@ -110,6 +118,7 @@ class _Repair:
         done = 0
         for number, line in enumerate(self._lines):
             first = line.places[0]
+            self._number = number
             # what is closed at the end of the line above stands before that line's comment and break
             self._begin_line(number, line)
             self._closed_braces = self._braces_closed_in(line)
@@ -148,7 +157,7 @@ class _Repair:
 
     def _lacks_brace(self, above: _Line, line: _Line, first: str) -> bool:
         """Whether the line above ought to end with `{`: this line stands further right, and nothing goes on in it."""
-        if line.indent <= above.indent or first in CONTINUES or first in _CLOSING or self._out[-1].kind == "LBRACE":
+        if line.indent <= above.base or first in CONTINUES or first in _CLOSING or self._out[-1].kind == "LBRACE":
             return False
         if self._raw[above.places[0]].kind in CONTINUES:
             return False
@@ -156,7 +165,7 @@ class _Repair:
             return True
         if self._stack[-1].kind != "LBRACE" or self._raw[above.places[-1]].kind not in ENDS:
             return False
-        return above.indent > self._stack[-1].indent and len(above.places) > 1
+        return above.base > self._stack[-1].base and len(above.places) > 1
 
     def _open_body(self, number: int, *, silent: bool) -> None:
         """Put in a `{` at the end of the line."""
@@ -176,13 +185,13 @@ class _Repair:
             if not self._columns or first in ("RPAR", "RSQB"):
                 return False
             if first == "RBRACE":
-                return line.indent < top.indent and any(other.kind == "LBRACE" for other in self._stack[:-1])
-            return line.indent <= top.indent and first not in CONTINUES
+                return line.indent < top.base and any(other.kind == "LBRACE" for other in self._stack[:-1])
+            return line.indent <= top.base and first not in CONTINUES
         if first in _CLOSING:
             return False
         if first == "NAME" and second == "NAME":
             return True
-        return self._columns and line.indent <= top.indent and first not in CONTINUES
+        return self._columns and line.indent <= top.base and first not in CONTINUES
 
     # --- bracket by bracket
 
@@ -200,7 +209,8 @@ class _Repair:
             self._out.append(token)
 
     def _push(self, number: int, token: Token) -> None:
-        self._stack.append(_Open(token, number, self._lines[number].indent, len(self._out)))
+        line = self._lines[number]
+        self._stack.append(_Open(token, number, line.indent, line.base, len(self._out)))
         self._out.append(token)
 
     def _take_brace(self, number: int, order: int, token: Token) -> None:
@@ -235,8 +245,8 @@ class _Repair:
         if number + 1 == len(self._lines):
             return False
         following = self._lines[number + 1]
-        indent = self._lines[number].indent
-        return following.indent > indent or (following.indent == indent and self._raw[following.places[0]].kind == "RBRACE")
+        base = self._lines[number].base
+        return following.indent > base or (following.indent == base and self._raw[following.places[0]].kind == "RBRACE")
 
     def _take_closing_brace(self, number: int, order: int, token: Token) -> None:
         brace = next((other for other in reversed(self._stack) if other.kind == "LBRACE"), None)
@@ -272,16 +282,14 @@ class _Repair:
         if opened.line == number:
             return False
         line = self._lines[number]
+        fits = line.indent in (opened.indent, opened.base)
         if order + 1 < len(line.places):
-            return order > 0 or line.indent != opened.indent
-        if order == 0 and line.indent == opened.indent:
-            return False
-        if number + 1 == len(self._lines):
+            return order > 0 or not fits
+        if (order == 0 and fits) or number + 1 == len(self._lines):
             return False
         following = self._lines[number + 1]
-        return following.indent > opened.indent or (
-            following.indent == opened.indent and self._raw[following.places[0]].kind == "RBRACE"
-        )
+        closes_next = following.indent == opened.base and self._raw[following.places[0]].kind == "RBRACE"
+        return following.indent > opened.base or closes_next
 
     def _take_closing(self, number: int, order: int, token: Token) -> None:
         if not self._stack or self._stack[-1].kind == "LBRACE":
@@ -302,20 +310,31 @@ class _Repair:
         else:
             self._replace(top, token)
 
-    def _unmatched_ahead(self, number: int, order: int) -> list[str]:
-        """The closing brackets in the rest of the line that close something opened before."""
+    def _unmatched_ahead(self, number: int, order: int) -> set[str]:
+        """The kinds of closing brackets, in the rest of the statement, that close something opened before."""
         depth = {"RPAR": 0, "RSQB": 0, "RBRACE": 0}
-        unmatched: list[str] = []
-        for place in self._lines[number].places[order + 1 :]:
+        unmatched: set[str] = set()
+        for place in self._rest(number, order)[:_WINDOW]:
             kind = self._raw[place].kind
             if kind in _PARTNERS:
                 depth[_PARTNERS[kind]] += 1
+            elif kind in _CLOSING and depth[kind]:
+                depth[kind] -= 1
             elif kind in _CLOSING:
-                if depth[kind]:
-                    depth[kind] -= 1
-                else:
-                    unmatched.append(kind)
+                unmatched.add(kind)
         return unmatched
+
+    def _rest(self, number: int, order: int) -> list[int]:
+        """The places of the tokens that follow in the line, and in those lines below that seem to go on with it."""
+        places = self._lines[number].places[order + 1 :]
+        base = self._lines[number].base
+        for line in self._lines[number + 1 : number + 4]:
+            kinds = [self._raw[place].kind for place in line.places[:2]]
+            closes = kinds[0] in ("RPAR", "RSQB")
+            if kinds == ["NAME", "NAME"] or kinds[0] == "RBRACE" or not (closes or line.indent > base):
+                break
+            places = places + line.places
+        return places
 
     def _opened_below(self, closing: str) -> bool:
         for other in reversed(self._stack):
@@ -332,26 +351,39 @@ class _Repair:
 
     def _report(self, message: str, token: Token, label: str, fix: Fix | None = None, labels: tuple[Label, ...] = ()) -> None:
         self._places.append(token.start)
-        self._closed_last = None
+        self._closed_at = -1
         if len(self._findings) > FINDING_LIMIT:
             raise _GivenUp
         self._findings.append(Diagnostic("NN002", message, self._span(token), label, labels, fix=fix))
 
     def _close_unclosed(self) -> None:
-        """Put in the partner of the innermost open bracket, after the last token. A run of `[[[` has one finding."""
+        """Put in the partner of the innermost open bracket, after the last token. Those closed together have one finding."""
         top = self._stack.pop()
         end = self._out[-1].end
         closing = _PARTNERS[top.kind]
-        last = self._closed_last
-        if last is None or last.place != top.place + 1 or self._out[-1].start != end:
-            fix = Fix(f"insert `{_SIGNS[closing]}`", (Edit(Span(self._source, end, end), _SIGNS[closing]),))
+        span = Span(self._source, end, end)
+        if self._closed_at == end and self._closed_line == top.line:
+            self._add_unclosed(top.token, span, _SIGNS[closing])
+        else:
+            fix = Fix(f"insert `{_SIGNS[closing]}`", (Edit(span, _SIGNS[closing]),))
             self._report(f"unclosed `{_SIGNS[top.kind]}`", top.token, "opened here, never closed", fix)
-        self._closed_last = top
+        self._closed_at, self._closed_line = end, top.line
         self._places.append(end)
         self._out.append(Token(closing, end, end))
 
+    def _add_unclosed(self, token: Token, span: Span, sign: str) -> None:
+        """Let the last finding say that one more bracket is closed at the same place."""
+        last = self._findings[-1]
+        if len(last.labels) == _LABELS or last.fix is None:
+            return
+        inserted = last.fix.edits[0].replacement + sign
+        fix = Fix(f"insert `{inserted}`", (Edit(span, inserted),))
+        self._findings[-1] = replace(last, labels=(*last.labels, Label(self._span(token), "this one too")), fix=fix)
+
     def _drop(self, token: Token, complaint: str) -> None:
         label = "opened here, never closed" if complaint == "unclosed" else "nothing is open here that it could close"
+        line = self._lines[self._number]
+        self._places.append(self._raw[line.places[0]].start)
         fix = Fix(f"remove `{_SIGNS[token.kind]}`", (Edit(self._span(token), ""),))
         self._report(f"{complaint} `{_SIGNS[token.kind]}`", token, label, fix)
 
@@ -365,15 +397,21 @@ class _Repair:
 
 
 def _lines(source: Source, raw: list[Token]) -> list[_Line]:
-    """The lines that hold significant tokens."""
+    """The lines that hold significant tokens. A line that goes on with a statement has the base of its first line."""
     lines: list[_Line] = []
     fresh = True
+    depth = base = 0
     for place, token in enumerate(raw):
         if token.kind == "NEWLINE":
             fresh = True
         elif token.kind != "COMMENT":
             if fresh:
-                lines.append(_Line([], source.position(token.start)[1] - 1))
+                indent = source.position(token.start)[1] - 1
+                base = indent if (depth == 0 and token.kind not in CONTINUES) or indent <= base else base
+                depth = depth if indent > base else 0
+                lines.append(_Line([], indent, base))
                 fresh = False
             lines[-1].places.append(place)
+            depth = max(0, depth + (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB")))
+            depth = 0 if token.kind in ("LBRACE", "RBRACE") else depth
     return lines

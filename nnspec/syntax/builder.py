@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec.diagnostics import Diagnostic, Span
+from nnspec.diagnostics import Diagnostic
 from nnspec.syntax import tree
 from nnspec.syntax.expressions import ExpressionBuilder
 from nnspec.syntax.lexing import Token
@@ -100,7 +100,7 @@ class Builder(ExpressionBuilder):
             place += 1
         names: tuple[tree.Name, ...] = ()
         if place < len(parts) and (_is(parts[place], "COLON") or _is(parts[place], "EQUAL")):
-            names = self._names(values, parts[place], self._span(start, end))
+            names = self._names(values, parts[place], start, end)
             values = []
         return self._statement(self._name(parts[0]), names, tuple(values), parts[place:], start, end)
 
@@ -126,25 +126,33 @@ class Builder(ExpressionBuilder):
                 body = part
             elif isinstance(part, Where):
                 conditions = part.conditions
+                for string in part.stray:
+                    self._doubt(
+                        "expected a condition, found a string", string, "a message stands after its condition", start, end
+                    )
             elif isinstance(part, Origin):
                 origin = part.value
         return tree.Statement(self._span(start, end), word, names, kind, values, origin, conditions, body)
 
-    def _names(self, values: list[tree.Expression], sign: Token, statement: Span) -> tuple[tree.Name, ...]:
+    def _names(self, values: list[tree.Expression], sign: Token, start: int, end: int) -> tuple[tree.Name, ...]:
         """Only names can be declared or bound. In a statement that was repaired, something else is a consequence."""
         for value in values:
             if not isinstance(value, (tree.Name, tree.Broken)):
                 written = self._text[sign.start : sign.end] or ("=" if sign.kind == "EQUAL" else ":")
                 message = f"expected a name before `{written}`, found an expression"
-                finding = Diagnostic("NN001", message, value.span, "only a name can be declared")
-                self.doubtful.append((finding, statement))
+                self._doubt(message, value, "only a name can be declared", start, end)
         return tuple(value for value in values if isinstance(value, tree.Name))
+
+    def _doubt(self, message: str, node: tree.Expression, label: str, start: int, end: int) -> None:
+        """A finding that may be a consequence, if the statement was repaired."""
+        self.doubtful.append((Diagnostic("NN001", message, node.span, label), self._span(start, end)))
 
     def make_origin(self, parts: list[Any], start: int, end: int) -> Origin:
         return Origin(parts[1])
 
     def make_where(self, parts: list[Any], start: int, end: int) -> Where:
         conditions: list[tree.Condition] = []
+        stray: list[tree.String] = []
         for part in _nodes(parts):
             if not isinstance(part, tree.String):
                 conditions.append(tree.Condition(part.span, part, None))
@@ -152,8 +160,8 @@ class Builder(ExpressionBuilder):
                 last = conditions.pop()
                 conditions.append(tree.Condition(last.span.to(part.span), last.test, part))
             else:
-                self._report("NN001", "expected a condition, found a string", part.span, "a message stands after its condition")
-        return Where(tuple(conditions))
+                stray.append(part)
+        return Where(tuple(conditions), tuple(stray))
 
     # --- types
 

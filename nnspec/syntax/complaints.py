@@ -39,7 +39,7 @@ class Complaints:
         return Span(self._source, start, end)
 
     def missing(self, kind: str, place: int) -> None:
-        token = self._tokens[place]
+        token = self._found(place)
         span = self._span(token.start, token.end)
         text = _INSERTED[kind]
         end = end_before(self._tokens, place)
@@ -54,11 +54,8 @@ class Complaints:
 
     def wanted(self, place: int) -> None:
         """What is missing at the end of a line is reported there, not where the next line begins."""
-        token = self._tokens[place]
         accepted = self._automaton.accepts()
-        end = end_before(self._tokens, place)
-        if "_SEP" not in accepted and "\n" in self._text[end : token.start]:
-            token = Token("_SEP", end, end)
+        token = self._tokens[place] if "_SEP" in accepted else self._found(place)
         span = self._span(token.start, token.end)
         if self.follows_step(token):
             sign = self._text[token.start : token.end]
@@ -68,6 +65,14 @@ class Complaints:
             return
         wanted = expected(accepted)
         self.report(place, f"expected {wanted.phrase}, found {found(self._text, token)}", span, wanted.label)
+
+    def _found(self, place: int) -> Token:
+        """The token at a place, or the end of the line before, if that is where something is missing."""
+        token = self._tokens[place]
+        before = self._tokens[place - 1] if place else token
+        if before.kind == "_SEP" or token.kind in ("COMMA", "$END") or "\n" not in self._text[before.end : token.start]:
+            return token
+        return Token("_SEP", before.end, before.end)
 
     def follows_step(self, token: Token) -> bool:
         """Whether an operator stands after a step of a pipeline."""

@@ -47,9 +47,10 @@ class Origin(NamedTuple):
 
 
 class Where(NamedTuple):
-    """`where H % 16 == 0, "message"`"""
+    """`where H % 16 == 0, "message"`, and the strings in it that follow no condition."""
 
     conditions: tuple[tree.Condition, ...]
+    stray: tuple[tree.String, ...]
 
 
 class Annotation(NamedTuple):

@@ -18,12 +18,12 @@ from nnspec.dims.polynomial import atom_poly
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.operators.declare import Ref, TorchCall
 from nnspec.passes.dead_code import without_checks
-from nnspec.passes.reading import needed_symbols, read_weights
+from nnspec.passes.reading import FACTORIES, needed_symbols, node_name, read_weights
 from nnspec.torch_backend.admission import claim_variables, write_input_checks, write_size_checks
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.guards import check_values
 from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, NetworkTracer, attach
-from nnspec.torch_backend.origins import mark, node_name, place
+from nnspec.torch_backend.origins import mark, place
 from nnspec.torch_backend.requirements import argument_names, calls_of, module_dtypes, settings_of
 from nnspec.torch_backend.scan import ScanModule
 from nnspec.torch_backend.sizes import Size, SizeWriter
@@ -95,6 +95,7 @@ class Lowering:
         self.uses = self.graph.uses()
         self.dtypes = module_dtypes(self.graph)
         self.writer: SizeWriter
+        self._device_node: fx.Node | None = None
 
     def run(self) -> fx.Graph:
         inputs = self._write_inputs()
@@ -166,8 +167,17 @@ class Lowering:
             self.tree.make(node.path, call, settings_of(call), self.dtypes.get(node.path))
             self.called[node.path] = None
             return self.fx.create_node("call_module", node.path, args, kwargs, name=node_name(node))
+        if call.target in FACTORIES and self.graph.inputs:
+            kwargs["device"] = self._device()
         target = resolve(call.target) if call.kind == "function" else call.target
         return self.fx.create_node(f"call_{call.kind}", target, args, kwargs, name=node_name(node))
+
+    def _device(self) -> fx.Node:
+        """Where the inputs are: the node that reads it, made once."""
+        if self._device_node is None:
+            entry = max(self.graph.inputs, key=lambda entry: entry.value.type.rank)
+            self._device_node = self.fx.call_function(getattr, (self.values[entry.value], "device"))
+        return self._device_node
 
     def _argument(self, value: Any, node: Node) -> Any:
         if isinstance(value, Ref):

@@ -1,4 +1,4 @@
-"""Where a node of a lowered network comes from, kept in `node.meta`, and what it is called in generated code."""
+"""Where a node of a lowered network comes from, kept in `node.meta`."""
 
 from __future__ import annotations
 
@@ -72,17 +72,6 @@ def stack_trace(graph: Graph, node: Node) -> str:
 
 def _trace_entry(span: Any, name: str) -> list[str]:
     return [f'  File "{span.source.path}", line {span.line}, in {name}', f"    {span.source.line(span.line).strip()}"]
-
-
-def node_name(node: Node) -> str:
-    """What generated code calls the node's result: its name in the spec, else its layer, else its operator."""
-    label = node.carried.label
-    if label and label.isidentifier():
-        return f"{label}_" if label == "self" else label
-    if node.path:
-        name = node.path.replace(".", "_")
-        return name if not name[0].isdigit() else f"{node.operator.name.lower()}_{name}"
-    return node.operator.name.lower()
 
 
 def mark(created: fx.Node, graph: Graph, node: Node, value: Value | None = None) -> fx.Node:

@@ -326,3 +326,19 @@ def test_names_that_torch_reserves_are_known_without_torch() -> None:
     public = {name for name in dir(nn.Module()) if not name.startswith("_")}
     assert public <= INSIDE | {"add_module"}
     assert {name for name in dir(fx.GraphModule) if not name.startswith("_")} - {"code"} <= TOP
+
+
+def test_tensors_made_of_nothing_are_made_where_the_inputs_are() -> None:
+    draft = Draft()
+    x = draft.input("x", (symbol("N"), 4))
+    total = x
+    for name, settings in {
+        "zeros": {"sizes": [4]}, "ones": {"sizes": [4]}, "full": {"sizes": [4], "fill_value": 2.0}, "normal": {"sizes": [4]},
+        "uniform": {"sizes": [4]}, "bernoulli": {"sizes": [4], "p": 0.5}, "randint": {"sizes": [4], "low": 0, "high": 3},
+        "arange": {"end": 4}, "linspace": {"start": 0.0, "end": 1.0, "steps": 4}, "eye": {"n": 4},
+    }.items():  # fmt: skip
+        made = draft.add(name, **settings).carried
+        made = draft.then("amax", made, dim=0) if name == "eye" else made
+        total = draft.add("add", total, made).carried
+    module = lower(draft.graph(output=total))
+    assert module(torch.zeros(2, 4, device="meta")).device.type == "meta"

@@ -199,6 +199,15 @@ def test_causal_and_keep_together() -> None:
     close(layer(x, keep)[:, unseen], layer(changed, keep)[:, unseen])
 
 
+def test_nothing_to_look_at_gives_zeros() -> None:
+    layer, x = SelfAttention(8, 2, False, 0.0, True), torch.randn(2, 3, 8, requires_grad=True)
+    y = layer(x, torch.tensor([[True] * 3, [False] * 3]))
+    torch.autograd.backward(y.sum())
+    close(y[1], layer.out_proj.bias.expand(3, 8))
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
 def test_dropout_follows_the_mode() -> None:
     torch.manual_seed(10)
     q = torch.randn(2, 3, 4, 5)
