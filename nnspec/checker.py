@@ -123,9 +123,6 @@ def _check(
 ) -> Report:
     from nnspec.graph.checking import check_program
     from nnspec.graph.program import Program
-    from nnspec.operators import load_operators
-
-    load_operators()
     program = Program(file, source, _loader, settings, sizes)
     networks, recipes = check_program(program)
     everything = [*found, *program.findings.values()]
@@ -142,10 +139,8 @@ def rebuild(report: Report, name: str, *, training: bool = False, parameters: Ma
     from nnspec.errors import SpecError
     from nnspec.graph.checking import network_graph
     from nnspec.graph.program import Program
-    from nnspec.operators import load_operators
 
     assert report.file is not None
-    load_operators()
     with _room_to_work():
         program = Program(report.file, report.source, _loader, {**report.settings, **(parameters or {})}, report.sizes)
         graph = network_graph(program, name, training=training, optional=optional)

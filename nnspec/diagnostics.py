@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from nnspec.codes import CODES, Code, Severity
+from nnspec.records import record
 
 Applicability = Literal["safe", "suggestion"]
 
@@ -56,7 +56,7 @@ class Source:
         return f"Source({self.path!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Span:
     """A stretch of a source, end exclusive."""
 
@@ -81,7 +81,7 @@ class Span:
         return f"{self.source.path}:{line}:{column}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Label:
     """A secondary place, and what is to be seen there."""
 
@@ -89,7 +89,7 @@ class Label:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Edit:
     """Replace the span by the text. An empty span inserts."""
 
@@ -97,7 +97,7 @@ class Edit:
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Fix:
     """Edits that mend the finding. `safe` keeps the meaning; a `suggestion` may change it."""
 
@@ -106,7 +106,7 @@ class Fix:
     applicability: Applicability = "suggestion"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Diagnostic:
     """One finding: what (`message`), where (`span`, `label`, `labels`), why (`notes`), what to do (`help`, `fix`).
 

@@ -2,61 +2,142 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
+from typing import IO, Any
 
 import numpy
 import torch
 from torch import Tensor
 
-from nnspec.data.dataset import Samples
 from nnspec.data.errors import DataError
-from nnspec.data.location import find
+from nnspec.data.location import Lookup
+from nnspec.data.samples import Samples
 from nnspec.graph.recipe import Column, DataSource
 
 _LARGEST = 4 << 30
+_MOST_ENTRIES = 10_000
+#: Arrays of zeros may shrink a thousandfold; beyond this size that is a bomb.
 _LARGEST_RATIO = 100
+_HARMLESS = 64 << 20
 
 
-def read(source: DataSource, folder: Path) -> Samples:
+def read(source: DataSource, lookup: Lookup) -> Samples:
     """The declared columns."""
-    path = find(source.operator.attributes()["path"], folder)
-    _check_archive(path)
-    try:
-        with numpy.load(path, allow_pickle=False) as archive:
-            fields = {name: _array(archive, column, path) for name, column in source.columns.items()}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if not fields:
+    path = lookup.find(source.operator.attributes()["path"])
+    if not source.columns:
         raise DataError(f"`{source.name}` declares no column")
+    arrays = read_arrays(path, set(source.columns))
+    fields = {name: _column(_named(arrays, name, path), column, path) for name, column in source.columns.items()}
     sizes = {name: len(tensor) for name, tensor in fields.items()}
     if len(set(sizes.values())) > 1:
-        raise DataError(f"the arrays of {path} differ in length: {', '.join(f'{name} {size}' for name, size in sizes.items())}")
+        found = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
+        raise DataError(f"the arrays of {path} differ in their number of samples: {found}")
     return Samples(fields)
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse archives that would fill the memory."""
+def read_arrays(path: Path, wanted: set[str] | None = None) -> dict[str, numpy.ndarray[Any, Any]]:
+    """The arrays of an archive, or those wanted that it has; nothing in it is run, and a bomb is refused. Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not an .npz file: {error}") from error
+            _check_size(archive, path)
+            names = {entry.removesuffix(".npy"): entry for entry in archive.namelist()}
+            found = [name for name in names if wanted is None or name in wanted]
+            for name in found:
+                _check_header(archive, names[name], path)
+            arrays = {name: _array(archive, names[name]) for name in found}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path} cannot be read as an .npz file: {error}") from error
+    missing = sorted((wanted or set()) - arrays.keys())
+    if missing:
+        raise DataError(f"{path} has no array `{missing[0]}`; it has {', '.join(sorted(names)) or 'none'}")
+    return arrays
+
+
+def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse archives that would fill the memory."""
+    entries = archive.infolist()
     size = sum(entry.file_size for entry in entries)
     packed = sum(entry.compress_size for entry in entries) or 1
-    if size > _LARGEST or (size > 1 << 20 and size / packed > _LARGEST_RATIO):
-        raise DataError(f"{path} would unpack to {size:,} bytes, beyond the limit")
+    if len(entries) > _MOST_ENTRIES:
+        raise DataError(f"{path} has {len(entries):,} entries, beyond the limit of {_MOST_ENTRIES:,}")
+    if size > _LARGEST or (size > _HARMLESS and size / packed > _LARGEST_RATIO):
+        raise DataError(
+            f"{path} would unpack from {packed:,} to {size:,} bytes, beyond the limit; save it without compression, or in parts"
+        )
 
 
-def _array(archive: numpy.lib.npyio.NpzFile, column: Column, path: Path) -> Tensor:
-    if column.name not in archive.files:
-        raise DataError(f"{path} has no array `{column.name}`; it has {', '.join(archive.files) or 'none'}")
-    array = archive[column.name]
-    if array.ndim == 0 or array.shape[1:] != column.dims:
-        raise DataError(f"`{column.name}` of {path} has the shape {list(array.shape)}, declared is [N, {', '.join(map(str, column.dims))}]")
+def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
+    """Refuse what is not an array of numbers, and a header that announces more than the entry holds."""
+    with archive.open(entry) as file:
+        shape, dtype = _header(file)
+    if dtype.hasobject:
+        raise DataError(f"`{entry.removesuffix('.npy')}` of {path} holds pickled objects, which are not read; save it as numbers")
+    announced, held = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size
+    if announced > held:
+        raise DataError(f"`{entry.removesuffix('.npy')}` of {path} announces {announced:,} bytes and has at most {held:,}")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], numpy.dtype[Any]]:
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = reader(file)
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, entry: str) -> numpy.ndarray[Any, Any]:
+    from numpy.lib import format as npy
+
+    with archive.open(entry) as file:
+        array: numpy.ndarray[Any, Any] = npy.read_array(file, allow_pickle=False)
+        return array
+
+
+def _named(arrays: dict[str, numpy.ndarray[Any, Any]], name: str, path: Path) -> numpy.ndarray[Any, Any]:
+    array = arrays[name]
     if array.dtype.kind not in "biuf":
-        raise DataError(f"`{column.name}` of {path} holds {array.dtype}, not numbers")
+        raise DataError(f"`{name}` of {path} holds {array.dtype}, not numbers")
+    return array
+
+
+def _column(array: numpy.ndarray[Any, Any], column: Column, path: Path) -> Tensor:
+    """An array as its column is declared. Raises DataError."""
+    place = f"`{column.name}` of {path}"
+    if array.ndim == 0 or array.shape[1:] != column.dims:
+        wanted = ", ".join(["N", *map(str, column.dims)])
+        raise DataError(f"{place} has the shape {list(array.shape)}, declared is [{wanted}]")
     wanted = "int64" if column.dtype == "category" else column.dtype
-    if array.dtype.kind == "f" and wanted == "int64" and not numpy.equal(array, array.round()).all():
-        raise DataError(f"`{column.name}` of {path} holds fractions, declared is {column.dtype}")
-    return torch.from_numpy(array.astype(wanted if wanted != "bool" else numpy.bool_))
+    if wanted == "str":
+        raise DataError(f"{place} is declared as text, and arrays hold numbers")
+    _check_values(array, wanted, column, place)
+    return torch.from_numpy(array.astype(numpy.bool_ if wanted == "bool" else wanted))
+
+
+def _check_values(array: numpy.ndarray[Any, Any], wanted: str, column: Column, place: str) -> None:
+    if array.dtype.kind == "f":
+        finite = numpy.isfinite(array)
+        if not finite.all():
+            raise DataError(f"{place} holds NaN or infinity, first in sample {_first(~finite)}")
+        if wanted in ("int64", "bool") and not (array == array.round()).all():
+            raise DataError(
+                f"{place} holds fractions, declared is {column.dtype}, first in sample {_first(array != array.round())}"
+            )
+    upper = {"int64": 2**63 - 1, "bool": 1}.get(wanted)
+    lower = {"int64": -(2**63), "bool": 0}.get(wanted)
+    if column.classes is not None:
+        lower, upper = 0, column.classes - 1
+    if array.size and lower is not None and upper is not None:
+        low, high = array.min().item(), array.max().item()
+        if not lower <= low <= high <= upper:
+            raise DataError(
+                f"{place} holds values from {low} to {high}, declared are {lower} to {upper}, "
+                f"first in sample {_first((array < lower) | (array > upper))}"
+            )
+
+
+def _first(wrong: numpy.ndarray[Any, Any]) -> int:
+    """The first sample of which a value is marked."""
+    return int(numpy.argwhere(wrong)[0][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from nnspec.data.errors import DataError
+from nnspec.data.location import Lookup, unheard
+from nnspec.data.samples import Fields, Reader
 from nnspec.data.split import Shares, split_indices
+from nnspec.dims import Dim, Var, as_var
 from nnspec.graph.recipe import DataSource
 from nnspec.types import TensorType
-
-Fields = dict[str, Tensor]
 
 
 @dataclass
@@ -26,8 +27,8 @@ class Dataset:
     name: str
     parts: dict[str, Fields]
     fitted: dict[str, Any] = field(default_factory=dict)
-    #: Names of the classes where the source knows them.
-    class_names: tuple[str, ...] = ()
+    #: Names of the classes of fields, where the source knows them.
+    class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def size(self, part: str = "train") -> int:
         """How many samples a part has; 0 where there is none."""
@@ -41,36 +42,30 @@ class Dataset:
             for name in sorted(self.parts[part]):
                 tensor = self.parts[part][name].contiguous()
                 digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.view(torch.uint8).numpy().data if tensor.numel() else b"")
+                digest.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Samples:
-    """What a reader gives: all samples, or those to learn from beside a test part that comes with the source."""
+def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[str, Any] | None = None,
+         told: Callable[[str], None] = unheard) -> Dataset:  # fmt: skip
+    """Read a source. Paths are taken against the folder of the spec (or several, in order), then against `NNSPEC_DATA`.
 
-    fields: Fields
-    test: Fields | None = None
-    class_names: tuple[str, ...] = ()
-
-
-Reader = Callable[[DataSource, Path], Samples]
-
-
-def load(source: DataSource, folder: Path) -> Dataset:
-    """Read a source. `folder` is that of the spec, against which paths are taken. Raises DataError."""
-    samples = _reader(source.operator.name)(source, folder)
+    `fitted` is what an earlier load has fitted to its training part, to be used again. Raises DataError.
+    """
+    lookup = Lookup((folders,) if isinstance(folders, Path) else tuple(folders), told)
     shares = Shares.of(source)
+    samples = _reader(source.operator.name)(source, lookup)
     parts = {"train": samples.fields}
     if samples.test is not None:
         parts["test"] = samples.test
-        shares = shares.without_test()
+        shares = shares.beside_test(source)
     parts |= _split(samples.fields, shares, source)
-    fitted = _standardize(source, parts)
+    found = _standardize(source, parts, fitted or {})
     if source.graph is not None and source.operator.name != "Generated":
         parts = {name: _computed(source, fields) for name, fields in parts.items()}
     _verify(source, parts)
-    return Dataset(source.name, parts, fitted, samples.class_names)
+    names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
+    return Dataset(source.name, parts, found, names)
 
 
 def _reader(name: str) -> Reader:
@@ -87,52 +82,97 @@ def _reader(name: str) -> Reader:
 
 
 def _split(fields: Fields, shares: Shares, source: DataSource) -> dict[str, Fields]:
-    count = next(iter(fields.values())).shape[0]
-    if count == 0:
-        raise DataError(f"`{source.name}` has no samples")
+    count = _samples(fields, source, "train")
     indices = split_indices(count, shares, fields)
     return {part: {name: tensor[chosen] for name, tensor in fields.items()} for part, chosen in indices.items()}
 
 
-def _standardize(source: DataSource, parts: dict[str, Fields]) -> dict[str, Any]:
+def _samples(fields: Fields, source: DataSource, part: str) -> int:
+    """How many samples the fields have; DataError where they differ, or have none."""
+    sizes = {name: tensor.shape[0] if tensor.dim() else 0 for name, tensor in fields.items()}
+    if len(set(sizes.values())) != 1:
+        found = ", ".join(f"`{name}` has {size}" for name, size in sizes.items()) or "it has no fields"
+        raise DataError(f"the fields of `{source.name}` ({part}) differ in their number of samples: {found}")
+    count = next(iter(sizes.values()))
+    if count == 0:
+        raise DataError(f"`{source.name}` ({part}) has no samples")
+    return count
+
+
+def _standardize(source: DataSource, parts: dict[str, Fields], fitted: Mapping[str, Any]) -> dict[str, Any]:
     """Bring `x` to mean 0 and deviation 1 by the training part, where the source is set so."""
     if not source.operator.attributes().get("standardize"):
         return {}
-    x = parts["train"]["x"]
-    mean, std = x.mean(dim=0), x.std(dim=0, correction=0).clamp_min(1e-8)
+    found = dict(fitted.get("standardize") or _fit(parts["train"]["x"]))
     for fields in parts.values():
-        fields["x"] = (fields["x"] - mean) / std
-    return {"standardize": {"mean": mean.tolist(), "std": std.tolist()}}
+        fields["x"] = standardized(fields["x"], found)
+    return {"standardize": found}
+
+
+def _fit(x: Tensor) -> dict[str, Any]:
+    std = x.double().std(dim=0, correction=0)
+    return {"mean": x.double().mean(dim=0).tolist(), "std": torch.where(std > 0, std, 1.0).tolist()}
+
+
+def standardized(x: Tensor, fitted: Mapping[str, Any]) -> Tensor:
+    """Samples (N, features) minus the mean, over the deviation, of the training part."""
+    mean, std = (torch.tensor(fitted[name], dtype=torch.float64) for name in ("mean", "std"))
+    return ((x.double() - mean) / std).to(x.dtype)
 
 
 def _computed(source: DataSource, fields: Fields) -> Fields:
     """Run what the body of the `data` item computes."""
+    from nnspec.torch_backend.guards import PreconditionError
     from nnspec.torch_backend.lower import lower
 
     assert source.graph is not None
-    module = lower(source.graph, guards=False)
-    with torch.no_grad():
-        result = module(**{entry.name: fields[entry.name] for entry in source.graph.inputs})
+    module = lower(source.graph)
+    try:
+        with torch.no_grad():
+            result = module(*(fields[entry.name] for entry in source.graph.inputs))
+    except (PreconditionError, RuntimeError, IndexError) as error:
+        raise DataError(f"the body of `{source.name}` cannot be computed from what was read: {error}") from error
     return result if isinstance(result, dict) else {next(iter(source.graph.outputs)): result}
 
 
+# --- the types that the spec was checked with -----------------------------------------------------------------------------
+
+
 def _verify(source: DataSource, parts: Mapping[str, Fields]) -> None:
+    known: dict[Var, int] = {}
     for part, fields in parts.items():
+        _samples({name: fields[name] for name in source.fields}, source, part)
         for name, type_ in source.fields.items():
-            _verify_field(source, part, name, fields[name], type_)
+            _verify_field(f"`{source.name}.{name}` ({part})", fields[name], type_, known)
 
 
-def _verify_field(source: DataSource, part: str, name: str, tensor: Tensor, type_: TensorType) -> None:
-    """Refuse samples that are not what the spec was checked with."""
-    place = f"`{source.name}.{name}` ({part})"
+def _verify_field(place: str, tensor: Tensor, type_: TensorType, known: dict[Var, int]) -> None:
+    """Refuse samples that are not what the spec was checked with. `known` holds the sizes of symbols so far."""
     shape = tuple(tensor.shape)
-    if len(shape) != type_.rank or any(isinstance(dim, int) and dim != size for dim, size in zip(type_.dims, shape, strict=True)):
+    if len(shape) != type_.rank or not all(
+        _agrees(dim, size, known) for dim, size in zip(type_.dims[1:], shape[1:], strict=True)
+    ):
         raise DataError(f"{place} has the shape {list(shape)}, and the spec was checked with {type_}")
     if str(tensor.dtype).removeprefix("torch.") != type_.dtype:
         raise DataError(f"{place} holds {tensor.dtype}, and the spec was checked with {type_}")
     if isinstance(type_.classes, int) and tensor.numel() and not 0 <= int(tensor.min()) <= int(tensor.max()) < type_.classes:
+        row = _first_sample((tensor < 0) | (tensor >= type_.classes))
         low, high = int(tensor.min()), int(tensor.max())
-        raise DataError(f"{place} holds values from {low} to {high}, and the spec was checked with {type_.classes} classes")
+        raise DataError(
+            f"{place} holds values from {low} to {high}, first beyond in sample {row}, and the spec was checked with {type_.classes} classes"
+        )
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-        row = int((~torch.isfinite(tensor)).flatten(1).any(dim=1).nonzero()[0]) if tensor.dim() > 1 else int((~torch.isfinite(tensor)).nonzero()[0])
-        raise DataError(f"{place} holds NaN or infinity, first in sample {row}")
+        row = _first_sample(~torch.isfinite(tensor))
+        raise DataError(f"{place} holds NaN or infinity, first in sample {row}; fill or remove such values")
+
+
+def _agrees(dim: Dim, size: int, known: dict[Var, int]) -> bool:
+    """Whether a size is the declared one; a symbol is the same wherever it stands."""
+    if isinstance(dim, int):
+        return dim == size
+    only = as_var(dim)
+    return only is None or known.setdefault(only, size) == size
+
+
+def _first_sample(wrong: Tensor) -> int:
+    return int(wrong.reshape(len(wrong), -1).any(dim=1).nonzero()[0])

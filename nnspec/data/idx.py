@@ -6,7 +6,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy
 import torch
@@ -96,7 +96,7 @@ def _part(images: Path, labels: Path, source: DataSource) -> dict[str, Tensor]:
 def read_idx(path: Path) -> Tensor:
     """An IDX file of unsigned bytes as a uint8 tensor. Raises DataError for a broken one."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path) as file:
             shape = _shape(file, path)
             size = math.prod(shape)
             data = file.read(size + 1)
@@ -108,11 +108,17 @@ def read_idx(path: Path) -> Tensor:
     return torch.from_numpy(numpy.frombuffer(data, dtype=numpy.uint8).reshape(shape).copy())
 
 
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
 def _shape(file: IO[bytes], path: Path) -> list[int]:
     """The sizes that the header announces."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or not 1 <= magic[3] <= _MOST_AXES:
-        raise DataError(f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}, expected 00 00 08 and the number of axes")
+        raise DataError(
+            f"{path} is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}, expected 00 00 08 and the number of axes"
+        )
     if magic[2] != _UNSIGNED_BYTE:
         raise DataError(f"{path} holds elements of IDX type 0x{magic[2]:02x}; only unsigned bytes (0x08) can be read")
     sizes = file.read(4 * magic[3])

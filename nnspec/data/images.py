@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,60 +10,72 @@ import numpy
 import torch
 from torch import Tensor
 
-from nnspec.data.dataset import Samples
 from nnspec.data.errors import DataError
-from nnspec.data.location import find
+from nnspec.data.location import Lookup
 from nnspec.data.pixels import scaled
+from nnspec.data.samples import Samples
 from nnspec.errors import MissingExtra
 from nnspec.graph.recipe import DataSource
-from nnspec.operators.declare import Operator
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-def read(source: DataSource, folder: Path) -> Samples:
+def read(source: DataSource, lookup: Lookup) -> Samples:
     """Every picture, brought to one size. Raises DataError with the picture that cannot be read."""
     settings = source.operator.attributes()
-    root = find(settings["path"], folder)
+    root = lookup.find(settings["path"])
     if not root.is_dir():
         raise DataError(f"{root} is a file; a folder with one subfolder per class is needed")
     classes = _classes(root, settings["classes"])
     images: list[Tensor] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        for path in sorted(each for each in (root / name).iterdir() if each.suffix.lower() in _SUFFIXES):
-            images.append(_picture(path, source.operator))
-            labels.append(label)
-    if not images:
-        raise DataError(f"{root} has no pictures in its subfolders {', '.join(classes)}")
-    return Samples({"image": scaled(torch.stack(images), source.operator), "label": torch.tensor(labels)}, class_names=tuple(classes))
+        found = _pictures(root / name, root)
+        images += [read_picture(path, settings["channels"], settings["size"]) for path in found]
+        labels += [label] * len(found)
+    names = {"label": tuple(classes)}
+    return Samples({"image": scaled(torch.stack(images), source.operator), "label": torch.tensor(labels)}, class_names=names)
 
 
 def _classes(root: Path, wanted: int | tuple[str, ...] | None) -> list[str]:
     found = sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
+    if not found:
+        raise DataError(f"{root} has no subfolders; put the pictures of each class into one of its own")
     if isinstance(wanted, tuple):
         missing = [name for name in wanted if name not in found]
         if missing:
-            raise DataError(f"{root} has no subfolder `{missing[0]}`; it has {', '.join(found) or 'none'}")
+            raise DataError(f"{root} has no subfolder `{missing[0]}`, which `classes` names; it has {', '.join(found)}")
         return list(wanted)
-    if not found:
-        raise DataError(f"{root} has no subfolders, one for each class")
     if wanted is not None and len(found) != wanted:
-        raise DataError(f"{root} has {len(found)} subfolders, and `classes` says {wanted}")
+        raise DataError(f"{root} has {len(found)} subfolders ({', '.join(found[:10])}), and `classes` says {wanted}")
     return found
 
 
-def _picture(path: Path, operator: Operator) -> Tensor:
-    """One picture as bytes (channels, height, width)."""
+def _pictures(folder: Path, root: Path) -> list[Path]:
+    """The pictures of a class, in the order of their names."""
+    found = sorted(each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+    if not found:
+        raise DataError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}); remove the folder, or fill it")
+    for each in found:
+        if each.is_symlink() and not each.resolve().is_relative_to(root):
+            raise DataError(f"{each} is a link that leads out of {root}; copy the picture")
+    return found
+
+
+def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> Tensor:
+    """A picture as bytes (channels, height, width), brought to the size (height, width). Raises DataError."""
     pillow = _pillow()
-    settings = operator.attributes()
-    height, width = settings["size"]
     try:
-        with pillow.open(path) as image:
-            pixels = numpy.asarray(image.convert(_MODES[settings["channels"]]).resize((width, height), pillow.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            with pillow.open(path) as image:
+                picture = image.convert(_MODES[channels])
+                if size is not None:
+                    picture = picture.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
+                pixels = numpy.asarray(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        raise DataError(f"{path} cannot be read as a picture ({error}); get it again, or remove it") from error
     tensor = torch.from_numpy(pixels.copy())
     return tensor.unsqueeze(0) if tensor.dim() == 2 else tensor.permute(2, 0, 1)
 

@@ -43,7 +43,9 @@ class Lookup:
                 return candidate
         looked = ", ".join(map(str, bases))
         if outside:
-            raise DataError(f'"{path}" leads out of the folder that it is taken from ({looked}); move the data below it, or set NNSPEC_DATA')
+            raise DataError(
+                f'"{path}" leads out of the folder that it is taken from ({looked}); move the data below it, or set NNSPEC_DATA'
+            )
         raise DataError(f'"{path}" is not there (looked in {looked}); set NNSPEC_DATA to the folder that holds it')
 
 
@@ -130,4 +132,6 @@ def _verify(path: Path, sha256: str, advice: str) -> None:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     if digest.hexdigest() != sha256:
-        raise DataError(f"{path.name} is not the file that was published (sha256 {digest.hexdigest()[:16]}..., expected {sha256[:16]}...): {advice}")
+        raise DataError(
+            f"{path.name} is not the file that was published (sha256 {digest.hexdigest()[:16]}..., expected {sha256[:16]}...): {advice}"
+        )

@@ -84,7 +84,7 @@ def split_indices(count: int, shares: Shares, fields: Mapping[str, Tensor]) -> d
         chosen["train"].append(order[start:])
     parts = {part: torch.cat(pieces).sort().values for part, pieces in chosen.items()}
     for part, indices in parts.items():
-        if not len(indices) and getattr(shares, part, 1):
+        if not len(indices) and (part == "train" or getattr(shares, part)):
             raise DataError(f"the split of `{shares.source}` leaves its {part} part empty: there are only {count} samples")
     return {part: indices for part, indices in parts.items() if len(indices)}
 
@@ -97,6 +97,8 @@ def _groups(count: int, shares: Shares, fields: Mapping[str, Tensor]) -> list[Te
         raise DataError(f"`{shares.source}` is split by the classes of `{shares.stratify}`, and it has {', '.join(fields)}")
     classes = fields[shares.stratify]
     if classes.dim() != 1 or classes.is_floating_point():
-        raise DataError(f"`{shares.source}` is split by the classes of `{shares.stratify}`, which holds no classes but {classes.dtype}")
-    values: Tensor = torch.unique(classes)  # type: ignore[no-untyped-call]
+        raise DataError(
+            f"`{shares.source}` is split by the classes of `{shares.stratify}`, which holds no classes but {classes.dtype}"
+        )
+    values: Tensor = torch.unique(classes)
     return [(classes == value).nonzero().flatten() for value in values]

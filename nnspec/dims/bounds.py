@@ -17,7 +17,9 @@ _LONG = 32
 class Bounds:
     """Bounds under given ranges of the symbols. Remembers what it has computed."""
 
-    def __init__(self, range_of: Callable[[Var], Interval]) -> None:
+    def __init__(self, range_of: Callable[[Var], Interval], thorough: bool = True) -> None:
+        """A `thorough` one compares dividends with symbolic divisors."""
+        self._thorough = thorough
         self._range_of = range_of
         self._known: dict[Atom, Interval] = {}
 
@@ -103,7 +105,7 @@ class Bounds:
             return _extreme(atom.op, args)
         (low, high), (divisor_low, _) = args
         if atom.op == "//" and low is not None and low >= 0 and divisor_low is not None and divisor_low >= 1:
-            if self.nonnegative(atom.args[1] - atom.args[0] - 1):
+            if self._thorough and self.nonnegative(atom.args[1] - atom.args[0] - 1):
                 return 0, 0
             return 0, None if high is None else high // divisor_low
         if atom.op == "**" and low is not None and low >= 1:

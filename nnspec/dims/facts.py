@@ -15,7 +15,7 @@ from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, h
 from nnspec.dims.conditions import Condition, SizeSet, Verdict, conjuncts
 from nnspec.dims.notation import format_dim
 from nnspec.dims.poly import as_var
-from nnspec.dims.polynomial import Dim, Opaque, Poly, Var, atom_poly, from_terms
+from nnspec.dims.polynomial import Dim, DimensionTooLargeError, Opaque, Poly, Var, atom_poly, from_terms
 from nnspec.dims.prove import Outcome, Prover, grouped
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.restore import Origin, restored
@@ -27,6 +27,7 @@ from nnspec.dims.witness import Assignment, search
 #: An equation with more terms than this is not solved for a symbol.
 _MAX_SOLVED = 8
 _MAX_ROUNDS = 4
+_TRIAL_ROUNDS = 2
 _MAX_CASES = 16
 _MAX_TERMS = 32
 _MAX_COMBINATIONS = 1000
@@ -62,7 +63,10 @@ class Facts:
         """The normal form under the facts: `H//16*16` is `H` where H % 16 == 0."""
         if isinstance(dim, int) or not self._values:
             return dim
-        result = substitute(dim, self._values)
+        try:
+            result = substitute(dim, self._values)
+        except (ZeroDivisionError, DimensionTooLargeError):
+            return dim
         for origin in reversed(self._origins.values()):
             result = restored(result, origin)
         return result
@@ -155,7 +159,11 @@ class Facts:
         return SizeSet(origin.declared, *image)
 
     def _goal(self, claim: Claim) -> Claim | bool:
-        return self._prover.pruned(reduced(substituted(claim, self._values)))
+        """What is left of a claim under the facts. One that divides by zero holds nowhere."""
+        try:
+            return self._prover.pruned(reduced(substituted(claim, self._values)))
+        except (ZeroDivisionError, DimensionTooLargeError):
+            return False
 
     # Refutation
 
@@ -177,7 +185,7 @@ class Facts:
             others = tuple(part for part in parts if part is not split)
             return all(self._impossible(AllOf((*others, part)), cases // len(split.claims)) for part in split.claims)
         trial = self._copy()
-        return not trial._assume(goal, _MAX_ROUNDS) or trial._exhausted()
+        return not trial._assume(goal, _TRIAL_ROUNDS) or trial._exhausted()
 
     def _exhausted(self) -> bool:
         """Whether the kept facts are about few sizes, and none of those meets them."""
@@ -229,7 +237,7 @@ class Facts:
         """Sizes that are left when the goal is assumed: equations in it are solved rather than met by chance."""
         for case in goal.claims if isinstance(goal, AnyOf) else (goal,):
             trial = self._copy()
-            if trial._assume(trial._goal(case), _MAX_ROUNDS):
+            if trial._assume(trial._goal(case), _TRIAL_ROUNDS):
                 found = trial._witness(claim, True)
                 if found is not None:
                     return found
@@ -367,7 +375,10 @@ class Facts:
 
     def _substitute(self, symbol: Var, value: Dim, rounds: int) -> bool:
         self._prover.domains.pop(symbol, None)
-        self._values = {own: substitute(dim, {symbol: value}) for own, dim in self._values.items()}
+        try:
+            self._values = {own: substitute(dim, {symbol: value}) for own, dim in self._values.items()}
+        except (ZeroDivisionError, DimensionTooLargeError):
+            return False
         self._values[symbol] = value
         return self._again(rounds)
 

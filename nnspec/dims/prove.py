@@ -63,14 +63,14 @@ class Prover:
 
         def never(low: int, high: int | None) -> bool:
             ends = {symbol: (low, high)}
-            top = Bounds(lambda own: ends.get(own) or self._range(own)).interval(gap)[1]
+            top = Bounds(lambda own: ends.get(own) or self._range(own), thorough=False).interval(gap)[1]
             return top is not None and top < 0
 
         if never(first, first):
             first = _turning(lambda size: not never(first, size), first)
-        if most is None or never(most, most):
-            beyond = _turning(lambda size: never(size, most), first)
-            most = beyond - 1 if never(beyond, most) else most
+        end = first + _FAR if most is None else most
+        if never(end, most):
+            most = _turning(lambda size: never(size, most), first - 1) - 1
         return first, most
 
     def pruned(self, claim: Claim | bool) -> Claim | bool:

@@ -87,6 +87,10 @@ def apply(op: str, args: Iterable[Dim]) -> Dim:
         return extreme(op, (left, *more))
     (right,) = more
     if op == "//":
+        if isinstance(right, int) and right < 1:
+            if right == 0:
+                raise ZeroDivisionError("a dimension is divided by 0")
+            return left // right if isinstance(left, int) else floor_divide(-left, -right)
         return floor_divide(left, right)
     if op == "**":
         return power(left, right)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
@@ -14,11 +13,12 @@ from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, MetricCall, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import DOMAINS, OPERATORS, AttributeField, Operator, Refusal, TensorField
 from nnspec.operators.kinds import describe
+from nnspec.records import field, record
 from nnspec.similar import nearest
 from nnspec.types import TensorType
 
 
-@dataclass
+@record()
 class Bound:
     """Arguments by field: what each is, and where it stands in the text."""
 

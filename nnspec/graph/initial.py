@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from nnspec.dims import Poly, variables
@@ -13,6 +12,7 @@ from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import Operator, Refusal
 from nnspec.operators.kinds import describe
+from nnspec.records import replace
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 

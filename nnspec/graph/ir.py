@@ -7,13 +7,13 @@ not change a graph, they return another one (`Graph.rebuilt`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Var, product
 from nnspec.dims.claims import Claim
 from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall
+from nnspec.records import field, record, replace
 from nnspec.types import TensorType
 
 
@@ -43,7 +43,7 @@ class Value:
 Read = Value | tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Frame:
     """One level of "in `Bottleneck`, used here"."""
 
@@ -90,7 +90,7 @@ class Node:
         return f"{self.path or ''}:{self.operator!r}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class WeightEntry:
     """A tensor that the network owns: a parameter or a buffer, by its state-dict key.
 
@@ -114,7 +114,7 @@ class WeightEntry:
         return product(self.dims)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class InputEntry:
     """An input of the network, in declared order. An optional input that this graph goes without is not listed."""
 
@@ -123,7 +123,7 @@ class InputEntry:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Guard:
     """A condition on the inputs' sizes that is checked at run time, and what to say where it fails."""
 
@@ -132,7 +132,7 @@ class Guard:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class SymbolOrigin:
     """Where a symbol can be read at run time: an axis of an input."""
 
@@ -140,7 +140,7 @@ class SymbolOrigin:
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class DerivedWeight:
     """A weight that a pass computes from others: `rule` of `nnspec.torch_backend.weights` on `sources`, in this order.
 
@@ -155,7 +155,7 @@ class DerivedWeight:
     value: Graph | None = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Graph:
     """A network with its parameters given: nodes in order, inputs, named outputs (the carried one first), weights, guards.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import operator as python_operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.graph.ir import Graph
 from nnspec.operators.declare import Operator
+from nnspec.records import field, record
 from nnspec.types import TensorType
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Column:
     """A column of a table: its element type ("float32", "int64", "str", "category"), its categories or number of classes,
     and what fills its gaps."""
@@ -27,7 +27,7 @@ class Column:
     dims: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class DataSource:
     """`data digits = MNIST()`: the source's operator with its settings, and the types of its fields, by name."""
 
@@ -44,7 +44,7 @@ class DataSource:
     graph: Graph | None = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Instance:
     """One set of weights of a network. `variants` are its graphs by key: "" for inference, "training", "training+noise", ..."""
 
@@ -55,7 +55,7 @@ class Instance:
     span: Span
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Metric:
     """`measure accuracy(a, b)`: `operator` is the metric, fed over all samples with the evaluation outputs "metric.NAME.FIELD";
     or None for an expression, whose output "metric.NAME" is averaged, each batch weighted by its samples."""
@@ -65,7 +65,7 @@ class Metric:
     span: Span
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Selection:
     """A choice of weights after `where`: `rank < 2`, `operator == Embedding`, `named("head.*")`, joined by and, or, not.
 
@@ -80,7 +80,7 @@ class Selection:
         return _matches(self.clauses, path, rank, operator)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Override:
     """`override weight_decay = 0 where rank < 2`, inside an optimizer's body."""
 
@@ -89,7 +89,7 @@ class Override:
     span: Span
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class OptimizerSetting:
     """`optimizer SGD(lr=0.01) { override ... }`"""
 
@@ -98,7 +98,7 @@ class OptimizerSetting:
     span: Span
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Recipe:
     """A supervised recipe: one loss, one optimizer.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
@@ -17,13 +16,14 @@ from nnspec.graph.scope import Numbering, Scope
 from nnspec.graph.values import POISON, Given, Record, carry, is_silent
 from nnspec.operators.declare import Obligation, Operator
 from nnspec.operators.kinds import describe
+from nnspec.records import record
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 
 _OPTIONS = ("reverse", "lengths", "dim")
 
 
-@dataclass
+@record()
 class State:
     """A state of the body of a scan: its value at the start of a slice, and what it becomes."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from nnspec.diagnostics import Span
@@ -22,10 +21,11 @@ from nnspec.graph.values import (
     is_silent,
 )
 from nnspec.operators.kinds import describe
+from nnspec.records import record, replace
 from nnspec.syntax import tree
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Carried:
     """What arrives at a step: one value, or several from a tuple, of which some may be named."""
 

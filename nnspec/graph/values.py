@@ -6,12 +6,12 @@ Tensors are `ir.Value`s. Everything here is torch-free and belongs to one build.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Span
 from nnspec.graph.ir import Graph, Read, Value
 from nnspec.operators.declare import Operator
+from nnspec.records import field, record
 from nnspec.syntax.tree import Argument, Expression, Item
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Poison:
 POISON = Poison()
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Given:
     """An argument that was evaluated: its value, where it stands, and its name if it has one."""
 
@@ -55,7 +55,7 @@ class Record:
         return next(iter(self.outputs.values()))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class OperatorMaker:
     """An operator with some of its arguments: `GroupNorm(32)`, or just `ReLU`. Each use is a fresh one."""
 
@@ -69,7 +69,7 @@ class OperatorMaker:
         return f"the operator `{self.operator.name}`"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class BlockMaker:
     """A block or network with some of its arguments. `home` is the scope of its file."""
 
@@ -84,7 +84,7 @@ class BlockMaker:
         return f"the {self.item.word.id} `{self.item.name.id}`"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ChainMaker:
     """`Linear(64) -> ReLU`, with the scope that it was written in."""
 
@@ -112,7 +112,7 @@ class Layer:
         return f"the layer `{self.name}`"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Part:
     """A place among the weights below a layer: `bert.embeddings`. Not a weight itself."""
 
@@ -134,7 +134,7 @@ class NetworkInstance:
         return f"the network `{self.name}`"
 
 
-@dataclass
+@record()
 class SourceFields:
     """In a recipe: `digits` in `data digits = MNIST()`; its fields are inputs of the recipe's graphs."""
 
@@ -147,7 +147,7 @@ class SourceFields:
         return f"the data `{self.name}`"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class MetricCall:
     """`accuracy(logits, label)`: kept as a whole, because it is counted over all samples and not batch by batch."""
 
@@ -160,7 +160,7 @@ class MetricCall:
         return f"the metric `{self.operator.name}`"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Unsupported:
     """A value of a kind that this version keeps but does not run; a finding has said so. Silent like poison."""
 

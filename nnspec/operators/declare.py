@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from nnspec.dims import Dim
 from nnspec.dims.claims import Claim
 from nnspec.operators.kinds import Kind, Refusal
+from nnspec.operators.table import OperatorTable
 from nnspec.types import TensorType
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
@@ -255,7 +256,7 @@ class Operator:
         return f"{self.name}({', '.join(shown)})"
 
 
-OPERATORS: dict[str, type[Operator]] = {}
+OPERATORS = OperatorTable()
 
 OperatorClass = TypeVar("OperatorClass", bound=type[Operator])
 
@@ -264,10 +265,8 @@ def operator(name: str, *, source: str = "") -> Callable[[OperatorClass], Operat
     """Enter a class into the table under the name that specs use. `source` cites the paper or the documentation page."""
 
     def enter(cls: OperatorClass) -> OperatorClass:
-        if name in OPERATORS:
-            raise ValueError(f"operator {name} is declared twice")
         cls.name, cls.source, cls.family = name, source, cls.__module__.rpartition(".")[2]
-        OPERATORS[name] = cls
+        OPERATORS.enter(cls)
         return cls
 
     return enter

@@ -13,11 +13,10 @@ Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nnspec.graph.ir import DerivedWeight, Graph, Node, Value, WeightEntry
 from nnspec.passes.base import Pass, Rewriting, describe, producers, remade
 from nnspec.passes.reading import module_uses, read_weights
+from nnspec.records import replace
 
 _NORMS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})
 #: Layers that a norm goes into, and the axis of their weight that counts the channels of the result.

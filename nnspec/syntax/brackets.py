@@ -5,11 +5,11 @@ Columns are looked at only when the text is certainly wrong. They choose the pla
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
+from nnspec.records import replace
+from nnspec.syntax.indentation import Line, are_indented, split_lines
 from nnspec.syntax.layout import CONTINUES, ENDS
 from nnspec.syntax.lexing import Token
 from nnspec.syntax.limits import FINDING_LIMIT
@@ -37,18 +37,8 @@ def balance(source: Source, raw: list[Token]) -> Balanced:
     """The tokens with brackets in pairs."""
     if _is_balanced(raw):
         return Balanced(raw, [], [])
-    lines = _lines(source, raw)
-    return _Repair(source, raw, lines, columns=_are_indented(raw, lines)).run()
-
-
-def _are_indented(raw: list[Token], lines: list[_Line]) -> bool:
-    """Whether nearly all bodies stand further right than what they belong to, so that columns can be trusted."""
-    opened = deeper = 0
-    for line, following in pairwise(lines):
-        if raw[line.places[-1]].kind == "LBRACE" and raw[following.places[0]].kind != "RBRACE":
-            opened += 1
-            deeper += following.indent > line.base
-    return deeper >= 0.8 * opened and any(line.indent for line in lines)
+    lines = split_lines(source, raw)
+    return _Repair(source, raw, lines, columns=are_indented(raw, lines)).run()
 
 
 def _is_balanced(raw: list[Token]) -> bool:
@@ -76,14 +66,6 @@ class _Open(NamedTuple):
         return self.token.kind
 
 
-class _Line(NamedTuple):
-    """The significant tokens of one line (as places in the raw tokens), its indentation and that of its statement."""
-
-    places: list[int]
-    indent: int
-    base: int
-
-
 class _GivenUp(Exception):
     """There are too many findings to go on."""
 
@@ -91,7 +73,7 @@ class _GivenUp(Exception):
 class _Repair:
     """One reading of the tokens, line by line."""
 
-    def __init__(self, source: Source, raw: list[Token], lines: list[_Line], *, columns: bool) -> None:
+    def __init__(self, source: Source, raw: list[Token], lines: list[Line], *, columns: bool) -> None:
         self._source = source
         self._raw = raw
         self._columns = columns
@@ -132,7 +114,7 @@ class _Repair:
             self._close_unclosed()
         self._out += self._raw[done:]
 
-    def _braces_closed_in(self, line: _Line) -> set[int]:
+    def _braces_closed_in(self, line: Line) -> set[int]:
         """The places of the `{` that have their `}` in the same line."""
         closed: set[int] = set()
         opened: list[int] = []
@@ -146,7 +128,7 @@ class _Repair:
 
     # --- at the beginning of a line
 
-    def _begin_line(self, number: int, line: _Line) -> None:
+    def _begin_line(self, number: int, line: Line) -> None:
         first = self._raw[line.places[0]].kind
         second = self._raw[line.places[1]].kind if len(line.places) > 1 else ""
         height = len(self._stack)
@@ -155,7 +137,7 @@ class _Repair:
         if self._columns and number and self._lacks_brace(self._lines[number - 1], line, first):
             self._open_body(number - 1, silent=len(self._stack) < height)
 
-    def _lacks_brace(self, above: _Line, line: _Line, first: str) -> bool:
+    def _lacks_brace(self, above: Line, line: Line, first: str) -> bool:
         """Whether the line above ought to end with `{`: this line stands further right, and nothing goes on in it."""
         if line.indent <= above.base or first in CONTINUES or first in _CLOSING or self._out[-1].kind == "LBRACE":
             return False
@@ -178,7 +160,7 @@ class _Repair:
             self._report("missing `{`", token, "a body begins after this", fix)
         self._push(number, token)
 
-    def _ends_before(self, line: _Line, first: str, second: str) -> bool:
+    def _ends_before(self, line: Line, first: str, second: str) -> bool:
         """Whether the innermost open bracket ought to have been closed above this line."""
         top = self._stack[-1]
         if top.kind == "LBRACE":
@@ -394,24 +376,3 @@ class _Repair:
         self._report(message, token, f"has to be `{_SIGNS[wanted]}`", fix, (Label(self._span(top.token), "opened here"),))
         self._stack.pop()
         self._out.append(Token(wanted, token.start, token.end))
-
-
-def _lines(source: Source, raw: list[Token]) -> list[_Line]:
-    """The lines that hold significant tokens. A line that goes on with a statement has the base of its first line."""
-    lines: list[_Line] = []
-    fresh = True
-    depth = base = 0
-    for place, token in enumerate(raw):
-        if token.kind == "NEWLINE":
-            fresh = True
-        elif token.kind != "COMMENT":
-            if fresh:
-                indent = source.position(token.start)[1] - 1
-                base = indent if (depth == 0 and token.kind not in CONTINUES) or indent <= base else base
-                depth = depth if indent > base else 0
-                lines.append(_Line([], indent, base))
-                fresh = False
-            lines[-1].places.append(place)
-            depth = max(0, depth + (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB")))
-            depth = 0 if token.kind in ("LBRACE", "RBRACE") else depth
-    return lines

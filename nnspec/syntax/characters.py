@@ -29,7 +29,7 @@ _KINDS: Final = {
 _QUOTES: Final = "“”„‟«»‘’`´"
 _INVISIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\r(?!\n)")
 _LETTER: Final = r"(SMALL|CAPITAL) LETTER ([A-Z]+)"
-_LINE_ENDS: Final = "\u2028\u2029\x85"
+_LINE_ENDS: Final = "\r\u2028\u2029\x85"
 
 
 def mend(source: Source, raw: list[Token], start: int, end: int) -> tuple[list[Token], list[Diagnostic], list[int]]:
@@ -80,7 +80,7 @@ class _Mender:
         for found in _INVISIBLE.finditer(self._text, start, end):
             letter = found.group()
             span = Span(self._source, found.start(), found.end())
-            replacement = "\n" if letter in _LINE_ENDS or letter == "\r" else " " if letter == "\x0c" else ""
+            replacement = "\n" if letter in _LINE_ENDS else " " if letter == "\x0c" else ""
             fix = Fix("replace it by a plain one" if replacement else "remove it", (Edit(span, replacement),), "safe")
             self._report("NN003", f"an invisible character, {_title(letter)}", span, "not allowed in a spec", fix=fix)
             if len(self.findings) > FINDING_LIMIT:

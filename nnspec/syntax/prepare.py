@@ -35,11 +35,11 @@ def build(grammar: str, *, strict: bool = False) -> dict[str, Any]:
     - `gotos`: for each state, left side -> next state
     - `starts`: start symbol -> [first state, last state]
     """
-    lark = _load(grammar, strict)
+    lark = load_lark(grammar, strict=strict)
     lexer, keywords = _terminals(lark)
     rules = _used_rules(lark)
-    numbers = {rule: number for number, rule in enumerate(rules)}
-    states, gotos = _states(lark, numbers)
+    numbers = _numbered(lark)
+    states, gotos = _states(lark, numbers, {rule: number for number, rule in enumerate(rules)})
     rows: list[dict[str, int]] = []
     seen: dict[str, int] = {}
     for row in states:
@@ -56,11 +56,12 @@ def build(grammar: str, *, strict: bool = False) -> dict[str, Any]:
         "rows": rows,
         "states": [seen[json.dumps(row)] for row in states],
         "gotos": gotos,
-        "starts": {name: [table.start_states[name], table.end_states[name]] for name in START_SYMBOLS},
+        "starts": {name: [numbers[table.start_states[name]], numbers[table.end_states[name]]] for name in START_SYMBOLS},
     }
 
 
-def _load(grammar: str, strict: bool) -> Lark:
+def load_lark(grammar: str, *, strict: bool) -> Lark:
+    """Lark's parser for the grammar, with one start for each start symbol."""
     from lark import Lark
 
     class Layout:
@@ -109,27 +110,38 @@ def _used_rules(lark: Lark) -> list[Rule]:
     return sorted(used, key=lambda rule: (rule.origin.name, rule.order, [symbol.name for symbol in rule.expansion]))
 
 
-def _states(lark: Lark, numbers: dict[Rule, int]) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
-    states: list[dict[str, int]] = []
-    gotos: list[dict[str, int]] = []
+def _numbered(lark: Lark) -> dict[int, int]:
+    """Lark's number of each state -> ours: in the order in which they are reached, so that every build gives the same table."""
+    table = lark.parser.parser._parse_table
+    order = [table.start_states[name] for name in START_SYMBOLS]
+    numbers = {state: number for number, state in enumerate(order)}
+    for state in order:
+        for _, (action, target) in sorted(table.states[state].items(), key=lambda entry: str(entry[0])):
+            if action.name != "Reduce" and target not in numbers:
+                numbers[target] = len(order)
+                order.append(target)
+    return numbers
+
+
+def _states(
+    lark: Lark, numbers: dict[int, int], rules: dict[Rule, int]
+) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+    """The actions and the gotos of each state."""
+    table = lark.parser.parser._parse_table
     nonterminals = {rule.origin.name for rule in lark.rules}
-    table = lark.parser.parser._parse_table.states
-    assert sorted(table) == list(range(len(table)))
-    for state in range(len(table)):
-        actions: dict[str, int] = {}
-        goto: dict[str, int] = {}
-        for symbol, (action, target) in sorted(table[state].items()):
+    states: list[dict[str, int]] = [{} for _ in numbers]
+    gotos: list[dict[str, int]] = [{} for _ in numbers]
+    for state, number in numbers.items():
+        for symbol, (action, target) in sorted(table.states[state].items(), key=lambda entry: str(entry[0])):
             name = str(symbol)
             if action.name == "Reduce":
-                actions[name] = -1 - numbers[target]
+                states[number][name] = -1 - rules[target]
             elif name in nonterminals:
-                goto[name] = target
+                gotos[number][name] = numbers[target]
             else:
-                actions[name] = target
-        states.append(actions)
-        gotos.append(goto)
-    for last in lark.parser.parser._parse_table.end_states.values():
-        states[last]["$END"] = last
+                states[number][name] = numbers[target]
+    for last in table.end_states.values():
+        states[numbers[last]]["$END"] = numbers[last]
     return states, gotos
 
 

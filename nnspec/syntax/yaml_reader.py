@@ -79,11 +79,8 @@ class _FileReader(StatementReader):
             if entry.value.kind != "mapping":
                 self.report("expected a mapping of items", entry.value, help=_NOT_ITEM_HELP)
                 continue
-            chunk = self.pairs(entry.value)
-            if chunk:
-                chunk[0].leading[:0] = entry.leading
-                entry.leading.clear()
-            pairs += chunk
+            _hand_down(entry)
+            pairs += self.pairs(entry.value)
         return pairs
 
     def _items(self, entry: Entry) -> list[tree.Version | tree.Use | tree.Item]:
@@ -233,6 +230,8 @@ class _FileReader(StatementReader):
     def _parameters(self, value: Value) -> list[tree.Parameter]:
         """`{classes: int = 10}`, or a list of such mappings."""
         if value.kind == "sequence":
+            for entry in value.entries:
+                _hand_down(entry)
             return [parameter for entry in value.entries for parameter in self._parameters(entry.value)]
         if value.kind == "scalar":
             if not value.is_empty and not value.refused:
@@ -281,6 +280,13 @@ class _FileReader(StatementReader):
         entry.opening = None
         value.inside.clear()
         return node
+
+
+def _hand_down(entry: Entry) -> None:
+    """Give the comments above a mapping in a list to its first pair."""
+    if entry.value.kind == "mapping" and entry.value.entries:
+        entry.value.entries[0].leading[:0] = entry.leading
+        entry.leading.clear()
 
 
 def _with_leading(comments: Comments, texts: list[str]) -> Comments:

@@ -99,7 +99,7 @@ class _Places:
                 self._ends[self._line(value.start)] = entry
         else:
             start = value.start if entry.key is None else entry.key.start
-            self._openings.setdefault(self._line(start), entry)
+            self._openings[self._line(start)] = entry
 
     def put(self, start: int, comment: str) -> None:
         line = self._line(start)

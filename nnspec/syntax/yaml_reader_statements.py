@@ -11,7 +11,7 @@ from nnspec.syntax import tree
 from nnspec.syntax.nn_parser import parse_expression, parse_type
 from nnspec.syntax.node import Comments
 from nnspec.syntax.yaml_reader_nodes import Entry, Value
-from nnspec.syntax.yaml_reader_steps import StepReader, unclaimed
+from nnspec.syntax.yaml_reader_steps import StepReader, taken_trailing, unclaimed
 from nnspec.syntax.yaml_words import EACH, STATEMENT_KEYS, TYPE_WORDS, WORDS
 
 _KEY: Final = re.compile(r"([^\W\d]\w*)(?:[ \t]+([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)|((?:\s*,\s*[^\W\d]\w*)+))?\s*(=)?\Z")
@@ -128,8 +128,9 @@ class StatementReader(StepReader):
     def _comment(self, node: tree.Statement, entry: Entry) -> None:
         leading = [*entry.leading]
         entry.leading.clear()
-        trailing = entry.trailing if entry.trailing is not None else entry.opening
-        entry.trailing = entry.opening = None
+        trailing = taken_trailing(entry)
+        if trailing is None and entry.key is None and entry.value.kind == "mapping" and entry.value.entries:
+            trailing = taken_trailing(entry.value.entries[0])
         last = _last_step(node)
         if last is not None and last.comments.trailing is not None:
             if trailing is not None:

@@ -81,7 +81,7 @@ class StepReader:
         if not rest:
             return head
         head = self.held(head)
-        head.comments = Comments((), _taken_trailing(first), head.comments.inside)
+        head.comments = Comments((), taken_trailing(first), head.comments.inside)
         steps = tuple(self._member(entry) for entry in rest)
         return tree.Pipeline(self.span(head.span.start, steps[-1].span.end), head, steps)
 
@@ -90,11 +90,11 @@ class StepReader:
         step = self.step(entry.value)
         leading = [*entry.leading]
         entry.leading.clear()
-        trailing = _taken_trailing(entry)
+        trailing = taken_trailing(entry)
         for pair in entry.value.entries if entry.value.kind == "mapping" else ():
             leading += pair.leading
             pair.leading.clear()
-            text = _taken_trailing(pair)
+            text = taken_trailing(pair)
             if trailing is None:
                 trailing = text
             elif text is not None:
@@ -326,7 +326,8 @@ def _commented(node: tree.Expression, leading: tuple[str, ...], trailing: str | 
     return node
 
 
-def _taken_trailing(entry: Entry) -> str | None:
+def taken_trailing(entry: Entry) -> str | None:
+    """The comment at the end of an entry, or of its first line; it counts as taken from now on."""
     text = entry.trailing if entry.trailing is not None else entry.opening
     if entry.trailing is not None:
         entry.trailing = None

@@ -113,8 +113,9 @@ class _Emitter:
 
     def _block(self, before: str, pair: Pair, value: Block, indent: int) -> None:
         members = value.pairs
-        if pair.key is None and not value.is_list and not members[0].leading:
+        if pair.key is None and not value.is_list:
             first = members[0]
+            self.comments(first.leading, indent)
             self.pair(Pair(first.key, first.value, (), first.trailing or pair.trailing), indent + 2, before + " ")
             members = members[1:]
         else:

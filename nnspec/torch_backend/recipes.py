@@ -141,7 +141,7 @@ def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: 
 
 
 def _without_instances(graph: Graph) -> Graph:
-    from dataclasses import replace
+    from nnspec.records import replace
 
     called = {node.operator.instance for node in graph.nodes if isinstance(node.operator, CallNetwork)}
     own = {path: entry for path, entry in graph.weights.items() if path.split(".")[0] not in called}

@@ -23,7 +23,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a file of a folder that is not yet in use, and flush it to the disk."""
+    """Write a file of a folder that is not yet in use, and flush it to the disk. Raises OSError."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()

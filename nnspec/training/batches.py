@@ -8,19 +8,24 @@ import torch
 from torch import Tensor
 
 from nnspec.data import Dataset
+from nnspec.training.errors import TrainingError
 
 #: Mixed into the seed of an epoch's order, so that neighbouring seeds and epochs share no order.
 _STRIDE = 1_000_003
+_SOURCES = 64
 
 
 def epoch_order(count: int, seed: int, epoch: int, source: int = 0) -> Tensor:
     """The order of the samples in an epoch."""
-    generator = torch.Generator().manual_seed((seed * _STRIDE + epoch) * 64 + source)
+    generator = torch.Generator().manual_seed((seed * _STRIDE + epoch) * _SOURCES + source)
     return torch.randperm(count, generator=generator)
 
 
 class Batches:
-    """The batches of an epoch: the first source is passed once, the others go round."""
+    """The batches of an epoch: the first source is passed once, the others go round.
+
+    `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Raises TrainingError where that leaves none.
+    """
 
     def __init__(self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device) -> None:
         self.names = list(datasets)
@@ -29,27 +34,45 @@ class Batches:
         }
         self.counts = {name: dataset.size() for name, dataset in datasets.items()}
         self.first = self.counts[self.names[0]]
+        if drop_last and batch_size is not None and batch_size > self.first:
+            raise TrainingError(
+                f"`{self.names[0]}` has {self.first} samples to learn from, which make no batch of {batch_size} with `drop_last true`: "
+                "lower `batch_size`"
+            )
         self.batch_size = min(batch_size or self.first, self.first)
         self.seed, self.drop_last, self.device = seed, drop_last, device
 
     @property
-    def steps(self) -> int:
+    def count(self) -> int:
         """Batches in an epoch."""
         whole, rest = divmod(self.first, self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes that occur: that of a whole batch, and that of a smaller last one."""
+        rest = self.first % self.batch_size
+        return (self.batch_size, rest) if rest and not self.drop_last else (self.batch_size,)
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Batches from position `start` on, each with its number of samples."""
         orders = {name: self._order(name, index, epoch) for index, name in enumerate(self.names)}
-        for position in range(start, self.steps):
+        for position in range(start, self.count):
             low = position * self.batch_size
             high = min(low + self.batch_size, self.first)
-            batch: dict[str, Tensor] = {}
-            for name in self.names:
-                chosen = orders[name][low:high]
-                for field, tensor in self.fields[name].items():
-                    batch[f"{name}.{field}"] = tensor.index_select(0, chosen)
-            yield high - low, batch
+            yield high - low, {
+                f"{name}.{field}": tensor.index_select(0, orders[name][low:high])
+                for name in self.names
+                for field, tensor in self.fields[name].items()
+            }
+
+    def example(self, samples: int) -> dict[str, Tensor]:
+        """A batch of so many samples, the first of each source."""
+        return {
+            f"{name}.{field}": tensor.index_select(0, torch.arange(samples, device=self.device) % self.counts[name])
+            for name in self.names
+            for field, tensor in self.fields[name].items()
+        }
 
     def _order(self, name: str, index: int, epoch: int) -> Tensor:
         count = self.counts[name]
@@ -59,16 +82,17 @@ class Batches:
         return torch.cat([epoch_order(count, self.seed, epoch * rounds + each, index) for each in range(rounds)]).to(self.device)
 
 
-def part_batches(datasets: Mapping[str, Dataset], part: str, batch_size: int, device: torch.device) -> Iterator[tuple[int, dict[str, Tensor]]]:
+def part_batches(datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """The samples of a part in order. The first source leads; one without this part gives its training samples."""
     first = next(iter(datasets.values())).size(part)
-    for low in range(0, first, batch_size):
-        high = min(low + batch_size, first)
+    size = batch_size or max(first, 1)
+    for low in range(0, first, size):
+        high = min(low + size, first)
         batch: dict[str, Tensor] = {}
         for name, dataset in datasets.items():
             fields = dataset.parts.get(part) or dataset.parts["train"]
             count = next(iter(fields.values())).shape[0]
-            chosen = torch.arange(low, high) % count
+            chosen = slice(low, high) if high <= count else torch.arange(low, high) % count
             for field, tensor in fields.items():
                 batch[f"{name}.{field}"] = tensor[chosen].to(device)
         yield high - low, batch

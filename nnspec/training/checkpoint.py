@@ -1,59 +1,78 @@
 """Checkpoints: a folder a step, tensors as safetensors and the rest as JSON, listed with their hashes in a manifest written last.
 
-`step_N.tmp` is filled and flushed, then renamed to `step_N`; `latest` names the newest whole one. No pickle is written or read.
+`step_N.tmp` is filled and flushed, then renamed to `step_N`; `latest` then names it, for people and scripts. Only after that older
+ones go. No pickle is written or read, and no name from a file becomes a path.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from nnspec.training.atomic import sync_folder, write_atomic, write_synced
+from nnspec.training.errors import CheckpointError
 
+#: How many of the newest are kept.
 KEPT = 2
-
-
-class CheckpointError(Exception):
-    """No checkpoint, or none that is whole."""
+_VERSION = 1
+_FOLDER = re.compile(r"step_\d{1,18}")
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,200}\.(safetensors|json)")
+_TENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by file name (without suffix), and the state of the loop."""
+    """Tensors by file name (without suffix), and the state of the loop as JSON has it."""
 
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
 
 
-def save(folder: Path, step: int, checkpoint: Checkpoint, *, keep: str | None = None) -> Path:
-    """Write a checkpoint and make it the latest; older ones go, but for `keep` and the last two. Raises OSError."""
+# --- writing ----------------------------------------------------------------------------------------------------------------
+
+
+def save(folder: Path, step: int, checkpoint: Checkpoint, *, keep: Collection[str] = ()) -> Path:
+    """Write a checkpoint and make it the latest; older ones go, but for the last two and those in `keep`.
+
+    Raises OSError; the checkpoints that were there are then as they were.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step_{step}"
-    partial = folder / f"step_{step}.tmp"
+    partial = folder / f"{final.name}.tmp"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    listed: dict[str, dict[str, Any]] = {}
-    for name, tensors in checkpoint.tensors.items():
-        _put(partial, f"{name}.safetensors", dump_tensors({key: tensor.contiguous() for key, tensor in tensors.items()}), listed)
-    _put(partial, "state.json", json.dumps(checkpoint.state).encode(), listed)
-    write_synced(partial / "manifest.json", json.dumps({"version": 1, "step": step, "files": listed}, indent=1).encode())
-    sync_folder(partial)
-    if final.exists():
-        shutil.rmtree(final)
-    partial.rename(final)
-    sync_folder(folder)
+    try:
+        _fill(partial, step, checkpoint)
+        _put_in_place(partial, final)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     write_atomic(folder / "latest", final.name)
     _prune(folder, keep)
     return final
+
+
+def _fill(folder: Path, step: int, checkpoint: Checkpoint) -> None:
+    folder.mkdir()
+    listed: dict[str, dict[str, Any]] = {}
+    for name, tensors in checkpoint.tensors.items():
+        data = dump_tensors({key: tensor.detach().contiguous() for key, tensor in tensors.items()})
+        _put(folder, f"{name}{_TENSORS}", data, listed)
+    _put(folder, "state.json", json.dumps(checkpoint.state, allow_nan=False).encode(), listed)
+    manifest = {"version": _VERSION, "step": step, "files": listed}
+    write_synced(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
+    sync_folder(folder)
 
 
 def _put(folder: Path, name: str, data: bytes, listed: dict[str, dict[str, Any]]) -> None:
@@ -61,64 +80,99 @@ def _put(folder: Path, name: str, data: bytes, listed: dict[str, dict[str, Any]]
     listed[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
+def _put_in_place(partial: Path, final: Path) -> None:
+    """Rename; a checkpoint of the same step stands aside until the new one is there."""
+    if final.exists():
+        aside = _aside(final)
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(final, aside)
+    os.rename(partial, final)
+    sync_folder(final.parent)
+
+
+def _aside(final: Path) -> Path:
+    return final.with_name(f"{final.name}.old")
+
+
+def _prune(folder: Path, keep: Collection[str]) -> None:
+    for old in _steps(folder)[KEPT:]:
+        if old.name not in keep:
+            shutil.rmtree(old)
+    for left in [*folder.glob("step_*.tmp"), *folder.glob("step_*.old")]:
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _steps(folder: Path) -> list[Path]:
     """Whole-looking checkpoints, newest first."""
-    found = [each for each in folder.glob("step_*") if each.is_dir() and each.name[5:].isdigit()]
+    found = [each for each in folder.glob("step_*") if _FOLDER.fullmatch(each.name) and each.is_dir()]
     return sorted(found, key=lambda each: int(each.name[5:]), reverse=True)
 
 
-def _prune(folder: Path, keep: str | None) -> None:
-    for old in _steps(folder)[KEPT:]:
-        if old.name != keep:
-            shutil.rmtree(old)
-    for partial in folder.glob("step_*.tmp"):
-        shutil.rmtree(partial, ignore_errors=True)
+# --- reading ----------------------------------------------------------------------------------------------------------------
 
 
 def load(folder: Path, name: str | None = None, told: Callable[[str], None] = lambda text: None) -> Checkpoint:
-    """The checkpoint of that name, else the latest whole one; a broken one is told of and passed over. Raises CheckpointError."""
-    candidates = [folder / name] if name else _steps(folder)
-    if not candidates or not folder.is_dir():
-        raise CheckpointError(f"{folder} holds no checkpoint")
-    for candidate in candidates:
+    """The checkpoint of that name, else the newest whole one; a broken one is told of and passed over. Raises CheckpointError."""
+    if name is not None:
+        return _named(folder, name)
+    broken = []
+    for candidate in _candidates(folder):
         try:
-            return _read(candidate)
-        except (OSError, ValueError, KeyError, CheckpointError) as error:
-            told(f"{candidate.name} is not whole ({error}); trying the one before")
-    raise CheckpointError(f"no checkpoint in {folder} is whole")
+            found = _read(candidate)
+        except CheckpointError as error:
+            broken.append(f"{candidate.name} is not whole ({error})")
+            continue
+        for each in broken:
+            told(f"{each}; going back to {candidate.name}")
+        return found
+    raise CheckpointError(f"no checkpoint in {folder} is whole: {'; '.join(broken)}" if broken else f"{folder} holds no checkpoint")
+
+
+def _named(folder: Path, name: str) -> Checkpoint:
+    if not isinstance(name, str) or not _FOLDER.fullmatch(name):
+        raise CheckpointError(f"{name!r} is not the name of a checkpoint")
+    try:
+        return _read(folder / name)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / name} is not whole: {error}") from error
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Where a checkpoint may be, newest first; one that stood aside when a save was cut off comes after its own place."""
+    if not folder.is_dir():
+        return
+    aside = {each.name.removesuffix(".old"): each for each in folder.glob("step_*.old")}
+    names = {each.name for each in _steps(folder)} | {name for name in aside if _FOLDER.fullmatch(name)}
+    for name in sorted(names, key=lambda each: int(each[5:]), reverse=True):
+        if (folder / name).is_dir():
+            yield folder / name
+        if name in aside:
+            yield aside[name]
 
 
 def _read(folder: Path) -> Checkpoint:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    data: dict[str, bytes] = {}
-    for name, entry in manifest["files"].items():
-        if Path(name).name != name:
-            raise CheckpointError(f"the manifest names {name!r}, which is not a file of the folder")
-        content = (folder / name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise CheckpointError(f"{name} has changed since it was written")
-        data[name] = content
-    tensors = {name.removesuffix(".safetensors"): load_tensors(content) for name, content in data.items() if name.endswith(".safetensors")}
-    return Checkpoint(tensors, json.loads(data["state.json"]))
+    """A checkpoint of which every file is as it was written. Raises CheckpointError."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        if manifest["version"] != _VERSION:
+            raise CheckpointError(f"it has the version {manifest['version']!r}, and this is {_VERSION}")
+        data = {name: _content(folder, name, entry) for name, entry in manifest["files"].items()}
+        tensors = {name.removesuffix(_TENSORS): load_tensors(content) for name, content in data.items() if name.endswith(_TENSORS)}
+        state = json.loads(data["state.json"])
+        if not isinstance(state, dict):
+            raise CheckpointError("its state is not an object")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise CheckpointError(f"{type(error).__name__}: {error}") from error
+    return Checkpoint(tensors, state)
 
 
-def optimizer_tensors(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer's state dict as tensors by "parameter.name", and the rest."""
-    tensors: dict[str, Tensor] = {}
-    rest: dict[str, Any] = {"groups": state["param_groups"], "values": {}}
-    for parameter, entries in state["state"].items():
-        for name, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"{parameter}.{name}"] = value
-            else:
-                rest["values"][f"{parameter}.{name}"] = value
-    return tensors, rest
-
-
-def optimizer_state(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> dict[str, Any]:
-    """The reverse of `optimizer_tensors`."""
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in [*tensors.items(), *rest["values"].items()]:
-        parameter, _, name = key.partition(".")
-        state.setdefault(int(parameter), {})[name] = value
-    return {"state": state, "param_groups": rest["groups"]}
+def _content(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
+    path = folder / name
+    if not _FILE.fullmatch(name) or path.is_symlink() or not path.is_file():
+        raise CheckpointError(f"the manifest names {name!r}, which is not a file of the checkpoint")
+    if path.stat().st_size != entry["bytes"]:
+        raise CheckpointError(f"{name} has {path.stat().st_size:,} bytes, expected {entry['bytes']:,}")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise CheckpointError(f"{name} has changed since it was written")
+    return content

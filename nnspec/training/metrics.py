@@ -1,8 +1,12 @@
-"""Metrics over all samples of a part: what each adds up over batches, and the number it makes of that."""
+"""Metrics over all samples of a part: what each adds up over batches, and the number it makes of that.
+
+Adding up waits for no device: sums stay tensors where the network runs. Not here: what a metric is asked and which types it takes, which
+is declared in `nnspec.operators.metric`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,195 +14,193 @@ from torch import Tensor
 
 from nnspec.graph.recipe import Metric
 from nnspec.operators.declare import Operator
+from nnspec.training.classes import counts_by_class, decision, known_classes
+from nnspec.training.scores import averaged, mean_auc
 
 #: Metrics of which less is better. Expressions that are measured (losses) are, too.
 LOWER_IS_BETTER = {"perplexity"}
+#: What a metric collects whole, batch after batch, bears this mark.
+_WHOLE = "all."
+
+Read = Mapping[str, Tensor]
+Sums = Mapping[str, Tensor]
 
 
 def lower_is_better(metric: Metric) -> bool:
+    """Whether a smaller figure is the better one."""
     return metric.operator is None or metric.operator.name in LOWER_IS_BETTER
 
 
+def outputs_of(metric: Metric, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a recipe's outputs, those that this metric reads, by field; an expression's own is called "value"."""
+    prefix = f"metric.{metric.name}"
+    if metric.operator is None:
+        return {"value": outputs[prefix]} if prefix in outputs else {}
+    return {name.removeprefix(f"{prefix}."): value for name, value in outputs.items() if name.startswith(f"{prefix}.")}
+
+
 class Accumulator:
-    """Adds up one metric. `sums` is all that it keeps, by name, so that it can be saved."""
+    """Adds up one metric over the batches of a part."""
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        self.sums: dict[str, Tensor] = {}
-        self.rule = _RULES[metric.operator.name] if metric.operator is not None else _mean
+        self.operator: Any = metric.operator
+        self._collect: Callable[[Any, Read], dict[str, Tensor]] | None = None
+        self._rule: Callable[[Sums, Any], float] = _mean
+        if metric.operator is not None:
+            self._collect, self._rule = _METRICS[metric.operator.name]
+        self._sums: dict[str, Tensor] = {}
+        self._wholes: dict[str, list[Tensor]] = {}
 
     def add(self, outputs: Mapping[str, Tensor], samples: int) -> None:
         """Take in a batch: the graph's outputs, and how many samples it has."""
-        prefix = f"metric.{self.metric.name}"
-        if self.metric.operator is None:
-            self._sum("total", outputs[prefix].detach().double() * samples)
-            self._sum("count", torch.tensor(float(samples), dtype=torch.float64))
-            return
-        read = {name.rpartition(".")[2]: value.detach() for name, value in outputs.items() if name.startswith(prefix + ".")}
-        for name, value in _COLLECT[self.metric.operator.name](self.metric.operator, read).items():
-            if name.startswith("all."):
-                self.sums[name] = torch.cat([self.sums[name], value]) if name in self.sums else value
+        read = {name: value.detach() for name, value in outputs_of(self.metric, outputs).items()}
+        if self._collect is None:
+            found = {"total": read["value"].double() * samples, "count": torch.tensor(samples)}
+        else:
+            found = self._collect(self.operator, read)
+        for name, value in found.items():
+            if name.startswith(_WHOLE):
+                self._wholes.setdefault(name, []).append(value)
             else:
-                self._sum(name, value)
+                self._sums[name] = self._sums[name] + value if name in self._sums else value
 
-    def _sum(self, name: str, value: Tensor) -> None:
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
+    def tensors(self) -> dict[str, Tensor]:
+        """All that has been added up, by name: enough to go on from."""
+        return {**self._sums, **{name: torch.cat(pieces) for name, pieces in self._wholes.items()}}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """The reverse of `tensors`."""
+        self._sums = {name: value for name, value in tensors.items() if not name.startswith(_WHOLE)}
+        self._wholes = {name: [value] for name, value in tensors.items() if name.startswith(_WHOLE)}
 
     def result(self) -> float:
-        """The metric over all that was added; NaN where nothing was."""
-        return self.rule(self.sums, self.metric.operator) if self.sums else float("nan")
+        """The metric over all that was added; NaN where nothing was, or where it does not exist."""
+        found = self.tensors()
+        return self._rule(found, self.operator) if found else float("nan")
 
 
-def _mean(sums: Mapping[str, Tensor], operator: Operator | None) -> float:
-    return _ratio(sums["total"], sums["count"])
+# --- from a batch to sums ---------------------------------------------------------------------------------------------------
 
 
-def _ratio(part: Tensor, whole: Tensor) -> float:
-    return float(part) / float(whole) if float(whole) else 0.0
-
-
-# --- from a batch to sums ---------------------------------------------------------------------------------------------
-
-
-def _counted(read: Mapping[str, Tensor], value: Tensor) -> Tensor:
-    """The elements that count, flat."""
+def _kept(read: Read, like: Tensor) -> Tensor | None:
+    """`keep` in the shape of what it chooses from."""
     keep = read.get("keep")
     if keep is None:
-        return value.flatten()
-    while keep.dim() < value.dim():
-        keep = keep.unsqueeze(-1)
-    return value[keep.expand_as(value)]
+        return None
+    return keep.reshape(*keep.shape, *[1] * (like.dim() - keep.dim())).expand_as(like)
 
 
-def decision(operator: Any, read: Mapping[str, Tensor]) -> Tensor:
-    """What is predicted, in the target's shape: indices, or 0 and 1."""
-    pred = read["pred"]
-    if operator.form == "scores":
-        return pred.argmax(dim=operator.axis)
-    return pred.long() if pred.dtype == torch.bool else pred
+def _count(value: Tensor, keep: Tensor | None) -> Tensor:
+    return torch.tensor(value.numel()) if keep is None else keep.sum()
 
 
-def _accuracy(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _total(value: Tensor, keep: Tensor | None) -> Tensor:
+    return (value if keep is None else torch.where(keep, value, torch.zeros_like(value))).sum()
+
+
+def _accuracy(operator: Any, read: Read) -> dict[str, Tensor]:
     target = read["target"]
     if operator.top_k > 1:
         best = read["pred"].topk(operator.top_k, dim=operator.axis).indices
         right = (best == target.unsqueeze(operator.axis)).any(dim=operator.axis)
     else:
-        right = decision(operator, read) == target
-    counted = _counted(read, right)
-    return {"total": counted.sum(), "count": torch.tensor(counted.numel())}
+        right = decision(operator, read["pred"]) == target
+    keep = _kept(read, right)
+    return {"total": _total(right, keep), "count": _count(right, keep)}
 
 
-def confusion(operator: Any, read: Mapping[str, Tensor]) -> Tensor:
-    """Counts by (target, predicted) class."""
-    predicted, target = _counted(read, decision(operator, read)).long(), _counted(read, read["target"]).long()
-    known = operator.classes
-    count = known if isinstance(known, int) else int(torch.cat([predicted, target]).max()) + 1
-    return torch.bincount(target * count + predicted, minlength=count * count).reshape(count, count)
+def _by_class(operator: Any, read: Read) -> dict[str, Tensor]:
+    """Hits, predictions and occurrences of each class; or the classes themselves where their number is not known."""
+    predicted, target = decision(operator, read["pred"]), read["target"]
+    keep = _kept(read, target)
+    classes = known_classes(operator)
+    if classes is not None:
+        return counts_by_class(predicted, target, keep, classes)
+    found = {"all.predicted": predicted.flatten(), "all.target": target.flatten()}
+    return found if keep is None else {**found, "all.keep": keep.flatten()}
 
 
-def _confusion(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {"confusion": confusion(operator, read)}
+def _scores(operator: Any, read: Read) -> dict[str, Tensor]:
+    """Scores (K,) or (K, C) and targets (K,) of the elements."""
+    pred, target = read["pred"], read["target"]
+    pred = pred.movedim(operator.axis, -1).flatten(0, -2) if operator.form == "scores" else pred.flatten()
+    keep = _kept(read, target)
+    found = {"all.pred": pred, "all.target": target.flatten()}
+    return found if keep is None else {**found, "all.keep": keep.flatten()}
 
 
-def _scores(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    target, pred = read["target"], read["pred"]
-    keep = read.get("keep")
-    if keep is not None:
-        target, pred = target[keep], pred[keep]
-    return {"all.pred": pred, "all.target": target}
+def _errors(operator: Any, read: Read) -> dict[str, Tensor]:
+    """Of the batch: number, mean and squared deviations of the targets, and squared errors."""
+    pred, target = read["pred"].double(), read["target"].double()
+    keep = _kept(read, target)
+    count = _count(target, keep).to(target)
+    mean = _total(target, keep) / count.clamp_min(1)
+    spread, error = _total((target - mean) ** 2, keep), _total((target - pred) ** 2, keep)
+    return {"all.moments": torch.stack([count, mean, spread, error])[None]}
 
 
-def _errors(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    pred, target = _counted(read, read["pred"]).double(), _counted(read, read["target"]).double()
-    return {
-        "error": ((target - pred) ** 2).sum(), "square": (target**2).sum(), "sum": target.sum(),
-        "count": torch.tensor(float(target.numel()), dtype=torch.float64),
-    }  # fmt: skip
+def _likelihood(operator: Any, read: Read) -> dict[str, Tensor]:
+    scores = read["pred"].movedim(operator.axis, 1) if read["pred"].dim() > 1 else read["pred"]
+    loss = torch.nn.functional.cross_entropy(scores.float(), read["target"], reduction="none").double()
+    keep = _kept(read, loss)
+    return {"total": _total(loss, keep), "count": _count(loss, keep)}
 
 
-def _likelihood(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    scores = read["pred"].movedim(operator.axis, 1)
-    loss = torch.nn.functional.cross_entropy(scores.float(), read["target"], reduction="none")
-    counted = _counted(read, loss).double()
-    return {"total": counted.sum(), "count": torch.tensor(float(counted.numel()), dtype=torch.float64)}
-
-
-def _whole(operator: Any, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _exact(operator: Any, read: Read) -> dict[str, Tensor]:
     right = read["pred"] == read["target"]
-    keep = read.get("keep")
+    keep = _kept(read, right)
     if keep is not None:
-        while keep.dim() < right.dim():
-            keep = keep.unsqueeze(-1)
         right = right | ~keep
     whole = right.flatten(1).all(dim=1) if right.dim() > 1 else right
     return {"total": whole.sum(), "count": torch.tensor(whole.numel())}
 
 
-_COLLECT = {
-    "accuracy": _accuracy, "precision": _confusion, "recall": _confusion, "f1": _confusion, "iou": _confusion, "auc": _scores,
-    "r2": _errors, "perplexity": _likelihood, "exact_match": _whole,
-}  # fmt: skip
+# --- from sums to a number --------------------------------------------------------------------------------------------------
 
 
-# --- from sums to a number --------------------------------------------------------------------------------------------
+def _mean(sums: Sums, operator: Any) -> float:
+    count = float(sums["count"])
+    return float(sums["total"]) / count if count else float("nan")
 
 
-def _averaged(sums: Mapping[str, Tensor], operator: Any, kind: str) -> float:
-    matrix = sums["confusion"].double()
-    hit = matrix.diagonal()
-    predicted, actual = matrix.sum(dim=0), matrix.sum(dim=1)
-    average = operator.average or ("binary" if len(hit) == 2 else "macro")
-    if average == "micro":
-        hit, predicted, actual = hit.sum()[None], predicted.sum()[None], actual.sum()[None]
-    over = {"precision": predicted, "recall": actual, "f1": (predicted + actual) / 2, "iou": predicted + actual - hit}[kind]
-    per_class = torch.where(over > 0, hit / over.clamp_min(1e-300), torch.zeros_like(hit))
-    if average == "binary":
-        return float(per_class[1])
-    if average == "weighted":
-        return _ratio((per_class * actual).sum(), actual.sum())
-    occurs = (predicted + actual) > 0
-    return float(per_class[occurs].mean()) if bool(occurs.any()) else 0.0
+def _retrieval(kind: str) -> Callable[[Sums, Any], float]:
+    def rule(sums: Sums, operator: Any) -> float:
+        if "all.target" in sums:
+            sums = _counted_late(sums)
+        return averaged(kind, sums["hit"], sums["predicted"], sums["actual"], operator.average)
+
+    return rule
 
 
-def _rank_auc(scores: Tensor, positive: Tensor) -> float:
-    """How probably a positive has the higher score; ties count half."""
-    values, places, counts = scores.unique(return_inverse=True, return_counts=True)
-    ends = counts.cumsum(0).double()
-    ranks = (ends - (counts.double() - 1) / 2)[places]
-    yes = positive.sum().double()
-    no = positive.numel() - yes
-    if not yes or not no:
+def _counted_late(sums: Sums) -> Sums:
+    predicted, target = sums["all.predicted"].long(), sums["all.target"].long()
+    classes = int(torch.cat([predicted, target]).max()) + 1 if target.numel() else 1
+    return counts_by_class(predicted, target, sums.get("all.keep"), max(classes, 1))
+
+
+def _auc(sums: Sums, operator: Any) -> float:
+    keep = sums.get("all.keep", torch.ones_like(sums["all.target"], dtype=torch.bool))
+    return mean_auc(sums["all.pred"][keep].cpu(), sums["all.target"][keep].cpu())
+
+
+def _r2(sums: Sums, operator: Any) -> float:
+    count, mean, spread, error = sums["all.moments"].unbind(1)
+    if not float(count.sum()):
         return float("nan")
-    return float((ranks[positive].sum() - yes * (yes + 1) / 2) / (yes * no))
+    whole = (count * mean).sum() / count.sum()
+    total = float((spread + count * (mean - whole) ** 2).sum())
+    return 1 - float(error.sum()) / total if total else float("nan")
 
 
-def _auc(sums: Mapping[str, Tensor], operator: Any) -> float:
-    scores, target = sums["all.pred"], sums["all.target"]
-    if operator.form != "scores":
-        return _rank_auc(scores.flatten(), target.flatten() > 0.5 if target.is_floating_point() else target.flatten().bool())
-    axis = operator.axis
-    by_class = scores.movedim(axis, -1).flatten(0, -2)
-    target = target.flatten()
-    classes = [1] if by_class.shape[1] == 2 else range(by_class.shape[1])
-    found = [_rank_auc(by_class[:, each], target == each) for each in classes]
-    known = [value for value in found if value == value]
-    return sum(known) / len(known) if known else float("nan")
+def _perplexity(sums: Sums, operator: Any) -> float:
+    return float(torch.exp(torch.tensor(_mean(sums, operator), dtype=torch.float64)))
 
 
-def _r2(sums: Mapping[str, Tensor], operator: Any) -> float:
-    spread = sums["square"] - sums["sum"] ** 2 / sums["count"]
-    return float(1 - sums["error"] / spread) if float(spread) > 0 else float("nan")
-
-
-def _perplexity(sums: Mapping[str, Tensor], operator: Any) -> float:
-    return float(torch.exp(sums["total"] / sums["count"]))
-
-
-_RULES = {
-    "accuracy": _mean, "exact_match": _mean, "auc": _auc, "r2": _r2, "perplexity": _perplexity,
-    "precision": lambda sums, operator: _averaged(sums, operator, "precision"),
-    "recall": lambda sums, operator: _averaged(sums, operator, "recall"),
-    "f1": lambda sums, operator: _averaged(sums, operator, "f1"),
-    "iou": lambda sums, operator: _averaged(sums, operator, "iou"),
+_METRICS: dict[str, tuple[Callable[[Any, Read], dict[str, Tensor]], Callable[[Sums, Any], float]]] = {
+    "accuracy": (_accuracy, _mean), "exact_match": (_exact, _mean), "auc": (_scores, _auc), "r2": (_errors, _r2),
+    "perplexity": (_likelihood, _perplexity),
+    **{kind: (_by_class, _retrieval(kind)) for kind in ("precision", "recall", "f1", "iou")},
 }  # fmt: skip
+
+__all__ = ["Accumulator", "Operator", "lower_is_better", "outputs_of"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from torch import fx, nn
 from nnspec.dims.claims import divisible
 from nnspec.graph.ir import CheckValues, Graph, Node
 from nnspec.graph.reserved_names import INSIDE, TOP
+from nnspec.records import replace
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.origins import ORIGIN

@@ -1,0 +1,150 @@
+"""A network as a readable PyTorch module that needs nothing but torch: layers in `__init__`, steps in `forward`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed
+from nnspec.exporting.inlining import Inlined
+from nnspec.exporting.python_parts import GROUP, Parts
+from nnspec.exporting.python_statements import Names, Statements
+from nnspec.graph.ir import Graph, WeightEntry
+from nnspec.passes.admissible import NoAdmissibleSizes
+
+
+def export(context: ExportContext) -> ExportResult:
+    """Write the source; where torch is installed, run it with the network's weights and compare at two sets of sizes."""
+    text = source(context.graph)
+    context.path.write_text(text, encoding="utf-8")
+    try:
+        import torch  # noqa: F401  (only asks whether it is there)
+    except ModuleNotFoundError:
+        return ExportResult(context.path, None, ("not compared with the network: torch is not installed",))
+    return ExportResult(context.path, _difference(context, text))
+
+
+def source(graph: Graph) -> str:
+    """The module as Python source."""
+    inlined, names = Inlined(), Names()
+    parts = Parts(graph, inlined)
+    statements = Statements(graph, parts, inlined, names)
+    arguments = ", ".join(f"{name}: Tensor" for name in statements.arguments())
+    forward = [*statements.sizes(), *statements.body(), f"return {_returned(graph, statements)}"]
+    construction = [*parts.lines(), *_buffers(graph, parts, inlined), *_first_values(parts)]
+    name = _class_name(graph, inlined)
+    result = "Tensor" if len(graph.outputs) == 1 else "dict[str, Tensor]"
+    body = [
+        f"class {name}(nn.Module):", *_indented(_class_text(graph), 1), "", "    def __init__(self) -> None:",
+        "        super().__init__()", *_indented(construction, 2), "",
+        f"    def forward(self{', ' if arguments else ''}{arguments}) -> {result}:", *_indented(forward, 2),
+    ]  # fmt: skip
+    helpers = [GROUP] if parts.uses_group else []
+    helpers += list(inlined.texts.values())
+    code = "\n\n\n".join([*helpers, "\n".join(body)])
+    return f"{_head(graph, name, inlined, code)}\n\n\n{code}\n"
+
+
+def _head(graph: Graph, name: str, inlined: Inlined, code: str) -> str:
+    """The file's documentation and its imports."""
+    from nnspec import __version__
+
+    where = f" from {graph.span.source.path.rpartition('/')[2]}" if graph.span is not None else ""
+    lines = [
+        f'"""{name}, written by nnspec {__version__}{where}. It needs torch and nothing else.', "",
+        "The names of its weights are those of the spec, so a state dict of the network loads.", '"""', "",
+        "from __future__ import annotations", "", *_imports(inlined.imports, code),
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _imports(needed: set[str], code: str) -> list[str]:
+    """The import statements, joined by module, the standard library's first."""
+    lines = needed | {"import torch", "from torch import Tensor", "from torch import nn"}
+    lines |= {"from torch.nn import functional as F"} if re.search(r"\bF\.", code) else set()
+    lines |= {"from typing import Any"} if re.search(r"\bAny\b", code) else set()
+    plain = [line for line in lines if line.startswith("import ")]
+    members: dict[str, set[str]] = {}
+    for line in lines - set(plain):
+        module, _, name = line.removeprefix("from ").partition(" import ")
+        members.setdefault(module, set()).add(name)
+    joined = plain + [f"from {module} import {', '.join(sorted(names))}" for module, names in members.items()]
+    standard = sorted(line for line in joined if "torch" not in line)
+    return [*standard, *([""] if standard else []), *sorted((line for line in joined if "torch" in line), key=_plain_first)]
+
+
+def _plain_first(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
+
+
+def _class_text(graph: Graph) -> Iterator[str]:
+    yield f'"""{graph.name}.'
+    yield ""
+    for entry in graph.inputs:
+        yield f"{entry.name}: {entry.value.type}"
+    for name, value in graph.outputs.items():
+        yield f"-> {name}: {value.type}"
+    yield '"""'
+
+
+def _returned(graph: Graph, statements: Statements) -> str:
+    found = {name: statements.values[value] for name, value in graph.outputs.items()}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in found.items()) + "}"
+
+
+def _class_name(graph: Graph, inlined: Inlined) -> str:
+    name = graph.name if graph.name.isidentifier() else "Network"
+    return f"{name}Network" if name in {*inlined.names.values(), "Group", "Tensor", "Any"} else name
+
+
+def _buffers(graph: Graph, parts: Parts, inlined: Inlined) -> Iterator[str]:
+    """The computation of buffers that have a value."""
+    for entry in parts.bare:
+        if entry.value is not None:
+            yield from _computed(entry, entry.value, parts, inlined)
+
+
+def _computed(entry: WeightEntry, value: Graph, parts: Parts, inlined: Inlined) -> Iterator[str]:
+    statements = Statements(value, parts, inlined, Names())
+    yield from statements.body()
+    yield f"{parts.reach(entry.path)}.copy_({statements.values[next(iter(value.outputs.values()))]})"
+
+
+def _first_values(parts: Parts) -> Iterator[str]:
+    filled = list(parts.initial())
+    if filled:
+        yield "weights = dict(self.named_parameters()) | dict(self.named_buffers())"
+        yield from filled
+
+
+def _indented(lines: Any, depth: int) -> list[str]:
+    return [("    " * depth + line).rstrip() for line in lines]
+
+
+def _difference(context: ExportContext, text: str) -> float:
+    import torch
+
+    space: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(text, str(context.path), "exec"), space)
+    made = [value for value in space.values() if isinstance(value, type) and value.__module__ == "exported"]
+    module = made[-1]()
+    if module.state_dict().keys() != context.reference.state_dict().keys():
+        raise ExportError("the exported module has other weights than the network")
+    module.load_state_dict(context.reference.state_dict())
+    module.eval()
+    largest = 0.0
+    for values in _inputs(context):
+        with torch.no_grad():
+            largest = max(largest, agreed(context.reference(*values.values()), module(*values.values()), "Python"))
+    return largest
+
+
+def _inputs(context: ExportContext) -> Iterator[dict[str, Any]]:
+    yield context.inputs()
+    try:
+        yield context.inputs(1)
+    except NoAdmissibleSizes:
+        return

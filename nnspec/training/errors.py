@@ -1,0 +1,27 @@
+"""What can go wrong with a training that is not a mistake in the spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnspec.errors import UsageError
+
+
+class RunError(UsageError):
+    """A folder that is not a run, or one that no longer checks."""
+
+
+class CheckpointError(UsageError):
+    """No checkpoint, none that is whole, or one of other networks."""
+
+
+class TrainingError(UsageError):
+    """Training cannot begin or go on. Says at which step and why; the last checkpoint is whole."""
+
+
+class Interrupted(Exception):  # noqa: N818  (a request, not a mistake)
+    """A signal asked to stop; a checkpoint has been written. `number` is the signal's."""
+
+    def __init__(self, number: int, run: Path) -> None:
+        super().__init__(f"stopped by signal {number}; the checkpoint is in {run}, and `--resume {run}` goes on from it")
+        self.number, self.run = number, run
