@@ -123,9 +123,12 @@ def _check(
 ) -> Report:
     from nnspec.graph.checking import check_program
     from nnspec.graph.program import Program
+    from nnspec.lint import lint
+
     program = Program(file, source, _loader, settings, sizes)
     networks, recipes = check_program(program)
-    everything = [*found, *program.findings.values()]
+    told = {(finding.code, finding.span.start) for finding in found}
+    everything = [*found, *(each for each in program.findings.values() if (each.code, each.span.start) not in told), *lint(recipes)]
     everything.sort(key=Diagnostic.sort_key)
     return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources, tuple(program.behaviours))
 

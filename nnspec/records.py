@@ -36,7 +36,7 @@ def record(*, frozen: bool = False, eq: bool = True) -> Callable[[type[Record]],
 
     def decorate(cls: type[Record]) -> type[Record]:
         made: Any = cls
-        own = {name: cls.__dict__.get(name, _REQUIRED) for name in cls.__dict__.get("__annotations__", {})}
+        own = {name: cls.__dict__.get(name, _REQUIRED) for name in vars(cls).get("__annotations__", {})}
         made.__record_fields__ = {**getattr(cls, "__record_fields__", {}), **own}
         made.__match_args__ = tuple(made.__record_fields__)
         made.__init__, made.__repr__ = _init, _repr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+
+_MOST = 500
 
 
 def distance(left: str, right: str) -> int:
@@ -20,12 +23,14 @@ def distance(left: str, right: str) -> int:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like the word, or None where none is near enough: a third of its length may differ."""
+    """The candidate most like the word, or None where none is near enough: a third of its length may differ.
+
+    Of very many candidates of about the word's length only the first are looked at.
+    """
     limit = max(1, (len(word) + 1) // 3)
     best: tuple[int, int, str] | None = None
-    for candidate in candidates:
-        if candidate == word or abs(len(candidate) - len(word)) > limit:
-            continue
+    near = (each for each in candidates if each != word and abs(len(each) - len(word)) <= limit)
+    for candidate in islice(near, _MOST):
         apart = distance(word, candidate)
         if candidate.lower() == word.lower():
             apart = 0

@@ -85,6 +85,11 @@ def _copies() -> Iterator[tuple[str, Files]]:
         + "".join(f"block B{i + 1} {{\n  input x: float32[N, 8]\n  output x -> B{i} -> B{i}\n}}\n" for i in range(60))
         + HEAD + "output x -> B60\n}"
     )  # fmt: skip
+    yield "a chain of 25 blocks, each twice the one before", nn(
+        "block B0 {\n  input x: float32[N, 8]\n  output x\n}\n"
+        + "".join(f"block B{i + 1} {{\n  input x: float32[N, 8]\n  output x -> B{i} -> B{i}\n}}\n" for i in range(25))
+        + HEAD + "output x -> B25\n}"
+    )  # fmt: skip
     yield "a network that is its own variant", nn("network A = A()\nnetwork B = C()\nnetwork C = B()\n")
     yield "a maker given to itself", nn(
         "block B(M: block) {\n  input x: float32[N, 8]\n  output x -> M(M=M)\n}\n" + HEAD + "output x -> B(M=B)\n}"

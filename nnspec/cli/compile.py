@@ -9,7 +9,7 @@ import typer
 from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path as FilePath
 
     from torch.fx import GraphModule
 
@@ -65,7 +65,7 @@ def run(
         say(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
         if not same:
             say(f"they differ, first at {difference.first}: please report it with the spec")
-    broken = [finding for finding in broken_claims(report, graph, module, sizes(with_))]
+    broken = broken_claims(report, graph, module, sizes(with_))
     if broken and not json:
         from nnspec.render import render
 
@@ -89,7 +89,7 @@ def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict
     return found
 
 
-def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[Path]:
+def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[FilePath]:
     """The compiled network as a program of torch.export, and its weights with the spec. Each is loaded back and compared."""
     from pathlib import Path
 

@@ -11,5 +11,6 @@ def run(path: Path, set_: Settings = [], with_: Sizes = []) -> int:  # noqa: B00
     from nnspec.cli.subject import sound_report
     from nnspec.graph.resolved import render_spec
 
-    say(render_spec(sound_report(path, set_, with_)).rstrip("\n"))
+    report = sound_report(path, set_, with_)
+    say(render_spec(report.networks, report.recipes).rstrip("\n"))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Dataset:
         fields = self.parts.get(part)
         return next(iter(fields.values())).shape[0] if fields else 0
 
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all samples, for the run's manifest."""
         digest = hashlib.blake2b(digest_size=16)

@@ -92,7 +92,7 @@ class Facts:
         for part in _conjuncts_of(claim):
             goal = self._goal(part)
             if goal is False:
-                return Verdict("false", None, self._witness(claim, True))
+                return self._refuted(claim)
             if goal is not True:
                 parts.append((part, goal))
         goals = tuple(goal for _, goal in parts)
@@ -101,8 +101,11 @@ class Facts:
             return Verdict("true")
         whole = joined(True, goals)
         if outcome.kind == "false" or isinstance(whole, bool):
-            return Verdict("false", None, self._witness(claim, True))
+            return self._refuted(claim)
         return self._conditional(claim, whole, parts, outcome)
+
+    def _refuted(self, claim: Claim) -> Verdict:
+        return Verdict("false", None, self._witness(claim, substituted(negation(claim), self._values)))
 
     def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
         kind = outcome.kind
@@ -142,7 +145,8 @@ class Facts:
         if isinstance(left, int):
             return Relation(left, claim.op, 0)
         positive = from_terms({monomial: factor for monomial, factor in left.terms.items() if factor > 0})
-        return Relation(positive, claim.op, positive - left)
+        sides = Relation(positive, claim.op, positive - left), Relation(left, claim.op, 0)
+        return min(sides, key=lambda relation: len(str(relation)))
 
     def _size_set(self, symbol: Var, sizes: Sizes) -> SizeSet | None:
         """The set in terms of the declared symbol; None where there is none."""

@@ -48,11 +48,11 @@ def source(graph: Graph) -> str:
 
 def _head(graph: Graph, name: str, inlined: Inlined, code: str) -> str:
     """The file's documentation and its imports."""
-    from nnspec import __version__
+    from nnspec.version import VERSION
 
     where = f" from {graph.span.source.path.rpartition('/')[2]}" if graph.span is not None else ""
     lines = [
-        f'"""{name}, written by nnspec {__version__}{where}. It needs torch and nothing else.', "",
+        f'"""{name}, written by nnspec {VERSION}{where}. It needs torch and nothing else.', "",
         "The names of its weights are those of the spec, so a state dict of the network loads.", '"""', "",
         "from __future__ import annotations", "", *_imports(inlined.imports, code),
     ]  # fmt: skip

@@ -10,13 +10,13 @@ from nnspec.exporting.base import ExportError
 from nnspec.exporting.inlining import Inlined
 from nnspec.graph.ir import Graph, WeightEntry
 from nnspec.operators.declare import Operator, TorchCall
-from nnspec.passes.reading import call_of, nodes_within
+from nnspec.passes.reading import call_of, module_paths, nodes_within
 from nnspec.types import FLOATS
 
 GROUP = '''class Group(nn.Module):
     """Parts under their names."""
 
-    def __init__(self, **parts: Any) -> None:
+    def __init__(self, /, **parts: Any) -> None:
         super().__init__()
         for name, part in parts.items():
             setattr(self, name, part)'''
@@ -63,12 +63,13 @@ class Parts:
         self.graph, self.inlined = graph, inlined
         self.tree: Tree = {}
         self.uses_group = False
+        self.paths = module_paths(graph)
         dtypes = {entry.module: entry.dtype for entry in graph.weights.values() if entry.dtype in FLOATS}
         for node in nodes_within(graph):
             call = call_of(node)
             if call is not None and call.kind == "module" and node.path is not None:
                 dtype = dtypes.get(node.path, "float32")
-                _put(self.tree, node.path, self._made(call) + ("" if dtype == "float32" else f".to(torch.{dtype})"))
+                _put(self.tree, self.paths[node], self._made(call) + ("" if dtype == "float32" else f".to(torch.{dtype})"))
         self.bare = [entry for entry in graph.weights.values() if not _is_leaf(self.tree, entry.module)]
         for entry in self.bare:
             _put(self.tree, entry.path, self._bare(entry))

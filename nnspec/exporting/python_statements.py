@@ -157,7 +157,7 @@ class Statements:
 
     def _expression(self, node: Node, call: TorchCall) -> str:
         if call.kind == "module":
-            return f"{self.parts.reach(node.path or '')}({self._arguments(call, node)})"
+            return f"{self.parts.reach(self.parts.paths[node])}({self._arguments(call, node)})"
         args = [self._argument(value, node) for value in call.args]
         if call.kind == "method":
             return f"{args[0]}.{call.target}({self._arguments(call, node, 1)})"

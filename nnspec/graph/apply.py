@@ -9,6 +9,7 @@ from nnspec.diagnostics import Label, Span
 from nnspec.dims import Poly, variables
 from nnspec.graph import obligations
 from nnspec.graph.ir import Read, Value
+from nnspec.graph.limits import is_beyond
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, MetricCall, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import DOMAINS, OPERATORS, AttributeField, Operator, Refusal, TensorField
@@ -86,6 +87,9 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         inferred = operator.infer()
     except Refusal as refusal:
         refuse(refusal, operator, bound, span, scope)
+        return POISON
+    if any(is_beyond(dim) for type in inferred.outputs.values() for dim in type.dims):
+        build.report("NN107", f"`{operator.name}` would make a tensor larger than any can be", span, frames=scope.frames)
         return POISON
     if not obligations.discharge(inferred.obligations, operator, bound.spans, reads(bound), span, scope):
         return POISON

@@ -9,8 +9,8 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.dims import Poly
 from nnspec.graph.apply import apply_operator
-from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
+from nnspec.graph.limits import MAX_COPIES, is_beyond
 from nnspec.graph.scope import RecipeScope, Scope
 from nnspec.graph.values import POISON, Given, carry
 from nnspec.operators.declare import Operator
@@ -34,15 +34,26 @@ def binary(sign: str, left: Given, right: Given, span: Span, scope: Scope) -> An
     a, b = left.value, right.value
     if isinstance(a, Value) or isinstance(b, Value):
         return apply_operator(FUNCTIONS[sign], [left, right], span, scope)
-    if sign == "+" and isinstance(a, list) and isinstance(b, list):
-        return a + b
-    if sign == "*" and isinstance(a, list) and isinstance(b, int):
-        return a * min(b, MAX_COPIES + 1)
+    if isinstance(a, list) and ((sign == "+" and isinstance(b, list)) or (sign == "*" and isinstance(b, int))):
+        return _longer_list(a, b, span, scope)
     for given in (left, right):
         if isinstance(given.value, bool) or not isinstance(given.value, int | float | Poly):
             scope.build.report("NN106", f"`{sign}` does not apply to {describe(given.value)}", given.span, frames=scope.frames)
             return POISON
     return _arithmetic(sign, left, right, span, scope)
+
+
+def _longer_list(a: list[Any], b: list[Any] | int, span: Span, scope: Scope) -> Any:
+    """`[1, 2] + [3]`, `[0] * 4`."""
+    length = len(a) * max(b, 0) if isinstance(b, int) else len(a) + len(b)
+    if length > MAX_COPIES:
+        scope.build.report(
+            "NN303", f"a list of {length:,} elements is more than the limit of {MAX_COPIES:,}", span, label="too long",
+            frames=scope.frames,
+        )  # fmt: skip
+        return POISON
+    scope.build.spend(length, span)
+    return a * b if isinstance(b, int) else a + b
 
 
 def _scheduled(given: Given, scope: Scope) -> Given:
@@ -69,13 +80,19 @@ def _arithmetic(sign: str, left: Given, right: Given, span: Span, scope: Scope) 
             scope.build.report("NN106", f"`@` multiplies tensors, not {describe(a)}", left.span, frames=scope.frames)
             return POISON
         result = _ARITHMETIC[sign](a, b)
-    except (OverflowError, ValueError, TypeError) as error:
+    except OverflowError:
+        return _beyond(span, scope)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
         scope.build.report("NN107", f"this cannot be computed: {error}", span, frames=scope.frames)
         return POISON
-    if isinstance(result, int) and result.bit_length() > _MAX_BITS:
-        scope.build.report("NN107", "a number beyond any size that a network can have", span, frames=scope.frames)
-        return POISON
+    if (isinstance(result, int) and result.bit_length() > _MAX_BITS) or (isinstance(result, Poly) and is_beyond(result)):
+        return _beyond(span, scope)
     return result
+
+
+def _beyond(span: Span, scope: Scope) -> Any:
+    scope.build.report("NN107", "a number beyond any size that a network can have", span, frames=scope.frames)
+    return POISON
 
 
 def _power(a: Any, b: Any, left: Given, right: Given, span: Span, scope: Scope) -> Any:
@@ -83,8 +100,7 @@ def _power(a: Any, b: Any, left: Given, right: Given, span: Span, scope: Scope) 
         scope.build.report("NN301", "a power of a symbolic size needs a whole number from 0 to 16", span, frames=scope.frames)
         return POISON
     if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and abs(b) * a.bit_length() > _MAX_BITS:
-        scope.build.report("NN107", "a number beyond any size that a network can have", span, frames=scope.frames)
-        return POISON
+        return _beyond(span, scope)
     result = a**b
     if isinstance(result, complex):
         scope.build.report("NN107", f"{describe(a)} ** {describe(b)} is not a real number", span, frames=scope.frames)

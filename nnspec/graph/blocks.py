@@ -7,9 +7,10 @@ from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.graph import declared, expressions, initial, naming, parameters, recurrence
-from nnspec.graph.build import MAX_DEPTH
+from nnspec.graph.build import TooLarge
 from nnspec.graph.conditions import check_condition
 from nnspec.graph.ir import Frame, Value
+from nnspec.graph.limits import BLOCK_WORK, MAX_DEPTH
 from nnspec.graph.scope import Numbering, Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, Layer, OperatorMaker, Record, carry, is_silent
 from nnspec.operators.kinds import describe
@@ -51,7 +52,8 @@ def instantiate(maker: BlockMaker, arrow: Sequence[Given], given: Sequence[Given
             notes=("called through " + ", then ".join(calls),),
             help="give the recursion a bound: `if depth == 0 then ... else ...`",
         )  # fmt: skip
-        return POISON
+        raise TooLarge
+    build.spend(BLOCK_WORK, span)
     inner = Scope(build, resolved.home, f"{path}." if path else "", (*scope.frames, Frame(item.name.id, span)))
     tensors = parameters.bind(resolved, given, inner, span)
     if tensors is None or not isinstance(item.body, tree.Body):
@@ -218,12 +220,9 @@ class _Run:
             self._give(statement, name.id, name.span, value)
             return
         for expression in statement.values:
-            plain = isinstance(expression, tree.Name)
             self.scope.numbering = Numbering("", False)
             value = expressions.evaluate(expression, self.scope)
             self._give(statement, expression.id if isinstance(expression, tree.Name) else "output", expression.span, value)
-            if plain:
-                continue
 
     def _give(self, statement: tree.Statement, name: str, span: Span, value: Any) -> None:
         build = self.scope.build

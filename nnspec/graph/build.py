@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Diagnostic, Label, Span
@@ -11,6 +12,7 @@ from nnspec.dims.claims import Claim
 from nnspec.dims.facts import Facts
 from nnspec.dims.preconditions import Preconditions
 from nnspec.graph.ir import CheckValues, Frame, Graph, Guard, InputEntry, Node, Read, SymbolOrigin, Value, WeightEntry
+from nnspec.graph.limits import MAX_NODES, MAX_WORK
 from nnspec.graph.values import Record
 from nnspec.operators.declare import Operator, Weight
 from nnspec.types import TensorType
@@ -18,10 +20,6 @@ from nnspec.types import TensorType
 if TYPE_CHECKING:
     from nnspec.graph.program import Program
     from nnspec.graph.scope import Scope
-
-MAX_NODES = 100_000
-MAX_DEPTH = 32
-MAX_COPIES = 10_000
 
 
 class TooLarge(Exception):
@@ -62,6 +60,10 @@ class Build:
         self.states: dict[str, Any] = {}
         self.quiet = 0
         self.failed = False
+        #: Copies, list elements and block uses so far.
+        self.work = 0
+        #: How many copies the repetitions make that stand around the place where the build is.
+        self.copies = 1
 
     # --- findings ------------------------------------------------------------------------------------------------
 
@@ -80,6 +82,34 @@ class Build:
             self.failed = True
             if self.parent is not None:
                 self.parent.failed = True
+
+    def spend(self, amount: int, span: Span) -> None:
+        """Count work against the limit that ends a network which would never be finished; raises TooLarge."""
+        build = self
+        while build.parent is not None:
+            build = build.parent
+        build.work += amount
+        if build.work > MAX_WORK:
+            self.report(
+                "NN303", f"the network takes more than {MAX_WORK:,} copies, list elements and uses of blocks", span,
+                label="the limit is reached here",
+            )  # fmt: skip
+            raise TooLarge
+
+    @contextmanager
+    def copying(self, count: int, span: Span) -> Iterator[None]:
+        """Within a repetition of so many copies. Raises TooLarge where it stands in others, and all together are too many."""
+        around, self.copies = self.copies, self.copies * max(count, 1)
+        if self.copies > MAX_NODES:
+            self.report(
+                "NN303", f"{self.copies:,} copies in all are more than the limit of {MAX_NODES:,}", span,
+                label=f"repeated {count:,} times within {around:,} copies",
+            )  # fmt: skip
+            raise TooLarge
+        try:
+            yield
+        finally:
+            self.copies = around
 
     # --- nodes -----------------------------------------------------------------------------------------------------
 

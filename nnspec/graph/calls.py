@@ -8,8 +8,8 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.dims import Poly, maximum, minimum
 from nnspec.graph import apply, blocks, expressions, steps
-from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
+from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import (
     POISON,

@@ -42,16 +42,10 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
 
 
 def _check_version(program: Program) -> None:
-    for position, entry in enumerate(program.file.items):
+    """Keys of YAML have no order of their own, so it is found here that the version does not stand first."""
+    for entry in program.file.items[1:]:
         if isinstance(entry, tree.Version):
-            if entry.number.value != 1:
-                program.report(
-                    Diagnostic(
-                        "NN014", f"version {entry.number.text} of the language is not known", entry.span, help="write `spec 1`"
-                    )
-                )
-            elif position:
-                program.report(Diagnostic("NN014", "the version belongs on the first line", entry.span))
+            program.report(Diagnostic("NN014", "the version belongs on the first line", entry.span))
 
 
 def _unknown_item(program: Program, item: tree.Item) -> None:

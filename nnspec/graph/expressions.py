@@ -11,8 +11,8 @@ from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, negation
 from nnspec.graph import calls, members, steps
 from nnspec.graph.apply import apply_operator
 from nnspec.graph.arithmetic import FUNCTIONS, binary
-from nnspec.graph.build import MAX_COPIES
 from nnspec.graph.ir import Value
+from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Unsupported, carry, is_silent
 from nnspec.operators.kinds import describe
@@ -56,6 +56,9 @@ def _name(expression: tree.Name, scope: Scope) -> Any:
 
 def undefined(expression: tree.Name, scope: Scope) -> Any:
     """Report a name that nothing defines."""
+    if scope.build.program.is_full:
+        scope.build.failed = True
+        return POISON
     capital = expression.id[:1].isupper()
     similar = nearest(expression.id, scope.visible())
     what = "no operator, block or network is called" if capital else "nothing is called"
@@ -99,6 +102,7 @@ def iterable(value: Any, expression: tree.Expression, scope: Scope) -> list[Any]
     if len(value) > MAX_COPIES:
         too_many(len(value), expression, scope)
         return None
+    scope.build.spend(len(value), expression.span)
     return list(value)
 
 

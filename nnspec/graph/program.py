@@ -11,6 +11,7 @@ from nnspec.graph.build import Build
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, Unsupported
 from nnspec.operators.declare import OPERATORS
+from nnspec.records import replace
 from nnspec.similar import nearest
 from nnspec.syntax import tree
 
@@ -28,7 +29,12 @@ class Behaviour(NamedTuple):
 #: Reads a file named in a `use`: gives its tree, or None after reporting. Injected, because this package does no I/O.
 Loader = Callable[[str, Source], tuple[tree.File | None, list[Diagnostic], str]]
 
-MAX_FINDINGS = 1_000
+#: Findings that one run reports; the last says that there are more.
+MAX_FINDINGS = 100
+#: Files that a spec and those that it uses may use.
+MAX_FILES = 100
+#: Characters of a message; beyond, its middle is left out (a message may quote what the spec says).
+_LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
     "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
@@ -102,6 +108,9 @@ class Program:
 
     def report(self, finding: Diagnostic) -> None:
         """Keep a finding, unless the same stands at the same place already (a block is built at each of its uses)."""
+        if len(finding.message) > _LONGEST_MESSAGE:
+            middle = _LONGEST_MESSAGE // 2
+            finding = replace(finding, message=f"{finding.message[:middle]}...{finding.message[-middle:]}")
         span = finding.span
         key = (
             finding.code,
@@ -110,8 +119,16 @@ class Program:
             span.end,
             finding.message if finding.code in ("NN220", "NN502") else "",
         )
-        if len(self.findings) < MAX_FINDINGS:
+        if len(self.findings) == MAX_FINDINGS - 1 and key not in self.findings:
+            message = f"more than {MAX_FINDINGS - 1} findings; the rest is left out"
+            finding = Diagnostic("NN007", message, span, "the first one that is left out")
+        if not self.is_full:
             self.findings.setdefault(key, finding)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much was found that nothing more is reported."""
+        return len(self.findings) >= MAX_FINDINGS
 
     def is_error(self, code: str) -> bool:
         return CODES[code].severity == "error"
@@ -169,6 +186,7 @@ class Program:
         return scope
 
     def _declare(self, item: tree.Item, scope: FileScope) -> None:
+        self._check_parameters(item)
         recipe = item.word.id in ("train", "agent", "sample")
         known = scope.recipes.get(item.name.id) if recipe else scope.items.get(item.name.id, (None,))[0]
         if known is not None and not (recipe and known.word.id != item.word.id):
@@ -183,6 +201,19 @@ class Program:
             scope.recipes[item.name.id] = item
         else:
             scope.items[item.name.id] = (item, scope)
+
+    def _check_parameters(self, item: tree.Item) -> None:
+        first: dict[str, tree.Name] = {}
+        for parameter in item.parameters:
+            name = parameter.name
+            if name.id in first:
+                self.report(
+                    Diagnostic(
+                        "NN108", f"`{item.name.id}` has two parameters called `{name.id}`", name.span,
+                        labels=(Label(first[name.id].span, "the first one"),), help="choose another name for the second",
+                    )
+                )  # fmt: skip
+            first.setdefault(name.id, name)
 
     def _import(self, use: tree.Use, scope: FileScope, open_files: tuple[str, ...]) -> None:
         names = [imported.alias or imported.name for imported in use.names]
@@ -219,6 +250,9 @@ class Program:
             return None
         if path in self._files:
             return self._files[path]
+        if len(self._files) >= MAX_FILES:
+            self.report(Diagnostic("NN113", f"more than {MAX_FILES} files are used", use.path.span, "the limit is reached here"))
+            return None
         if any(finding.severity == "error" for finding in findings):
             first = next(finding for finding in findings if finding.severity == "error")
             self.report(

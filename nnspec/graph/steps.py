@@ -6,7 +6,7 @@ from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.graph import apply, blocks, calls, expressions, recurrence
-from nnspec.graph.build import MAX_COPIES
+from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.naming import is_layer_maker
 from nnspec.graph.scope import Numbering, Scope, path_text
 from nnspec.graph.values import (
@@ -242,6 +242,11 @@ def _repeat(step: tree.Repeat, carried: Carried, scope: Scope) -> Any:
     values = _repetitions(step, scope)
     if values is None:
         return POISON
+    with scope.build.copying(len(values), step.count.span):
+        return _unrolled(step, values, carried, scope)
+
+
+def _unrolled(step: tree.Repeat, values: list[Any], carried: Carried, scope: Scope) -> Any:
     inner = scope.nested() if step.variable is not None else scope
     gathered: dict[str, list[Any]] = {}
     result: Any = _pass_on(carried)
@@ -275,4 +280,5 @@ def _repetitions(step: tree.Repeat, scope: Scope) -> list[Any] | None:
     if known > MAX_COPIES:
         expressions.too_many(known, step.count, scope)
         return None
+    scope.build.spend(known, step.count.span)
     return [None] * known

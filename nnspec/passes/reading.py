@@ -74,6 +74,18 @@ def module_uses(graph: Graph) -> Counter[str]:
     return Counter(node.path for node in nodes_within(graph) if node.path is not None)
 
 
+def module_paths(graph: Graph) -> dict[Node, str]:
+    """Where the module of each node stands: at the node's path; beside it where a module without weights would stand in the way of
+    layers below that path."""
+    prefixes = {path[:place] for path in graph.weights for place, letter in enumerate(path) if letter == "."}
+    found: dict[Node, str] = {}
+    for node in nodes_within(graph):
+        if node.path is not None:
+            in_the_way = node.path in prefixes and not isinstance(node.operator, ScanLoop) and not node.operator.weights()
+            found[node] = f"{node.path.replace('.', '_')}_{node.operator.name.lower()}" if in_the_way else node.path
+    return found
+
+
 def owns_weights(node: Node) -> bool:
     """Whether the node, or a node of its scan's body, has weights of its own."""
     if isinstance(node.operator, ScanLoop):

@@ -34,8 +34,8 @@ class Builder(ExpressionBuilder):
         return None
 
     def make_version(self, parts: list[Any], start: int, end: int) -> tree.Version:
-        number = self.make_number(parts[1:], parts[1].start, end)
-        if not (isinstance(number.value, int) and number.value == KNOWN_VERSION):
+        number, readable = self._number(parts[1:])
+        if readable and not (isinstance(number.value, int) and number.value == KNOWN_VERSION):
             message = f"version `{number.text}` of the language is not known"
             self._report("NN014", message, number.span, f"this compiler reads version {KNOWN_VERSION}")
         return tree.Version(self._span(start, end), number)

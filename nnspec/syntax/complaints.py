@@ -166,6 +166,12 @@ class Complaints:
         label = expected(self._automaton.accepts()).label
         self.report(place, f"unexpected {found(self._text, token)}", span, label, fix=fix)
 
+    def else_of_step(self, place: int, closing: int) -> None:
+        """A step `if` with an `else`."""
+        span = self._span(self._tokens[place].start, self._tokens[closing].end)
+        help = "choose between two chains: `if c then x -> A else x -> B`"
+        self.report(place, "a step `if` has no `else`", span, "it is there or left out", help)
+
     def line_ends(self, place: int) -> None:
         """The line break at a place separates a word from its value."""
         following = self._tokens[place + 1]

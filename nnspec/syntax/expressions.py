@@ -42,7 +42,12 @@ class ExpressionBuilder:
     def make_name(self, parts: list[Any], start: int, end: int) -> tree.Name:
         return self._name(parts[0])
 
-    def make_number(self, parts: list[Any], start: int, end: int) -> tree.Number:
+    def make_number(self, parts: list[Any], start: int, end: int) -> tree.Number | tree.Broken:
+        number, readable = self._number(parts)
+        return number if readable else tree.Broken(number.span)
+
+    def _number(self, parts: list[Any]) -> tuple[tree.Number, bool]:
+        """The number of a token, and whether it can be read; where not, that is reported."""
         text = self._text[parts[0].start : parts[0].end]
         reading = read_number(text)
         span = self._span(parts[0].start, parts[0].end)
@@ -52,7 +57,7 @@ class ExpressionBuilder:
                 fix = Fix(f"write `{reading.replacement}`", (Edit(span, reading.replacement),))
             shown = text if len(text) <= 40 else text[:37] + "..."
             self._report("NN004", f"cannot read the number `{shown}`", span, reading.problem, reading.help, fix)
-        return tree.Number(span, text, reading.value)
+        return tree.Number(span, text, reading.value), reading.problem is None
 
     def make_string(self, parts: list[Any], start: int, end: int) -> tree.String:
         token = parts[0]

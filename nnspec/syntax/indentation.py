@@ -46,4 +46,4 @@ def are_indented(raw: list[Token], lines: list[Line]) -> bool:
         if raw[line.places[-1]].kind == "LBRACE" and raw[following.places[0]].kind != "RBRACE":
             opened += 1
             deeper += following.indent > line.base
-    return deeper >= 0.8 * opened and any(line.indent for line in lines)
+    return deeper >= 0.8 * opened

@@ -123,9 +123,7 @@ def _numbered(lark: Lark) -> dict[int, int]:
     return numbers
 
 
-def _states(
-    lark: Lark, numbers: dict[int, int], rules: dict[Rule, int]
-) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+def _states(lark: Lark, numbers: dict[int, int], rules: dict[Rule, int]) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
     """The actions and the gotos of each state."""
     table = lark.parser.parser._parse_table
     nonterminals = {rule.origin.name for rule in lark.rules}

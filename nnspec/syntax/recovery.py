@@ -75,7 +75,9 @@ class Parser:
         feed = self._automaton.feed
         states = self._automaton.states
         while place < count:
-            if feed(tokens[place]):
+            if tokens[place].kind in _NEAR_MISSES and (after := self._replace_early(place)) is not None:
+                place = after
+            elif feed(tokens[place]):
                 place += 1
                 if len(states) > STACK_LIMIT:
                     place = self._too_deep(place)
@@ -88,14 +90,17 @@ class Parser:
     def _recover(self, place: int) -> int:
         """Repair the parse, so that it can go on at the place that is returned."""
         self._recoveries += 1
-        if self._recoveries > _RECOVERIES or len(self.findings) > FINDING_LIMIT:
+        if self._is_hopeless():
             return self._give_up()
         stop = statement_end(self._tokens, place)
-        for attempt in (self._insert, self._join_lines, self._replace, self._fill, self._leave_out):
+        for attempt in (self._insert, self._join_lines, self._replace, self._fill, self._leave_out_else, self._leave_out):
             after = attempt(place, stop)
             if after is not None:
                 return after
         return self._cut(place)
+
+    def _is_hopeless(self) -> bool:
+        return self._recoveries > _RECOVERIES or len(self.findings) > FINDING_LIMIT
 
     def _insert(self, place: int, stop: int) -> int | None:
         for kind in self._insertable(place):
@@ -132,6 +137,13 @@ class Parser:
             return place + 1
         return None
 
+    def _replace_early(self, place: int) -> int | None:
+        """Look for a near miss before the reductions that precede an error: they would take `b` in `if b = 3` for the test."""
+        automaton = self._automaton
+        if automaton.probe(automaton.states.copy(), self._tokens[place].kind) or self._is_hopeless():
+            return None
+        return self._replace(place, statement_end(self._tokens, place))
+
     def _fill(self, place: int, stop: int) -> int | None:
         """An operand, step, type or statement is missing."""
         if not self._fits(["BROKEN"], place, stop):
@@ -140,6 +152,17 @@ class Parser:
         end = end_before(self._tokens, place)
         self._automaton.feed(Token("BROKEN", end, max(end, self._tokens[place].start)))
         return place
+
+    def _leave_out_else(self, place: int, stop: int) -> int | None:
+        """`x -> if c { A } else { B }`: a step is left out or not, and has no other branch."""
+        tokens = self._tokens
+        if tokens[place].kind != "ELSE" or tokens[place + 1].kind != "LBRACE":
+            return None
+        closing = next((after for after, closed in levels(tokens, place + 2) if tokens[after].kind == "RBRACE"), place)
+        if not self._fits([], closing + 1, statement_end(tokens, closing + 1)):
+            return None
+        self._complaints.else_of_step(place, closing)
+        return closing + 1
 
     def _leave_out(self, place: int, stop: int) -> int | None:
         if place == stop or not self._fits([], place + 1, stop):

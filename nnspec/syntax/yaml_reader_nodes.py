@@ -84,10 +84,13 @@ class Findings(list[Diagnostic]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self._known: set[tuple[str, int, int, str]] = set()
 
     def report(self, code: str, message: str, start: int, end: int, label: str = "", **more: Any) -> None:
-        """Add a finding about a stretch of the text."""
-        if len(self) < FINDING_LIMIT:
+        """Add a finding about a stretch of the text, once: a mapping may be read twice."""
+        key = (code, start, end, message)
+        if len(self) < FINDING_LIMIT and key not in self._known:
+            self._known.add(key)
             self.append(Diagnostic(code, message, self.span(start, end), label, **more))
 
     def take(self, findings: list[Diagnostic]) -> None:

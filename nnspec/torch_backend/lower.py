@@ -53,7 +53,7 @@ def lower(
     random state of torch alone; `state` gives the weights instead. Raises LoweringError for a graph that is not well formed.
     """
     module = NetworkModule(class_name=class_name(graph))
-    tree = ModuleTree(module)
+    tree = ModuleTree(module, graph)
     with seeded(seed):
         module.graph = Lowering(graph, tree, guards=guards).run()
         complete(graph, tree, state)
@@ -164,9 +164,10 @@ class Lowering:
         if call.kind == "module":
             if node.path is None:
                 raise LoweringError(f"{node.operator.name} is a module, and the node has no path")
-            self.tree.make(node.path, call, settings_of(call), self.dtypes.get(node.path))
-            self.called[node.path] = None
-            return self.fx.create_node("call_module", node.path, args, kwargs, name=node_name(node))
+            path = self.tree.paths[node]
+            self.tree.make(path, call, settings_of(call), self.dtypes.get(node.path))
+            self.called[path] = None
+            return self.fx.create_node("call_module", path, args, kwargs, name=node_name(node))
         if call.target in FACTORIES and self.graph.inputs:
             kwargs["device"] = self._device()
         target = resolve(call.target) if call.kind == "function" else call.target

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from nnspec.graph.reserved_names import INSIDE, TOP
+from nnspec.graph.ir import Graph, Node
 from nnspec.operators.declare import TorchCall
+from nnspec.passes.reading import module_paths
 from nnspec.torch_backend import guards
 from nnspec.torch_backend.targets import LoweringError, resolve
 
@@ -55,8 +57,10 @@ def _initialize_copy(copied: fx.GraphModule, source: nn.Module, graph: fx.Graph)
 class ModuleTree:
     """The parts of one network below `root`, by path. Nodes with the same path share the part."""
 
-    def __init__(self, root: nn.Module) -> None:
+    def __init__(self, root: nn.Module, *graphs: Graph) -> None:
         self.root = root
+        #: Where modules stand that cannot stand at their node's path.
+        self.paths: dict[Node, str] = {node: path for graph in graphs for node, path in module_paths(graph).items()}
         self._made: dict[str, TorchCall] = {}
         self._modules: dict[str, nn.Module] = {}
 

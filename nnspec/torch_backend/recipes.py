@@ -24,7 +24,7 @@ class InstanceModule(nn.Module):
 
     def __init__(self, instance: Instance, guards: bool) -> None:
         super().__init__()
-        tree = ModuleTree(self)
+        tree = ModuleTree(self, *instance.variants.values())
         self.name = instance.name
         self.training_of = {key: graph.training for key, graph in instance.variants.items()}
         self._inputs = {key: tuple(entry.name for entry in graph.inputs) for key, graph in instance.variants.items()}
@@ -134,7 +134,7 @@ def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: 
     module = NetworkModule(class_name=class_name(graph))
     for name, instance in instances.items():
         attach(module, f"instances.{name}", instance)
-    tree = ModuleTree(module)
+    tree = ModuleTree(module, graph)
     module.graph = Lowering(graph, tree, guards=guards, always_dict=True, instances=instances).run()
     complete(_without_instances(graph), tree)
     return module.train(graph.training)

@@ -82,17 +82,24 @@ class Batches:
         return torch.cat([epoch_order(count, self.seed, epoch * rounds + each, index) for each in range(rounds)]).to(self.device)
 
 
-def part_batches(datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device) -> Iterator[tuple[int, dict[str, Tensor]]]:
+def part_batches(
+    datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """The samples of a part in order. The first source leads; one without this part gives its training samples."""
     first = next(iter(datasets.values())).size(part)
     size = batch_size or max(first, 1)
     for low in range(0, first, size):
         high = min(low + size, first)
-        batch: dict[str, Tensor] = {}
-        for name, dataset in datasets.items():
-            fields = dataset.parts.get(part) or dataset.parts["train"]
-            count = next(iter(fields.values())).shape[0]
-            chosen = slice(low, high) if high <= count else torch.arange(low, high) % count
-            for field, tensor in fields.items():
-                batch[f"{name}.{field}"] = tensor[chosen].to(device)
-        yield high - low, batch
+        yield high - low, part_batch(datasets, part, low, high, device)
+
+
+def part_batch(datasets: Mapping[str, Dataset], part: str, low: int, high: int, device: torch.device) -> dict[str, Tensor]:
+    """The samples of a part from `low` to `high`."""
+    batch: dict[str, Tensor] = {}
+    for name, dataset in datasets.items():
+        fields = dataset.parts.get(part) or dataset.parts["train"]
+        count = next(iter(fields.values())).shape[0]
+        chosen = slice(low, high) if high <= count else torch.arange(low, high) % count
+        for field, tensor in fields.items():
+            batch[f"{name}.{field}"] = tensor[chosen].to(device)
+    return batch

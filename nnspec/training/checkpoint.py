@@ -67,12 +67,24 @@ def _fill(folder: Path, step: int, checkpoint: Checkpoint) -> None:
     folder.mkdir()
     listed: dict[str, dict[str, Any]] = {}
     for name, tensors in checkpoint.tensors.items():
-        data = dump_tensors({key: tensor.detach().contiguous() for key, tensor in tensors.items()})
-        _put(folder, f"{name}{_TENSORS}", data, listed)
+        _put(folder, f"{name}{_TENSORS}", dump_tensors(_apart(tensors)), listed)
     _put(folder, "state.json", json.dumps(checkpoint.state, allow_nan=False).encode(), listed)
     manifest = {"version": _VERSION, "step": step, "files": listed}
     write_synced(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
     sync_folder(folder)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, none sharing its memory with another, as safetensors wants them."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        alone = tensor.detach().cpu().contiguous()
+        if alone.untyped_storage().data_ptr() in seen:
+            alone = alone.clone()
+        seen.add(alone.untyped_storage().data_ptr())
+        found[name] = alone
+    return found
 
 
 def _put(folder: Path, name: str, data: bytes, listed: dict[str, dict[str, Any]]) -> None:

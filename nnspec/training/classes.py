@@ -37,7 +37,7 @@ def counts_by_class(predicted: Tensor, target: Tensor, keep: Tensor | None, clas
     counts = target >= 0 if keep is None else (target >= 0) & keep.flatten()
     return {
         "hit": _histogram(target, counts & (predicted == target), classes),
-        "predicted": _histogram(predicted, counts, classes),
+        "predicted": _histogram(predicted, counts & (predicted >= 0), classes),
         "actual": _histogram(target, counts, classes),
     }
 
@@ -45,13 +45,13 @@ def counts_by_class(predicted: Tensor, target: Tensor, keep: Tensor | None, clas
 def confusion_matrix(predicted: Tensor, target: Tensor, keep: Tensor | None, classes: int) -> Tensor:
     """Counts by (target, predicted) class, int64. Negative targets do not count."""
     predicted, target = predicted.flatten().long(), target.flatten().long()
-    counts = target >= 0 if keep is None else (target >= 0) & keep.flatten()
+    counts = (target >= 0) & (predicted >= 0) if keep is None else (target >= 0) & (predicted >= 0) & keep.flatten()
     return _histogram(target * classes + predicted, counts, classes * classes).reshape(classes, classes)
 
 
 def _histogram(index: Tensor, counts: Tensor, size: int) -> Tensor:
     """How often each index below `size` occurs among those that count. Waits for no device."""
-    index = torch.where(counts, index, size)
+    index = torch.where(counts, index, size).clamp(max=size)
     if index.device.type == "cpu":
         return torch.bincount(index, minlength=size + 1)[:size]
     return torch.zeros(size + 1, dtype=torch.int64, device=index.device).scatter_add_(0, index, torch.ones_like(index))[:size]

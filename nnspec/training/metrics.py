@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from nnspec.graph.recipe import Metric
-from nnspec.operators.declare import Operator
 from nnspec.training.classes import counts_by_class, decision, known_classes
 from nnspec.training.scores import averaged, mean_auc
 
@@ -203,4 +202,4 @@ _METRICS: dict[str, tuple[Callable[[Any, Read], dict[str, Tensor]], Callable[[Su
     **{kind: (_by_class, _retrieval(kind)) for kind in ("precision", "recall", "f1", "iou")},
 }  # fmt: skip
 
-__all__ = ["Accumulator", "Operator", "lower_is_better", "outputs_of"]
+__all__ = ["Accumulator", "lower_is_better", "outputs_of"]

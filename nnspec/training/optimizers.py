@@ -6,30 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nnspec.graph.recipe import Recipe
 from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.measure import Place
 
 
 class ScheduledOptimizer:
-    """torch's optimizer with the learning rate of each step."""
+    """torch's optimizer with the learning rate of each step. `torch` is the optimizer itself."""
 
     def __init__(self, recipe: Recipe, module: RecipeModule) -> None:
         operator: Any = recipe.optimizer.operator
         groups = _groups(recipe, module)
         self._rates = [settings["lr"] for settings, _ in groups]
-        torch_groups = [
-            {**settings, "lr": _first(settings["lr"]), "params": parameters} for settings, parameters in groups
-        ]
-        self.torch: torch.optim.Optimizer = getattr(torch.optim, operator.name)(torch_groups, lr=_first(operator.lr), **operator.settings())
+        torch_groups = [{**settings, "lr": _first(settings["lr"]), "params": parameters} for settings, parameters in groups]
+        self.torch: torch.optim.Optimizer = getattr(torch.optim, operator.name)(
+            torch_groups, lr=_first(operator.lr), **operator.settings()
+        )
 
-    def set_rates(self, step: int, epoch: int, steps_per_epoch: int, measured: Sequence[float]) -> None:
-        """The learning rates of a step, counted from 0."""
+    def set_rates(self, place: Place, measured: Sequence[float]) -> None:
+        """The learning rates of a step. `measured` is what schedules that follow a measurement go by."""
         for group, rate in zip(self.torch.param_groups, self._rates, strict=True):
             if isinstance(rate, Schedule):
-                group["lr"] = schedule_value(rate, step, epoch, steps_per_epoch, measured)
+                group["lr"] = schedule_value(rate, *place, measured)
 
     @property
     def rate(self) -> float:
@@ -38,7 +39,36 @@ class ScheduledOptimizer:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """Everything that is trained."""
         return [parameter for group in self.torch.param_groups for parameter in group["params"]]
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The state as tensors by "parameter.name", and the rest as plain values."""
+        state = self.torch.state_dict()
+        tensors: dict[str, Tensor] = {}
+        rest: dict[str, Any] = {"groups": state["param_groups"], "values": {}}
+        for parameter, entries in state["state"].items():
+            for name, value in entries.items():
+                if isinstance(value, Tensor):
+                    tensors[f"{parameter}.{name}"] = value
+                else:
+                    rest["values"][f"{parameter}.{name}"] = value
+        return tensors, rest
+
+    def restore(self, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> None:
+        """The reverse of `state`. Raises ValueError, KeyError or TypeError for the state of another optimizer."""
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in [*tensors.items(), *rest["values"].items()]:
+            parameter, _, name = key.partition(".")
+            state.setdefault(int(parameter), {})[name] = value
+        current = self.torch.state_dict()["param_groups"]
+        kept = [{**group, **_changeable(now)} for group, now in zip(rest["groups"], current, strict=True)]
+        self.torch.load_state_dict({"state": state, "param_groups": kept})
+
+
+def _changeable(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a group: those of the spec as it is now hold, not those of the checkpoint."""
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 def _first(rate: Any) -> float:

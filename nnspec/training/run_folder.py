@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
-import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nnspec.checker import Report, check_path
-from nnspec.diagnostics import Source
 from nnspec.training.atomic import write_atomic
+from nnspec.training.errors import RunError
 
 _SPEC = "spec"
-
-
-class RunError(Exception):
-    """A folder that is not a run, or one that no longer checks."""
+_LOG = "metrics.jsonl"
+_NAME = re.compile(r"(.+)-(\d{8}-\d{6})(?:-(\d+))?")
 
 
 class RunFolder:
@@ -32,14 +28,18 @@ class RunFolder:
 
     @classmethod
     def create(cls, base: Path, name: str) -> RunFolder:
-        """A new folder below `base`, named by recipe and time. Raises OSError."""
+        """A new folder below `base`, named by recipe and time. Raises RunError."""
         stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
         for number in range(1, 1000):
             path = base / (f"{name}-{stamp}" if number == 1 else f"{name}-{stamp}-{number}")
             try:
                 path.mkdir(parents=True)
             except FileExistsError:
+                if not base.is_dir():
+                    raise RunError(f"{base} is a file, so no run can be kept below it; name a folder") from None
                 continue
+            except OSError as error:
+                raise RunError(f"no run can be kept below {base}: {error.strerror or error}") from error
             return cls(path)
         raise RunError(f"no free name for a run below {base}")
 
@@ -52,18 +52,20 @@ class RunFolder:
         return cls(folder)
 
     @classmethod
-    def latest(cls, base: Path, name: str) -> RunFolder:
-        """The newest run of a recipe. Raises RunError where there is none."""
-        found = sorted(each for each in base.glob(f"{name}-*") if (each / "manifest.json").is_file())
+    def latest(cls, base: Path, names: Iterable[str]) -> RunFolder:
+        """The newest run of one of these recipes. Raises RunError where there is none."""
+        wanted = tuple(names)
+        found = [(match[2], int(match[3] or 1), each) for each, match in _runs(base) if match[1] in wanted]
         if not found:
-            raise RunError(f"there is no run of `{name}` in {base} to go on with")
-        return cls(found[-1])
+            raise RunError(f"there is no run of {' or '.join(f'`{name}`' for name in wanted)} in {base} to go on with")
+        return cls(max(found)[2])
 
     @property
     def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
         return self.path / "checkpoints"
 
-    # --- the spec and the manifest ------------------------------------------------------------------------------------
+    # --- the spec and the manifest ------------------------------------------------------------------------------------------
 
     def write_spec(self, report: Report) -> str:
         """Copy the spec and the files it uses, in their places to one another; returns the spec's own place."""
@@ -74,42 +76,78 @@ class RunFolder:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(place, source.text)
         write_atomic(self.path / _SPEC / "nnspec.toml", "# marks the root that `use` may not leave\n")
-        return os.path.relpath(os.path.abspath(report.source.path), base)
+        return Path(os.path.relpath(os.path.abspath(report.source.path), base)).as_posix()
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
-        write_atomic(self.path / "manifest.json", json.dumps(content, indent=1, default=str) + "\n")
+        """Replace the manifest. Raises OSError."""
+        write_atomic(self.path / "manifest.json", json.dumps(plain(content), indent=1, default=str, allow_nan=False) + "\n")
 
     @property
     def manifest(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
-        return loaded
+        """What is known of the run. Raises RunError where it cannot be read."""
+        path = self.path / "manifest.json"
+        try:
+            loaded = json.loads(path.read_bytes())
+            for name, kind in {"recipe": str, "settings": dict, "spec": dict, "data": dict, "status": str}.items():
+                if not isinstance(loaded[name], kind):
+                    raise RunError(f"{path}: `{name}` is not what a run writes")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RunError(f"{path} cannot be read as a run's manifest: {type(error).__name__}: {error}") from error
+        return dict(loaded)
 
     def report(self) -> Report:
         """The spec of the run, checked again with its settings. Raises RunError where it has errors now."""
         manifest = self.manifest
-        place = (self.path / _SPEC / manifest["spec"]["path"]).resolve()
-        if not place.is_relative_to((self.path / _SPEC).resolve()):
-            raise RunError(f"the manifest of {self.path} names a spec outside of the run")
-        report = check_path(place, settings=manifest["settings"])
+        try:
+            report = check_path(self._spec_place(manifest), settings=manifest["settings"])
+        except OSError as error:
+            raise RunError(f"the spec of {self.path} cannot be read: {error.strerror or error}") from error
         if not report.ok:
             raise RunError(f"the spec of {self.path} has errors: {next(each.message for each in report.diagnostics if each.severity == 'error')}")
+        if manifest["recipe"] not in report.recipes:
+            raise RunError(f"the spec of {self.path} has no recipe `{manifest['recipe']}` that can be run")
         return report
 
-    # --- measurements ----------------------------------------------------------------------------------------------------
+    def _spec_place(self, manifest: Mapping[str, Any]) -> Path:
+        root = (self.path / _SPEC).resolve()
+        named = manifest["spec"].get("path")
+        place = (root / named).resolve() if isinstance(named, str) else root.parent
+        if not place.is_relative_to(root):
+            raise RunError(f"the manifest of {self.path} names a spec outside of the run: {named!r}")
+        return place
+
+    def data_folders(self) -> tuple[Path, ...]:
+        """Folders that the spec's paths are taken against, where they are there: that of the spec, as seen from the run, then that of
+        the run's own copy of it. The run can be moved together with the spec; moved alone, it needs `NNSPEC_DATA`, or the data beside
+        the copy."""
+        manifest = self.manifest
+        seen = manifest["spec"].get("folder")
+        own = self._spec_place(manifest).parent
+        folders = [(self.path / seen).resolve(), own] if isinstance(seen, str) else [own]
+        return tuple(folder for folder in folders if folder.is_dir()) or (own,)
+
+    def seen_from_here(self, folder: Path) -> str | None:
+        """A folder relative to the run; None where no relative path leads there."""
+        try:
+            return Path(os.path.relpath(folder, self.path.resolve())).as_posix()
+        except ValueError:  # another drive
+            return None
+
+    # --- measurements -------------------------------------------------------------------------------------------------------
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl, whole or not at all for a reader that looks at whole lines."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        with (self.path / _LOG).open("a", encoding="utf-8") as file:
+            file.write(_line(record))
             file.flush()
 
     def rewrite_log(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the log back to these records (after resuming at an earlier step)."""
-        write_atomic(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+        write_atomic(self.path / _LOG, "".join(map(_line, records)))
 
     def history(self) -> list[dict[str, Any]]:
         """The records so far; a last line that was cut off is left out."""
-        path = self.path / "metrics.jsonl"
+        path = self.path / _LOG
         if not path.is_file():
             return []
         records: list[dict[str, Any]] = []
@@ -121,19 +159,24 @@ class RunFolder:
         return records
 
 
-def digest(source: Source) -> str:
-    """The hash of a spec's text."""
-    return hashlib.sha256(source.text.encode()).hexdigest()
+def _runs(base: Path) -> Iterable[tuple[Path, re.Match[str]]]:
+    """Folders that are named as runs are, and are some."""
+    for each in base.glob("*") if base.is_dir() else ():
+        match = _NAME.fullmatch(each.name)
+        if match is not None and (each / "manifest.json").is_file():
+            yield each, match
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the figures of a run may depend on besides spec and data."""
-    from nnspec import __version__
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(plain(record), allow_nan=False) + "\n"
 
-    found: dict[str, Any] = {
-        "nnspec": __version__, "torch": torch.__version__, "python": platform.python_version(), "system": platform.platform(),
-        "threads": torch.get_num_threads(), "device": str(device),
-    }  # fmt: skip
-    if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
-    return found
+
+def plain(value: Any) -> Any:
+    """The value as JSON can have it: what is not a finite number becomes null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("torch", "numpy", "safetensors", "sklearn", "matplotlib", "onnx", "PIL", "rich", "lark")
-SPEC = "network A {\n  input x: float32[N, 4]\n  output y = x -> Linear(3)\n}\n"
+SPEC = """network A {
+  input x: float32[N, 1, 8, 8]
+  output y = x -> Flatten -> Linear(10)
+}
+train A {
+  data digits = Digits()
+  y = digits.image -> A
+  minimize cross_entropy(y, digits.label)
+  optimizer SGD(lr=0.1)
+  batch_size 32
+  epochs 1
+}
+"""
 BROKEN = "network A {\n  input x: float32[N, 4]\n  output y = x -> Linaer(3)\n}\n"
 
 #: Runs a command with the packages blocked, and prints the exit code and what was imported.
@@ -68,7 +80,7 @@ def folder(tmp_path: Path) -> Path:
         (["list", "specs"], 0),
         (["list", "data"], 0),
         (["list", "targets"], 0),
-        (["new", "b.nn"], 0),
+        (["new", "b.nn", "--force"], 0),
         (["schema"], 0),
         (["--help"], 0),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from example_specs import FIXABLE, MISSPELT, NARROW, SOUND, Command, Run
+from example_specs import MISSPELT, NARROW, SOUND, Command, Run
 
 from nnspec.cli import main
 
@@ -15,7 +15,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("COLUMNS", raising=False)
-    for name, text in (("sound", SOUND), ("fixable", FIXABLE), ("misspelt", MISSPELT), ("narrow", NARROW)):
+    for name, text in (("sound", SOUND), ("misspelt", MISSPELT), ("narrow", NARROW)):
         (tmp_path / f"{name}.nn").write_text(text, encoding="utf-8")
     return tmp_path
 

@@ -10,11 +10,6 @@ SOUND = """network A(width: int = 3) {
   output y = x -> Linear(width)
 }
 """
-FIXABLE = """network B {
-  input x: float32[N, 4]
-  output y = x -> Linear(3, in_features=5)
-}
-"""
 MISSPELT = """network C {
   input x: float32[N, 4]
   output y = x -> Linaer(3)

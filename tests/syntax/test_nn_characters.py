@@ -69,8 +69,8 @@ def test_what_was_meant(strange: str, plain: str) -> None:
     [
         ("network A { a = $ x }", ["1 NN003 a stray `$`"]),
         ("network A { a = $$$ x }", ["1 NN003 a stray `$$$`"]),
-        ("network A {\n  a = \"text\n  b = 1\n}", ["2 NN003 an unclosed string"]),
-        ("network A {\n  a = f(\"text, 3)\n  b = 1\n}", ["2 NN003 an unclosed string"]),
+        ('network A {\n  a = "text\n  b = 1\n}', ["2 NN003 an unclosed string"]),
+        ('network A {\n  a = f("text, 3)\n  b = 1\n}', ["2 NN003 an unclosed string"]),
         ('network A { a = "\\d" }', ["1 NN003 unknown escape `\\d` in a string"]),
         ("network A { a = \0x }", ["1 NN003 an invisible character, U+0000 NUL"]),
         ("network A { " + "a" * 65 + " = 1 }", ["1 NN005 a name of 65 characters, more than 64"]),

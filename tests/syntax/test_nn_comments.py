@@ -98,7 +98,9 @@ def test_no_comment_is_ever_lost(path: Path, seed: int) -> None:
             count += 1
     pieces.append(text[last:])
     changed = "".join(pieces)
-    written = [changed[token.start : token.end].rstrip() for token in lex(load(), changed, 0, len(changed)) if token.kind == "COMMENT"]
+    written = [
+        changed[token.start : token.end].rstrip() for token in lex(load(), changed, 0, len(changed)) if token.kind == "COMMENT"
+    ]
     assert _comments(parse(Source("a.nn", changed))[0]) == sorted(written)
     assert count
 

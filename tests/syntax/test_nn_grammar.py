@@ -31,7 +31,7 @@ def test_prepared_table_is_what_the_grammar_gives(strictly_built: dict[str, Any]
 
 def test_a_conflict_would_be_noticed() -> None:
     pytest.importorskip("interegular")
-    ambiguous = table.read_grammar().replace('?sum: product (SIGN product)*', "?sum: product | sum SIGN sum")
+    ambiguous = table.read_grammar().replace("?sum: product (SIGN product)*", "?sum: product | sum SIGN sum")
     assert ambiguous != table.read_grammar()
     with pytest.raises(Exception, match="Shift/Reduce conflict"):
         prepare.build(ambiguous, strict=True)

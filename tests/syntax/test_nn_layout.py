@@ -81,7 +81,7 @@ def test_declarations_without_values_may_share_a_line() -> None:
 
 
 def test_items_need_no_separator_after_a_brace() -> None:
-    assert len(read("network A { a = 1 } ensure A { b == 1 } use B from \"c\"").items) == 3
+    assert len(read('network A { a = 1 } ensure A { b == 1 } use B from "c"').items) == 3
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -31,21 +31,17 @@ def _apply(text: str, finding: Diagnostic) -> str:
         ("a = 1 b = 2", "missing a new line or `;` before `b`", "a = 1; b = 2"),
         ("a == x", "expected `=`, found `==`", "a = x"),
         ("a = if b = 3 then c else d", "expected `==`, found `=`", "a = if b == 3 then c else d"),
-        ("input x = float32[N] where y", None, None),
         ("a = f(x; y)", "expected `,`, found `;`", "a = f(x, y)"),
         ("a = f(x: 3)", "expected `=`, found `:`", "a = f(x= 3)"),
     ],
 )
-def test_safe_fixes(line: str, message: str | None, mended: str | None) -> None:
+def test_safe_fixes(line: str, message: str, mended: str) -> None:
     text = "network A {\n  input q: int\n  " + line + "\n  output q\n}\n"
     found = parse(Source("a.nn", text))[1]
-    if message is None:
-        return
     assert [finding.message for finding in found] == [message]
     assert found[0].span.line == 3
     assert found[0].fix is not None
     assert found[0].fix.applicability == "safe"
-    assert mended is not None
     assert _apply(text, found[0]) == text.replace(line, mended)
     assert findings(_apply(text, found[0])) == []
 
@@ -65,15 +61,12 @@ def test_safe_fixes(line: str, message: str | None, mended: str | None) -> None:
         ("output a.b = 3", "expected a name before `=`, found an expression"),
         ('input x: int where "text"', "expected a condition, found a string"),
         ("a = x as 3", "expected a name, found `3`"),
-        ("a = x -> if y { A } else { B }", "expected `,`, `}` or `{`, found the reserved word `else`"),
+        ("a = x -> if y { A } else { B } -> C", "a step `if` has no `else`"),
     ],
 )
 def test_messages(line: str, message: str) -> None:
     text = "network A {\n  input q: int\n  " + line + "\n  output q\n}\n"
     found = parse(Source("a.nn", text))[1]
-    if "else {" in line:
-        assert [finding.span.line for finding in found] == [3]
-        return
     assert [(finding.span.line, finding.message) for finding in found] == [(3, message)]
 
 

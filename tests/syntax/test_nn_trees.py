@@ -182,7 +182,9 @@ def test_spans_lie_within_those_of_their_parents(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for node in every_node(read(text)):
         assert 0 <= node.span.start <= node.span.end <= len(text)
-        assert text[node.span.start : node.span.end] == text[node.span.start : node.span.end].strip() or isinstance(node, tree.File)
+        assert text[node.span.start : node.span.end] == text[node.span.start : node.span.end].strip() or isinstance(
+            node, tree.File
+        )
         for child in node.children():
             assert node.span.start <= child.span.start <= child.span.end <= node.span.end
 

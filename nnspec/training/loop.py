@@ -1,0 +1,280 @@
+"""The loop of a training: epochs, measurements, checkpoints, and when to stop.
+
+A line of the log covers an epoch, or as many steps as `measure_every steps=` says. Nothing in a step waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnspec.checker import Report
+from nnspec.data import load
+from nnspec.graph.recipe import Recipe
+from nnspec.torch_backend.guards import PreconditionError
+from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
+from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training.batches import Batches
+from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
+from nnspec.training.evaluate import fitted, load_weights, place_of
+from nnspec.training.measure import Evaluation, Place, last_part, measure
+from nnspec.training.progress import Progress
+from nnspec.training.run_folder import RunFolder
+from nnspec.training.running import RunningFigures
+from nnspec.training.standing import Standing, measure_every
+from nnspec.training.state import captured, put_back, read_history
+from nnspec.training.update import Updater
+
+_TELL_EVERY = 0.25
+#: Checkpoints at the end of an epoch take at most one part in so many of the time.
+_CHECKPOINT_SHARE = 50
+
+
+class Trainer:
+    """One training: networks, data, optimizer, and where it stands. What is wrong with them is found here, before the first step."""
+
+    def __init__(self, report: Report, recipe: Recipe, device: torch.device, progress: Progress, folder: RunFolder | None) -> None:
+        self.report, self.recipe, self.device, self.progress = report, recipe, device, progress
+        settings = recipe.settings
+        self.seed = int(settings.get("seed", 0))
+        Standing(recipe, validated=False)  # refuses what is wrong with it before any data is read
+        self.spec_folder = Path(report.source.path).resolve().parent
+        before = folder.manifest if folder is not None else {"data": {}}
+        self.datasets = {
+            name: load(source, self.spec_folder, fitted=fitted(before, name), told=progress.message) for name, source in recipe.sources.items()
+        }
+        self.first = next(iter(self.datasets.values()))
+        self.standing = Standing(recipe, validated=bool(self.first.size("validation")))
+        self.batches = Batches(self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device)
+        self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
+        preflight.verify(recipe, self.module, self.batches, self.datasets, device)
+        self.updater = Updater(recipe, self.module, self.batches.count, device)
+        self.unit, self.every = measure_every(recipe)
+        span = self.batches.count if self.unit == "epochs" else self.every * self.updater.accumulate
+        self.running = RunningFigures(recipe, span, device)
+        self.total = self._total_steps()
+        #: Optimizer steps done, the epoch, and the batches of it that are done.
+        self.step = self.epoch = self.position = 0
+        self.history: list[dict[str, Any]] = []
+        #: Seconds of earlier sessions, and of this one's lines of the log.
+        self.seconds = self.line_seconds = 0.0
+        self.stop: int | None = None
+        self.saved_at = self.saving = self.told = 0.0
+        self.sessions: list[dict[str, Any]] = []
+
+    def _total_steps(self) -> int:
+        limits = []
+        if "epochs" in self.recipe.settings:
+            limits.append(self.recipe.settings["epochs"] * self.updater.per_epoch)
+        if "steps" in self.recipe.settings:
+            limits.append(self.recipe.settings["steps"])
+        return int(min(limits))
+
+    @property
+    def place(self) -> Place:
+        """Where the training stands, for schedules."""
+        return Place(self.step, self.epoch, self.updater.per_epoch)
+
+    # --- the run ------------------------------------------------------------------------------------------------------------
+
+    def run(self, folder: RunFolder, *, resumed: bool) -> Evaluation:
+        """Train to the end, in a new folder or from the last checkpoint of one; returns the final measurements.
+
+        The random state around is left alone.
+        """
+        self.folder = folder
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            if resumed:
+                self._restore()
+            self.sessions.append({"step": self.step, "environment": manifest.environment(self.device)})
+            self._write_manifest("running")
+            self.progress.begin(self.recipe.name, self.total, math.ceil(self.total / self.updater.per_epoch), self.batches.first)
+            self.began = self.line_began = self.saved_at = time.perf_counter()
+            try:
+                with signals.heard(self._note_signal):
+                    self._epochs()
+                return self._finish()
+            except (Interrupted, TrainingError) as error:
+                with suppress(OSError):  # the first error is the one to tell
+                    self._write_manifest("stopped" if isinstance(error, Interrupted) else "failed", reason=str(error))
+                raise
+            finally:
+                self.progress.end()
+
+    def _note_signal(self, number: int) -> None:
+        self.stop = number
+
+    def _epochs(self) -> None:
+        try:
+            while self.step < self.total and not self._waited_enough():
+                self._rest_of_epoch()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(f"the memory ran out at step {self.step + 1}: lower `batch_size`, or raise `accumulate` instead ({error})") from error
+        except (PreconditionError, IndexError) as error:
+            raise TrainingError(f"step {self.step + 1} cannot be computed: {error}") from error
+
+    def _rest_of_epoch(self) -> None:
+        self.module.train()
+        for samples, batch in self.batches.epoch(self.epoch, self.position):
+            outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged)
+            self.running.add(outputs, samples)
+            self.position += 1
+            if updated:
+                self.step += 1
+                self._after_update()
+                if self.step >= self.total or self._waited_enough():
+                    return
+        self.epoch, self.position = self.epoch + 1, 0
+
+    def _after_update(self) -> None:
+        now = time.perf_counter()
+        if now - self.told > _TELL_EVERY:
+            self.told = now
+            self._tell()
+        if self._line_ends():
+            self._end_line()
+        if self.stop is not None and self.step < self.total:
+            self._save()
+            raise Interrupted(self.stop, self.folder.path)
+
+    def _line_ends(self) -> bool:
+        if self.step >= self.total:
+            return True
+        return self.position == self.batches.count if self.unit == "epochs" else self.step % self.every == 0
+
+    def _end_line(self) -> None:
+        """Measure, write a line of the log, and keep a checkpoint."""
+        record: dict[str, Any] = {"epoch": self.epoch + 1, "step": self.step, "loss": self._finite_loss(), **self.running.metrics()}
+        self._tell()
+        if self._measures():
+            found = self._measure("validation")
+            record |= {"validation_loss": found.loss} | {f"validation_{name}": value for name, value in found.metrics.items()}
+        now = time.perf_counter()
+        record |= {"lr": self.updater.optimizer.rate, "seconds": round(self.line_seconds + now - self.line_began, 3)}
+        self.line_began, self.line_seconds = now, 0.0
+        self.running.clear()
+        self.history.append(record)
+        self.folder.log(record)
+        improved = self.standing.note(record)
+        self.progress.epoch(self.epoch + 1, record)
+        if self._waited_enough():
+            waited = f"{self.standing.patience} {'epochs' if self.unit == 'epochs' else 'measurements'}"
+            self.progress.message(f"no better {self.standing.figure} for {waited}; stopping at step {self.step:,}")
+        self._save_now_and_then(must=self.step >= self.total or (improved and self.standing.keeps) or self._waited_enough())
+
+    def _measures(self) -> bool:
+        if not self.first.size("validation"):
+            return False
+        return self.unit == "steps" or (self.epoch + 1) % self.every == 0 or self.step >= self.total
+
+    def _waited_enough(self) -> bool:
+        return bool(self.history) and self.standing.exhausted(self.history[-1])
+
+    def _measure(self, part: str, place: Place | None = None) -> Evaluation:
+        return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place)
+
+    def _tell(self) -> None:
+        if self.running.batches:
+            loss = self._finite_loss()
+            passed = max(time.perf_counter() - self.line_began, 1e-9)
+            self.progress.step(self.step, self.epoch + 1, loss, self.running.fresh_samples / passed)
+
+    def _finite_loss(self) -> float:
+        """The loss of the line so far. Raises TrainingError where it is none."""
+        loss = self.running.loss()
+        if math.isfinite(loss):
+            return loss
+        before = self.running.first_not_finite() or 0
+        step = self.step - before // self.updater.accumulate
+        raise TrainingError(
+            f"the loss is {loss} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {self.updater.optimizer.rate:g}), "
+            "or clip gradients with `clip_grad_norm 1.0`"
+        )
+
+    # --- keeping ------------------------------------------------------------------------------------------------------------
+
+    def _save_now_and_then(self, *, must: bool) -> None:
+        if must or time.perf_counter() - self.saved_at >= _CHECKPOINT_SHARE * self.saving:
+            self._save()
+
+    def _save(self) -> None:
+        began = time.perf_counter()
+        passed = self.line_seconds + began - self.line_began
+        state = {
+            "step": self.step, "epoch": self.epoch, "position": self.position, "steps_per_epoch": self.updater.per_epoch,
+            "best": self.standing.best, "history": self.history, "seconds": self.seconds + began - self.began, "line_seconds": passed,
+        }  # fmt: skip
+        found = captured(self.module, self.updater, self.running, self.device, state)
+        try:
+            checkpoint.save(self.folder.checkpoints, self.step, found, keep=self.standing.kept())
+        except OSError as error:
+            raise TrainingError(
+                f"the checkpoint of step {self.step} cannot be written ({error.strerror or error}); those before it in "
+                f"{self.folder.checkpoints} are whole: make room, and go on with --resume {self.folder.path}"
+            ) from error
+        self.saved_at = time.perf_counter()
+        self.saving = self.saved_at - began
+
+    def _restore(self) -> None:
+        before = self.folder.manifest
+        for sentence in manifest.differences(before, self.report, self.datasets, self.device):
+            self.progress.message(sentence)
+        self.sessions = list(before.get("sessions", []))
+        found = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
+        state = found.state
+        if state["steps_per_epoch"] != self.updater.per_epoch:
+            raise CheckpointError(
+                f"the run had {state['steps_per_epoch']} steps an epoch, and now there are {self.updater.per_epoch}: with other data or another "
+                "batch size a new run is needed"
+            )
+        put_back(found, self.module, self.updater, self.running, self.device)
+        self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+        if self.position >= self.batches.count:
+            self.epoch, self.position = self.epoch + 1, 0
+        self.seconds, self.line_seconds = state["seconds"], state["line_seconds"]
+        self.history = read_history(state["history"])
+        self.standing.restore(state["best"], self.history)
+        self.folder.rewrite_log(self.history)
+        self.progress.message(f"going on with {self.folder.path} at step {self.step:,} of {self.total:,}")
+
+    def _write_manifest(self, status: str, **more: Any) -> None:
+        spec = {
+            "path": self.folder.write_spec(self.report), "sha256": manifest.digest(self.report),
+            "folder": self.folder.seen_from_here(self.spec_folder),
+        }  # fmt: skip
+        self.folder.write_manifest(
+            {
+                "version": 1, "recipe": self.recipe.name, "status": status, "seed": self.seed, "settings": self.report.settings,
+                "spec": spec, "data": manifest.described_data(self.datasets), "parameters": manifest.parameter_counts(self.module),
+                "sessions": self.sessions, "judged_by": self.standing.direction, **more,
+            }
+        )  # fmt: skip
+
+    # --- the end ------------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> Evaluation:
+        best, place = self._best_weights()
+        final = self._measure(last_part(self.first), place)
+        figures = {"part": final.part, "samples": final.samples, "loss": final.loss, **final.metrics}
+        self.seconds += time.perf_counter() - self.began
+        self._write_manifest("finished", best=best, final=figures, steps=self.step, seconds=round(self.seconds, 3))
+        return final
+
+    def _best_weights(self) -> tuple[str | None, Place]:
+        """Go back to the best checkpoint where the recipe keeps it: its name, and where the training stood."""
+        step = self.standing.best["step"]
+        if not self.standing.keeps or step is None:
+            return None, self.place
+        try:
+            found = checkpoint.load(self.folder.checkpoints, f"step_{step}")
+        except CheckpointError as error:
+            self.progress.message(f"the best weights are lost ({error}); the last ones stay")
+            return None, self.place
+        load_weights(self.module, found.tensors)
+        return f"step_{step}", place_of(found)

@@ -1,0 +1,135 @@
+"""Measuring a recipe on a part of its data, in inference mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nnspec.data import Dataset
+from nnspec.graph.recipe import Metric, Recipe
+from nnspec.operators.schedule import schedule_value
+from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.batches import part_batches
+from nnspec.training.classes import MOST_CLASSES, confusion_matrix, decision
+from nnspec.training.metrics import Accumulator, outputs_of
+from nnspec.training.precision import autocast
+from nnspec.training.scores import by_class
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measurements on a part: the mean loss, the metrics by name, and the confusion matrix (target, predicted) where classes are predicted.
+
+    `class_names` is empty where the data has no names for them. `notes` says what the reader should know about the figures.
+    """
+
+    part: str
+    samples: int
+    loss: float
+    metrics: dict[str, float]
+    confusion: list[list[int]] | None = None
+    class_names: tuple[str, ...] = ()
+    per_class: list[dict[str, float]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where a training stands, for schedules: optimizer steps done, epochs done, and steps an epoch."""
+
+    step: int = 0
+    epoch: int = 0
+    steps_per_epoch: int = 1
+
+
+def last_part(dataset: Dataset) -> str:
+    """The part that a training is judged by in the end."""
+    return next(name for name in ("test", "validation", "train") if dataset.size(name))
+
+
+def schedules(recipe: Recipe, place: Place, device: torch.device) -> dict[str, Tensor]:
+    """The inputs that bring the values of the loss's schedules at a step."""
+    return {
+        name: torch.tensor(schedule_value(schedule, *place), dtype=torch.float32, device=device) for name, schedule in recipe.schedules.items()
+    }
+
+
+def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], part: str, device: torch.device,
+            place: Place = Place()) -> Evaluation:  # noqa: B008  # fmt: skip
+    """Loss and metrics over all samples of a part, in batches of the recipe's size.
+
+    What the recipe draws at random comes from its seed, the same each time; the random state around is left alone.
+    """
+    accumulators = [Accumulator(metric) for metric in recipe.metrics]
+    classes = _Classes.of(recipe)
+    extra = schedules(recipe, place, device)
+    loss, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    was_training = module.training
+    module.eval()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad(), autocast(recipe, device):
+        torch.manual_seed(recipe.settings.get("seed", 0))
+        for samples, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device):
+            outputs = module.compute_evaluation({**batch, **extra})
+            loss += outputs["loss"].double() * samples
+            count += samples
+            for accumulator in accumulators:
+                accumulator.add(outputs, samples)
+            if classes is not None:
+                classes.add(outputs)
+    module.train(was_training)
+    results = {accumulator.metric.name: accumulator.result() for accumulator in accumulators}
+    matrix = classes.matrix() if classes is not None else None
+    names = _class_names(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
+    return Evaluation(part, count, float(loss) / max(count, 1), results, matrix, names, by_class(matrix) if matrix else [])
+
+
+class _Classes:
+    """The decisions of a recipe's first metric that makes some, beside what they should have been."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.operator: Any = metric.operator
+        self._predicted: list[Tensor] = []
+        self._target: list[Tensor] = []
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> _Classes | None:
+        """None where no metric is about classes, or there are too many for a matrix."""
+        for metric in recipe.metrics:
+            classes = getattr(metric.operator, "classes", 0)
+            if classes != 0 and not (isinstance(classes, int) and classes > MOST_CLASSES):
+                return cls(metric)
+        return None
+
+    def add(self, outputs: Mapping[str, Tensor]) -> None:
+        read = outputs_of(self.metric, outputs)
+        predicted, target = decision(self.operator, read["pred"]), read["target"]
+        keep = read.get("keep")
+        if keep is not None:
+            keep = keep.reshape(*keep.shape, *[1] * (target.dim() - keep.dim())).expand_as(target)
+            predicted, target = predicted[keep], target[keep]
+        self._predicted.append(predicted.flatten().long().cpu())
+        self._target.append(target.flatten().long().cpu())
+
+    def matrix(self) -> list[list[int]] | None:
+        predicted, target = torch.cat(self._predicted), torch.cat(self._target)
+        known = self.operator.classes
+        count = max(known, 2) if isinstance(known, int) else 2
+        if len(target):
+            count = max(count, int(torch.cat([predicted, target]).max()) + 1)
+        if count > MOST_CLASSES:
+            return None
+        found: list[list[int]] = confusion_matrix(predicted, target, None, count).tolist()
+        return found
+
+
+def _class_names(recipe: Recipe, metric: Metric, datasets: Mapping[str, Dataset], count: int) -> tuple[str, ...]:
+    """What the data calls the classes of a metric's target, where that is a field as it was read."""
+    target = recipe.evaluation.outputs.get(f"metric.{metric.name}.target")
+    field_name = next((entry.name for entry in recipe.evaluation.inputs if entry.value is target), "")
+    source, _, name = field_name.partition(".")
+    names = datasets[source].class_names.get(name, ()) if source in datasets else ()
+    return names if len(names) == count else ()

@@ -1,0 +1,51 @@
+"""A training as a checkpoint holds it: enough to go on bit for bit, also in the middle of an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.checkpoint import Checkpoint
+from nnspec.training.errors import CheckpointError
+from nnspec.training.evaluate import load_weights
+from nnspec.training.optimizers import own_parameters
+from nnspec.training.run_folder import plain
+from nnspec.training.running import RunningFigures
+from nnspec.training.update import Updater
+
+
+def captured(module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]) -> Checkpoint:
+    """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`."""
+    optimizer, rest = updater.optimizer.state()
+    files: dict[str, dict[str, Tensor]] = {f"network.{name}": dict(each.state_dict()) for name, each in module.instances.items()}
+    files["optimizer"] = optimizer
+    files["recipe"] = {name: each.detach() for name, each in own_parameters(module).items()}
+    files["running"] = running.tensors()
+    files["random"] = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        files["random"]["cuda"] = torch.cuda.get_rng_state(device)
+    return Checkpoint(files, plain({**state, "optimizer": rest, "scaler": updater.state()}))
+
+
+def put_back(found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device) -> None:
+    """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe."""
+    load_weights(module, found.tensors)
+    try:
+        updater.optimizer.restore(found.tensors["optimizer"], found.state["optimizer"])
+        updater.restore(found.state["scaler"])
+        running.restore(found.tensors["running"])
+        torch.set_rng_state(found.tensors["random"]["cpu"])
+        if device.type == "cuda" and "cuda" in found.tensors["random"]:
+            torch.cuda.set_rng_state(found.tensors["random"]["cuda"], device)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
+
+
+def read_history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of the log as they were: JSON has no NaN."""
+    return [{name: math.nan if value is None else value for name, value in record.items()} for record in records]
