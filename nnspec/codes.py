@@ -74,7 +74,6 @@ CODES: dict[str, Code] = {
     "NN305": Code("output-missing", "error", "a network or block without an output, or with two of one name"),
     "NN306": Code("pattern-matches-nothing", "error", "a selection of weights that selects none"),
     "NN307": Code("state-misuse", "error", "`state`, `next` and `scan` used apart from one another"),
-    "NN308": Code("branch-types", "error", "the branches of a choice do not fit together"),
     "NN309": Code("not-checked-alone", "info", "a network that can be checked only where it is given its parameters"),
     "NN310": Code("open-weight-size", "info", "weights whose size depends on an input, so that compiling needs it as a number"),
     # NN4xx: recipes

@@ -26,7 +26,7 @@ def _noise(seed: int, size: int) -> bytes:
 
 
 def _letters(seed: int, size: int) -> str:
-    return "".join(random.Random(seed).choices('(){}[]<>:=->,.#"\'\\\n\t +*/%@ abNH019_!&|-?', k=size))
+    return "".join(random.Random(seed).choices("(){}[]<>:=->,.#\"'\\\n\t +*/%@ abNH019_!&|-?", k=size))
 
 
 def _brackets() -> Iterator[tuple[str, Files]]:
@@ -61,17 +61,27 @@ def _nesting() -> Iterator[tuple[str, Files]]:
 
 def _copies() -> Iterator[tuple[str, Files]]:
     yield "`repeat 1_000_000_000`", nn(HEAD + "output x -> repeat 1_000_000_000 { Linear(8) }\n}")
-    yield "`repeat 1_000_000_000` (YAML)", yaml(
-        "network A:\n  input x: float32[N, 8]\n  output: [x, {repeat: 1_000_000_000, do: [{Linear: 8}]}]\n"
+    yield (
+        "`repeat 1_000_000_000` (YAML)",
+        yaml("network A:\n  input x: float32[N, 8]\n  output: [x, {repeat: 1_000_000_000, do: [{Linear: 8}]}]\n"),
     )
     yield "`repeat` 10,000 x 10,000", nn(HEAD + "output x -> repeat 10_000 { repeat 10_000 { Linear(8) } }\n}")
-    yield "`repeat` 10,000 x 10,000, of nothing", nn(HEAD + "output x -> repeat 10_000 { repeat 10_000 { if false { ReLU } } }\n}")
+    yield (
+        "`repeat` 10,000 x 10,000, of nothing",
+        nn(HEAD + "output x -> repeat 10_000 { repeat 10_000 { if false { ReLU } } }\n}"),
+    )
     yield "`repeat i in range(10 ** 9)`", nn(HEAD + "output x -> repeat i in range(10 ** 9) { Linear(i) }\n}")
     yield "a list of 10 ** 9", nn(HEAD + "a = [i for i in range(10 ** 9)]\n  output x\n}")
     yield "a list of lists, 10,000 x 10,000", nn(HEAD + "a = [[j for j in range(10_000)] for i in range(10_000)]\n  output x\n}")
-    yield "lists that double 60 times", nn(HEAD + "\n  ".join(["a0 = [1, 2]", *(f"a{i + 1} = a{i} + a{i}" for i in range(60))]) + "\n  output x\n}")
+    yield (
+        "lists that double 60 times",
+        nn(HEAD + "\n  ".join(["a0 = [1, 2]", *(f"a{i + 1} = a{i} + a{i}" for i in range(60))]) + "\n  output x\n}"),
+    )
     yield "a concat of 10 ** 9", nn(HEAD + "output concat([x -> Linear(8) for i in range(10 ** 9)], dim=1)\n}")
-    yield "a block that calls itself for ever", nn("block B(n: int) {\n  input x: float32[N, 8]\n  output x -> B(n + 1)\n}\n" + HEAD + "output x -> B(0)\n}")
+    yield (
+        "a block that calls itself for ever",
+        nn("block B(n: int) {\n  input x: float32[N, 8]\n  output x -> B(n + 1)\n}\n" + HEAD + "output x -> B(0)\n}"),
+    )
     yield "a block that calls itself twice", nn(
         "block B(n: int) {\n  input x: float32[N, 8]\n  output if n == 0 then x else (x -> B(n - 1)) + (x -> B(n - 1))\n}\n"
         + HEAD + "output x -> B(60)\n}"
@@ -91,8 +101,9 @@ def _copies() -> Iterator[tuple[str, Files]]:
         + HEAD + "output x -> B25\n}"
     )  # fmt: skip
     yield "a network that is its own variant", nn("network A = A()\nnetwork B = C()\nnetwork C = B()\n")
-    yield "a maker given to itself", nn(
-        "block B(M: block) {\n  input x: float32[N, 8]\n  output x -> M(M=M)\n}\n" + HEAD + "output x -> B(M=B)\n}"
+    yield (
+        "a maker given to itself",
+        nn("block B(M: block) {\n  input x: float32[N, 8]\n  output x -> M(M=M)\n}\n" + HEAD + "output x -> B(M=B)\n}"),
     )
 
 
@@ -107,16 +118,24 @@ def _numbers() -> Iterator[tuple[str, Files]]:
         yield f"`{power}`", nn(HEAD + f"output x -> Linear({power})\n}}")
     yield "`N ** 10 ** 9` as a size", nn("network A {\n  input x: float32[N, N ** 1_000_000_000]\n  output x\n}")
     yield "`(N + H + W) ** 200`", nn(IMAGE + "output ones[(N + H + W) ** 200]\n}")
-    yield "squares of squares, 60 times", nn(
-        HEAD + "\n  ".join(["a0 = 10", *(f"a{i + 1} = a{i} * a{i}" for i in range(60))]) + "\n  output x -> Linear(a60)\n}"
+    yield (
+        "squares of squares, 60 times",
+        nn(HEAD + "\n  ".join(["a0 = 10", *(f"a{i + 1} = a{i} * a{i}" for i in range(60))]) + "\n  output x -> Linear(a60)\n}"),
     )
-    yield "squares of sums of sizes, 30 times", nn(
-        IMAGE + "\n  ".join(["a0 = H + W", *(f"a{i + 1} = a{i} * a{i} + N" for i in range(30))]) + "\n  output zeros[a30]\n}"
+    yield (
+        "squares of sums of sizes, 30 times",
+        nn(IMAGE + "\n  ".join(["a0 = H + W", *(f"a{i + 1} = a{i} * a{i} + N" for i in range(30))]) + "\n  output zeros[a30]\n}"),
     )
     yield "halved 5,000 times", nn(IMAGE + "output x -> repeat 5_000 { MaxPool2d(2) }\n}")
-    yield "28 pixels halved 5,000 times", nn("network A {\n  input x: float32[N, 3, 28, 28]\n  output x -> repeat 5_000 { MaxPool2d(2) }\n}")
-    yield "doubled 20,000 times, and wrong", nn(
-        "network A {\n  input x: float32[N, 3, 28, 28]\n  output y: float32[N, 3, 1, 1] = x -> repeat 9_000 { Upsample(scale_factor=2) }\n}"
+    yield (
+        "28 pixels halved 5,000 times",
+        nn("network A {\n  input x: float32[N, 3, 28, 28]\n  output x -> repeat 5_000 { MaxPool2d(2) }\n}"),
+    )
+    yield (
+        "doubled 20,000 times, and wrong",
+        nn(
+            "network A {\n  input x: float32[N, 3, 28, 28]\n  output y: float32[N, 3, 1, 1] = x -> repeat 9_000 { Upsample(scale_factor=2) }\n}"
+        ),
     )
     yield "divided by zero", nn(HEAD + "output x -> Linear(8 // 0) -> Linear(8 % 0) -> Linear(8 / 0)\n}")
 
@@ -159,8 +178,9 @@ def _bytes() -> Iterator[tuple[str, Files]]:
 
 def _names() -> Iterator[tuple[str, Files]]:
     yield "a name of 60 kB", nn(HEAD + "output " + "x" * 60_000 + "\n}")
-    yield "2,000 unknown names, all alike", nn(
-        HEAD + "\n  ".join(f"name_{i} = nane_{i} + 1" for i in range(2_000)) + "\n  output x\n}"
+    yield (
+        "2,000 unknown names, all alike",
+        nn(HEAD + "\n  ".join(f"name_{i} = nane_{i} + 1" for i in range(2_000)) + "\n  output x\n}"),
     )
     yield "5,000 unknown operators", nn(HEAD + "output x" + "".join(f" -> Linaer{i}(8)" for i in range(5_000)) + "\n}")
     yield "20,000 broken lines", nn(HEAD + "x -> = )\n  " * 20_000 + "\n}")
@@ -171,13 +191,19 @@ def _names() -> Iterator[tuple[str, Files]]:
 
 
 def _files() -> Iterator[tuple[str, Files]]:
-    yield "two files that use one another", {
-        "hostile.nn": b'use B from "other.nn"\nnetwork A {\n  input x: float32[N, 8]\n  output x -> B\n}\n',
-        "other.nn": b'use A from "hostile.nn"\nblock B {\n  input x: float32[N, 8]\n  output x -> A\n}\n',
-    }
+    yield (
+        "two files that use one another",
+        {
+            "hostile.nn": b'use B from "other.nn"\nnetwork A {\n  input x: float32[N, 8]\n  output x -> B\n}\n',
+            "other.nn": b'use A from "hostile.nn"\nblock B {\n  input x: float32[N, 8]\n  output x -> A\n}\n',
+        },
+    )
     yield "a file that uses itself", nn('use A from "hostile.nn"\nnetwork A {\n  input x: float32[N, 8]\n  output x\n}\n')
     chain = {f"f{i}.nn": f'use B from "f{i + 1}.nn"\n'.encode() for i in range(1_000)}
-    yield "a chain of 1,000 files", {"hostile.nn": b'use B from "f0.nn"\nnetwork A {\n  input x: float32[N, 8]\n  output x -> B\n}\n'} | chain
+    yield (
+        "a chain of 1,000 files",
+        {"hostile.nn": b'use B from "f0.nn"\nnetwork A {\n  input x: float32[N, 8]\n  output x -> B\n}\n'} | chain,
+    )
     for path in ("/dev/zero", "/etc/passwd", "../../../../../../etc/passwd", "", ".", "a\\u0000b", "x" * 5_000, "hostile.nn/b"):
         yield f"`use` of {path[:30]!r}", nn(f'use B from "{path}"\nnetwork A {{\n  input x: float32[N, 8]\n  output x -> B\n}}\n')
 

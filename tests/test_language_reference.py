@@ -122,11 +122,45 @@ def test_the_two_forms_are_one_tree() -> None:
     assert same_tree(parsed(left.text + "\n"), twin, comments=True)
 
 
-@pytest.mark.parametrize("heading", [heading for heading in CASES if heading != "Lines"])
-def test_examples_are_in_the_canonical_format(heading: str) -> None:
-    for block, text in specs(CASES[heading]):
-        if block.text.startswith(mdtest_runner.wrapped(block.text).rstrip("\n")):
-            assert format_file(parsed(text)) == text
+#: Whole specs among the examples, but those that show other ways to write.
+WHOLE = [
+    pytest.param(text, id=f"{heading}:{block.line}")
+    for heading, case in CASES.items()
+    for block, text in specs(case)
+    if text == mdtest_runner.without_assertions(block.text) + "\n" and heading != "Lines"
+]
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_examples_are_in_the_canonical_format(text: str) -> None:
+    assert format_file(parsed(text)) == text
+
+
+# --- what the text says without an example ----------------------------------------------------------------------------------------
+
+
+def test_later_outputs_of_a_repetition_are_lists() -> None:
+    report = checked(
+        "block Part {\n  input x: float32[N, 8]\n  output y = x -> Linear(8)\n  output size = mean(y)\n}\n"
+        "network Whole {\n  input x: float32[N, 8]\n  r = x -> repeat 3 { Part }\n  output y = r -> ReLU\n"
+        "  output sizes = stack(r.size)\n  output last = r.size[2]\n}\n"
+    )
+    assert not report.findings
+    assert [str(value.type) for value in report.networks["Whole"].outputs.values()] == [
+        "float32[N, 8]",
+        "float32[3]",
+        "float32[]",
+    ]
+
+
+def test_a_block_that_nothing_uses_is_not_checked() -> None:
+    assert not checked("block Part {\n  input x: float32[N, 8]\n  output x -> Linaer(8)\n}\n").findings
+
+
+def test_a_maker_is_completed_and_not_contradicted() -> None:
+    text = "network A(Norm: block = GroupNorm(4)) {\n  input x: float32[N, 8]\n  output y = x -> Norm(ARGUMENT)\n}\n"
+    assert not checked(text.replace("ARGUMENT", "eps=1e-3")).findings
+    assert [each.code for each in checked(text.replace("ARGUMENT", "num_groups=2")).findings] == ["NN105"]
 
 
 # --- tables and lists ----------------------------------------------------------------------------------------------------------

@@ -61,10 +61,11 @@ def test_canonical_format(path: Path) -> None:
 
 
 @each_spec
-def test_every_network_says_what_it_is(path: Path) -> None:
-    for item in parsed(path).items:
-        if isinstance(item, tree.Item) and item.word.id == "network" and item.value is None:
-            assert item.comments.leading, item.name.id
+def test_the_first_line_says_what_it_is_and_the_second_names_the_version(path: Path) -> None:
+    first, second = path.read_text(encoding="utf-8").splitlines()[:2]
+    assert first.startswith("# ")
+    assert first.endswith(".")
+    assert second == "spec 1"
 
 
 @each_spec
@@ -107,7 +108,9 @@ def test_published_parameter_counts(networks: dict[str, Any], name: str) -> None
 @each_spec
 def test_every_network_ensures_its_parameter_count(path: Path) -> None:
     file = parsed(path)
-    ensured = {item.name.id for item in file.items if isinstance(item, tree.Item) and item.word.id == "ensure" and states_count(item)}
+    ensured = {
+        item.name.id for item in file.items if isinstance(item, tree.Item) and item.word.id == "ensure" and states_count(item)
+    }
     assert set(checked(path).networks) == ensured
 
 
@@ -125,7 +128,7 @@ def test_the_published_map_of_unet(networks: dict[str, Any]) -> None:
     from nnspec.dims import evaluate
 
     graph = networks["UNet2015"]
-    sizes = {var: 572 for var in graph.symbols}
+    sizes = dict.fromkeys(graph.symbols, 572)
     assert [evaluate(dim, sizes) for dim in graph.outputs["logits"].type.dims[1:]] == [2, 388, 388]
 
 

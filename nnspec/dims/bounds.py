@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nnspec.dims.polynomial import Atom, Dim, Floor, Opaque, Poly, Var, atom_poly, atoms_of, from_terms
+from nnspec.dims.polynomial import MAX_BITS, Atom, Dim, Floor, Opaque, Poly, Var, atom_poly, atoms_of, from_terms
 from nnspec.dims.traversal import atoms_below, replace
 
 #: Smallest and largest value; None is unbounded.
@@ -91,16 +91,16 @@ class Bounds:
             part = _times(part, (factor, factor))
             low = None if low is None or part[0] is None else low + part[0]
             high = None if high is None or part[1] is None else high + part[1]
-        return low, high
+        return _capped(low, high)
 
     def _operation(self, atom: Floor | Opaque) -> Interval:
         args = [self._sum(arg) for arg in atom.args]
         if isinstance(atom, Floor):
             return tuple(None if end is None else end // atom.denominator for end in args[0])  # type: ignore[return-value]
         if atom.op == "+":
-            return _plus(args[0], args[1])
+            return _capped(*_plus(args[0], args[1]))
         if atom.op == "*":
-            return _times(args[0], args[1])
+            return _capped(*_times(args[0], args[1]))
         if atom.op in ("min", "max"):
             return _extreme(atom.op, args)
         (low, high), (divisor_low, _) = args
@@ -111,6 +111,15 @@ class Bounds:
         if atom.op == "**" and low is not None and low >= 1:
             return 1, None
         return _UNBOUNDED
+
+
+def _capped(low: int | None, high: int | None) -> Interval:
+    """Bounds of a length that can be computed with: weaker where they are too long."""
+    if low is not None and low.bit_length() > MAX_BITS:
+        low = 1 << MAX_BITS if low > 0 else None
+    if high is not None and high.bit_length() > MAX_BITS:
+        high = -(1 << MAX_BITS) if high < 0 else None
+    return low, high
 
 
 def _plus(left: Interval, right: Interval) -> Interval:

@@ -57,7 +57,10 @@ class Facts:
 
     def interval(self, dim: Dim) -> tuple[int | None, int | None]:
         """Numbers that the dimension is surely between; None is unbounded. Not always the closest."""
-        return self._prover.interval(substitute(dim, self._values))
+        try:
+            return self._prover.interval(substitute(dim, self._values))
+        except (ZeroDivisionError, DimensionTooLargeError):
+            return None, None
 
     def simplify(self, dim: Dim) -> Dim:
         """The normal form under the facts: `H//16*16` is `H` where H % 16 == 0."""
@@ -105,7 +108,11 @@ class Facts:
         return self._conditional(claim, whole, parts, outcome)
 
     def _refuted(self, claim: Claim) -> Verdict:
-        return Verdict("false", None, self._witness(claim, substituted(negation(claim), self._values)))
+        try:
+            opposite = substituted(negation(claim), self._values)
+        except (ZeroDivisionError, DimensionTooLargeError):
+            return Verdict("false")
+        return Verdict("false", None, self._witness(claim, opposite))
 
     def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
         kind = outcome.kind

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from nnspec.errors import MissingExtra
-from nnspec.exporting.base import ExportContext, ExportError, ExportResult
+from nnspec.exporting.base import ExportContext, ExportError, ExportMismatch, ExportResult
 
 
 class Target(NamedTuple):
@@ -42,4 +42,4 @@ def _exporter(target: Target) -> Callable[[ExportContext], ExportResult]:
 
 EXPORTERS: dict[str, Callable[[ExportContext], ExportResult]] = {name: _exporter(target) for name, target in TARGETS.items()}
 
-__all__ = ["EXPORTERS", "TARGETS", "ExportContext", "ExportError", "ExportResult", "MissingExtra", "Target"]
+__all__ = ["EXPORTERS", "TARGETS", "ExportContext", "ExportError", "ExportMismatch", "ExportResult", "MissingExtra", "Target"]

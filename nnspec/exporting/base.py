@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnspec.errors import MissingExtra
+from nnspec.errors import MissingExtra, UsageError
 from nnspec.graph.ir import Graph
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 
 
-class ExportError(Exception):
-    """A network that cannot be exported to this target, or an export that does not agree with the network."""
+class ExportError(UsageError):
+    """A network that cannot be exported to this target."""
+
+
+class ExportMismatch(Exception):
+    """An export that was written and does not agree with the network: a mistake of ours, or of what reads the file."""
 
 
 @dataclass
@@ -84,10 +88,10 @@ def require_torch() -> None:
 
 
 def agreed(wanted: Any, found: Any, target: str) -> float:
-    """The largest absolute difference; ExportError where it is too large."""
+    """The largest absolute difference; ExportMismatch where it is too large."""
     from nnspec.torch_backend.equivalence import measure
 
     difference = measure(wanted, found)
     if not difference.relative <= TOLERANCE:
-        raise ExportError(f"the {target} export differs from the network by {difference.absolute:.3g}")
+        raise ExportMismatch(f"the {target} export differs from the network by {difference.absolute:.3g}")
     return difference.absolute

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed
 from nnspec.exporting.inlining import Inlined
-from nnspec.exporting.python_parts import GROUP, Parts
+from nnspec.exporting.python_parts import GROUP, Parts, is_plain
 from nnspec.exporting.python_statements import Names, Statements
 from nnspec.graph.ir import Graph, WeightEntry
 from nnspec.passes.admissible import NoAdmissibleSizes
@@ -96,7 +96,7 @@ def _returned(graph: Graph, statements: Statements) -> str:
 
 
 def _class_name(graph: Graph, inlined: Inlined) -> str:
-    name = graph.name if graph.name.isidentifier() else "Network"
+    name = graph.name if is_plain(graph.name) else "Network"
     return f"{name}Network" if name in {*inlined.names.values(), "Group", "Tensor", "Any"} else name
 
 
@@ -132,7 +132,7 @@ def _difference(context: ExportContext, text: str) -> float:
     made = [value for value in space.values() if isinstance(value, type) and value.__module__ == "exported"]
     module = made[-1]()
     if module.state_dict().keys() != context.reference.state_dict().keys():
-        raise ExportError("the exported module has other weights than the network")
+        raise ExportMismatch("the exported module has other weights than the network")
     module.load_state_dict(context.reference.state_dict())
     module.eval()
     largest = 0.0

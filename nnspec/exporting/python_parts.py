@@ -63,6 +63,7 @@ class Parts:
         self.graph, self.inlined = graph, inlined
         self.tree: Tree = {}
         self.uses_group = False
+        self._listed: dict[int, bool] = {}
         self.paths = module_paths(graph)
         dtypes = {entry.module: entry.dtype for entry in graph.weights.values() if entry.dtype in FLOATS}
         for node in nodes_within(graph):
@@ -76,7 +77,11 @@ class Parts:
 
     def _made(self, call: TorchCall) -> str:
         """The expression that makes a layer."""
-        name = "nn." + call.target.removeprefix("torch.nn.") if call.target.startswith("torch.nn.") else self.inlined.add(call.target)
+        name = (
+            "nn." + call.target.removeprefix("torch.nn.")
+            if call.target.startswith("torch.nn.")
+            else self.inlined.add(call.target)
+        )
         assumed = DEFAULTS.get(call.target, {})
         per_axis = assumed is _POOLING or assumed is _CONVOLUTION
         settings = {key: plain(value, per_axis) for key, value in call.settings.items()}
@@ -116,9 +121,14 @@ class Parts:
             if is_plain(part):
                 text = f"{text}.{part}"
             else:
-                text = f"{text}[{part}]" if below is not self.tree and _is_list(below) else f'getattr({text}, "{part}")'
+                text = f"{text}[{part}]" if below is not self.tree and self._is_listed(below) else f'getattr({text}, "{part}")'
             below = below[part] if isinstance(below, dict) else {}
         return text
+
+    def _is_listed(self, part: Any) -> bool:
+        if id(part) not in self._listed:
+            self._listed[id(part)] = _is_list(part)
+        return self._listed[id(part)]
 
     def initial(self) -> Iterator[str]:
         """Statements that fill weights as the spec says, without indentation."""

@@ -243,7 +243,9 @@ class Statements:
         given = {name: self._output_name(node, name, value) for name, value in node.outputs.items()}
         targets = ", ".join(given.get(name, "_") for name in ordered)
         comma = "," if len(ordered) == 1 else ""
-        yield f"{targets}{comma} = {run}({step}, {sequence}, [{first}], {loop.dim}, {loop.reverse}, {lengths})" + self._comment(node)
+        yield f"{targets}{comma} = {run}({step}, {sequence}, [{first}], {loop.dim}, {loop.reverse}, {lengths})" + self._comment(
+            node
+        )
 
     def _first(self, name: str, node: Node, loop: ScanLoop, sequence: str) -> str:
         if name in node.inputs:

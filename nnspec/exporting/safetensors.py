@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportError, ExportResult, require, require_torch
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, require, require_torch
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -22,7 +22,7 @@ def export(context: ExportContext) -> ExportResult:
     _write(description, json.dumps(_description(context, state), indent=2).encode())
     loaded = load_file(context.path)
     if loaded.keys() != state.keys() or any(not loaded[key].equal(value) for key, value in state.items()):
-        raise ExportError(f"{context.path} does not hold the weights that were written")
+        raise ExportMismatch(f"{context.path} does not hold the weights that were written")
     return ExportResult(context.path, 0.0, (f"the spec is in {description.name}",))
 
 

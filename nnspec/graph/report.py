@@ -97,7 +97,7 @@ def report_open_weights(build: Build, item: tree.Item) -> None:
     said: set[Var] = set()
     for entry in build.weights.values():
         for dim in entry.dims:
-            for symbol in variables(dim) if isinstance(dim, Poly) else ():
+            for symbol in sorted(variables(dim), key=lambda symbol: symbol.serial) if isinstance(dim, Poly) else ():
                 if symbol in build.symbol_spans and symbol not in said:
                     said.add(symbol)
                     build.report(

@@ -1,11 +1,13 @@
-"""Names that a layer or weight of a network cannot have: torch's modules have members of these names, and would hide it.
+"""Names that a layer or weight of a network cannot have: torch's modules have members of these names, or Python words.
 
 `TOP` holds for the first part of a path, `INSIDE` for every other. A test holds them to the torch that is installed.
 """
 
 from __future__ import annotations
 
-INSIDE = frozenset(
+from keyword import kwlist
+
+INSIDE = frozenset(kwlist) | frozenset(
     """
     T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr
     float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia named_buffers

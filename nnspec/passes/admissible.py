@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from nnspec.dims import Poly, Var, evaluate, variables
 from nnspec.dims.claims import AllOf, Claim, Relation
 from nnspec.dims.polynomial import atom_poly
+from nnspec.errors import UsageError
 from nnspec.graph.ir import Graph
 
 #: Sizes that are tried, in this order, for a symbol: small and ordinary ones first, then whatever a condition may ask for.
@@ -19,7 +20,7 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 _TRIALS = 200_000
 
 
-class NoAdmissibleSizes(ValueError):  # noqa: N818  (says what is the case)
+class NoAdmissibleSizes(UsageError, ValueError):
     """No sizes were found at which all conditions hold; `given` sizes may contradict them."""
 
 

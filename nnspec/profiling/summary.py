@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nnspec.dims import Dim, Poly, Var, format_dim, substitute
-from nnspec.graph.ir import Graph, Node, ReadWeight, ScanLoop, Value
+from nnspec.graph.ir import Graph, Node, ReadWeight, ScanLoop, Value, WeightEntry
 from nnspec.passes.reading import nodes_within
 from nnspec.types import DTYPE_BYTES
 
@@ -62,8 +62,11 @@ class Summary:
 def summarize(graph: Graph, sizes: Mapping[str, int] | None = None) -> Summary:
     """The summary of a network. `sizes` gives numbers for symbols by name; others stay symbols."""
     given = {var: (sizes or {})[var.name] for var in graph.symbols if var.name in (sizes or {})}
-    counted: set[str] = set()
-    rows = tuple(_row(node, graph, given, counted) for node in graph.nodes if node.outputs)
+    owned: dict[str, list[WeightEntry]] = {}
+    for entry in graph.weights.values():
+        if entry.trainable:
+            owned.setdefault(entry.path if entry.module is None else entry.module, []).append(entry)
+    rows = tuple(_row(node, given, owned) for node in graph.nodes if node.outputs)
     buffers: Dim = 0
     weight_bytes: Dim = 0
     for entry in graph.weights.values():
@@ -85,22 +88,20 @@ def summarize(graph: Graph, sizes: Mapping[str, int] | None = None) -> Summary:
     )
 
 
-def _row(node: Node, graph: Graph, given: Mapping[Var, int], counted: set[str]) -> Row:
-    paths = {below.path for below in ([node] if not isinstance(node.operator, ScanLoop) else nodes_within(node.operator.body))}
-    paths = {path for path in paths if path is not None and path not in counted}
-    counted |= {path for path in paths if path is not None}
-    owned = [entry for entry in graph.weights.values() if entry.trainable and entry.module in paths]
-    if isinstance(node.operator, ReadWeight) and node.operator.path not in counted:
-        counted.add(node.operator.path)
-        entry = graph.weights.get(node.operator.path)
-        owned += [entry] if entry is not None and entry.trainable and entry.module is None else []
+def _row(node: Node, given: Mapping[Var, int], owned: dict[str, list[WeightEntry]]) -> Row:
+    """The row of a node. Takes the weights that it counts out of `owned`, by owner."""
+    below = nodes_within(node.operator.body) if isinstance(node.operator, ScanLoop) else ()
+    counted: list[WeightEntry] = []
+    for each in (node, *below):
+        owner = each.operator.path if isinstance(each.operator, ReadWeight) else each.path
+        counted += owned.pop(owner, []) if owner is not None else []
     return Row(
         name=node.path or node.carried.label or node.operator.name,
         operator=node.operator.name,
         place=f"{node.origin.source.path}:{node.origin.line}",
         line=node.origin.line,
         output=_text(node.carried, given),
-        parameters=_total(entry.count for entry in owned),
+        parameters=_total(entry.count for entry in counted),
         flop=substitute(node.operator.cost().flop, given),
         activation_bytes=substitute(activation_bytes(node), given),
     )

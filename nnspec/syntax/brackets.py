@@ -139,12 +139,18 @@ class _Repair:
 
     def _lacks_brace(self, above: Line, line: Line, first: str) -> bool:
         """Whether the line above ought to end with `{`: this line stands further right, and nothing goes on in it."""
-        if line.indent <= above.base or first in CONTINUES or first in _CLOSING or self._out[-1].kind == "LBRACE":
+        if (
+            not self._out
+            or line.indent <= above.base
+            or first in CONTINUES
+            or first in _CLOSING
+            or self._out[-1].kind == "LBRACE"
+        ):
             return False
         if self._raw[above.places[0]].kind in CONTINUES:
             return False
         if not self._stack:
-            return True
+            return self._raw[above.places[0]].kind == "NAME"
         if self._stack[-1].kind != "LBRACE" or self._raw[above.places[-1]].kind not in ENDS:
             return False
         return above.base > self._stack[-1].base and len(above.places) > 1

@@ -26,8 +26,13 @@ _KINDS: Final = {
     "...": "ELLIPSIS",
 }  # fmt: skip
 
-_QUOTES: Final = "“”„‟«»‘’`´"
+QUOTES: Final = "“”„‟«»‘’`´"
+"""What stands around strings in texts, besides `"` and `'`."""
+
 _INVISIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\r(?!\n)")
+_STRING: Final = 40
+"""How many tokens a string in typographic quotes may seem to have."""
+
 _LETTER: Final = r"(SMALL|CAPITAL) LETTER ([A-Z]+)"
 _LINE_ENDS: Final = "\r\u2028\u2029\x85"
 
@@ -90,14 +95,7 @@ class _Mender:
         mended: list[Token] = []
         place = 0
         while place < len(raw):
-            token = raw[place]
-            if place in pairs:
-                token = Token("BAD", token.start, raw[place + 1].end)
-                place += 1
-            elif token.kind == "BAD":
-                while place + 1 < len(raw) and self._continues(token, raw[place + 1]):
-                    place += 1
-                    token = Token("BAD", token.start, raw[place].end)
+            token, place = self._joined(raw, place, pairs)
             if token.kind == "BAD":
                 mended += self._bad(token)
             elif token.kind == "BAD_STRING":
@@ -106,9 +104,33 @@ class _Mender:
                 if token.kind == "NAME":
                     self._name(token)
                 mended.append(token)
-            place += 1
         self._report_names()
         return mended
+
+    def _joined(self, raw: list[Token], place: int, pairs: set[int]) -> tuple[Token, int]:
+        """The token at a place, with those after it that belong to the same mistake, and the place after them."""
+        token = raw[place]
+        if place in pairs:
+            return Token("BAD", token.start, raw[place + 1].end), place + 2
+        if token.kind != "BAD":
+            return token, place + 1
+        if self._text[token.start] in QUOTES and (after := self._after_quotes(raw, place)):
+            return Token("BAD_STRING", token.start, raw[after - 1].end), after
+        place += 1
+        while place < len(raw) and self._continues(token, raw[place]):
+            token = Token("BAD", token.start, raw[place].end)
+            place += 1
+        return token, place
+
+    def _after_quotes(self, raw: list[Token], place: int) -> int:
+        """The place after the closing one of typographic quotes in the same line, or 0."""
+        for after in range(place + 1, min(len(raw), place + _STRING)):
+            token = raw[after]
+            if token.kind in ("NEWLINE", "COMMENT"):
+                return 0
+            if token.kind == "BAD" and self._text[token.start] in QUOTES:
+                return after + 1
+        return 0
 
     def _continues(self, token: Token, other: Token) -> bool:
         """Whether a stray character is one more of the same kind: `&&`, or a run of characters that mean nothing."""
@@ -141,7 +163,7 @@ class _Mender:
             return [Token(_KINDS[meant], token.start, token.end)]
         shown = written if len(written) <= 10 else written[:10] + "..."
         label = f"{_title(written[0])}" if len(written) == 1 else "not part of the language"
-        help = 'strings stand in double quotes: "text"' if written[0] in _QUOTES else None
+        help = 'strings stand in double quotes: "text"' if written[0] in QUOTES else None
         self._report("NN003", f"a stray `{shown}`", span, label, help)
         return []
 
@@ -149,10 +171,11 @@ class _Mender:
         written = self._text[token.start : token.end]
         self.places.append(token.start)
         span = Span(self._source, token.start, token.end)
-        if written[0] == "'" and len(written) > 1 and written[-1] == "'":
+        if len(written) > 1 and (written[-1] == written[0] == "'" or (written[0] in QUOTES and written[-1] in QUOTES)):
             edits = tuple(Edit(Span(self._source, at, at + 1), '"') for at in (token.start, token.end - 1))
             fix = None if '"' in written else Fix("write double quotes", edits, "safe")
-            self._report("NN003", "a string in single quotes", span, "strings stand in double quotes", fix=fix)
+            kind = "single" if written[0] == "'" else "typographic"
+            self._report("NN003", f"a string in {kind} quotes", span, "strings stand in double quotes", fix=fix)
             return Token("STRING", token.start, token.end)
         stop = token.start + len(written.rstrip())
         fix = Fix("close it", (Edit(Span(self._source, stop, stop), written[0]),))

@@ -44,7 +44,7 @@ def expected(accepted: set[str]) -> Expected:
     if "_SEP" in accepted and len(signs) < 3 and "RBRACE" not in accepted:
         signs.append("a new line")
     if not signs:
-        return Expected("the end of the file", "nothing can follow here")
+        return Expected("the end", "nothing can follow here")
     named = _join(signs[:3])
     return Expected(named, f"{named} has to stand here" if len(signs) == 1 else f"one of {named}")
 

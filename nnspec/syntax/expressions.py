@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
 from nnspec.syntax import tree
-from nnspec.syntax.characters import MEANT
+from nnspec.syntax.characters import MEANT, QUOTES
 from nnspec.syntax.lexing import Token
 from nnspec.syntax.limits import FINDING_LIMIT
 from nnspec.syntax.numbers import read_number
@@ -62,7 +62,8 @@ class ExpressionBuilder:
     def make_string(self, parts: list[Any], start: int, end: int) -> tree.String:
         token = parts[0]
         inner = self._text[token.start + 1 : token.end]
-        if inner.endswith(self._text[token.start]):
+        quote = self._text[token.start]
+        if inner and (inner[-1] == quote or (quote in QUOTES and inner[-1] in QUOTES)):
             inner = inner[:-1]
         if "\\" in inner:
             inner = self._unescape(inner, token.start + 1)

@@ -41,6 +41,9 @@ _NEAR_MISSES: Final = {
 }  # fmt: skip
 """What is easily written for something else."""
 
+_EARLY: Final = frozenset(_NEAR_MISSES) | {"ELSE"}
+"""What is looked at before it is fed."""
+
 _TYPE_WORDS: Final = ("int", "uint", "float", "bfloat", "bool", "str", "index", "category", "complex")
 _BEGINS: Final = frozenset((
     "NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "IF", "NOT", "REPEAT", "SCAN",
@@ -75,7 +78,7 @@ class Parser:
         feed = self._automaton.feed
         states = self._automaton.states
         while place < count:
-            if tokens[place].kind in _NEAR_MISSES and (after := self._replace_early(place)) is not None:
+            if tokens[place].kind in _EARLY and (after := self._repair_early(place)) is not None:
                 place = after
             elif feed(tokens[place]):
                 place += 1
@@ -93,7 +96,7 @@ class Parser:
         if self._is_hopeless():
             return self._give_up()
         stop = statement_end(self._tokens, place)
-        for attempt in (self._insert, self._join_lines, self._replace, self._fill, self._leave_out_else, self._leave_out):
+        for attempt in (self._insert, self._join_lines, self._replace, self._fill, self._leave_out):
             after = attempt(place, stop)
             if after is not None:
                 return after
@@ -137,12 +140,15 @@ class Parser:
             return place + 1
         return None
 
-    def _replace_early(self, place: int) -> int | None:
-        """Look for a near miss before the reductions that precede an error: they would take `b` in `if b = 3` for the test."""
+    def _repair_early(self, place: int) -> int | None:
+        """Repair before the reductions that precede an error: they would take `b` in `if b = 3` for the whole test."""
         automaton = self._automaton
         if automaton.probe(automaton.states.copy(), self._tokens[place].kind) or self._is_hopeless():
             return None
-        return self._replace(place, statement_end(self._tokens, place))
+        self._recoveries += 1
+        stop = statement_end(self._tokens, place)
+        after = self._leave_out_else(place)
+        return after if after is not None else self._replace(place, stop)
 
     def _fill(self, place: int, stop: int) -> int | None:
         """An operand, step, type or statement is missing."""
@@ -153,7 +159,7 @@ class Parser:
         self._automaton.feed(Token("BROKEN", end, max(end, self._tokens[place].start)))
         return place
 
-    def _leave_out_else(self, place: int, stop: int) -> int | None:
+    def _leave_out_else(self, place: int) -> int | None:
         """`x -> if c { A } else { B }`: a step is left out or not, and has no other branch."""
         tokens = self._tokens
         if tokens[place].kind != "ELSE" or tokens[place + 1].kind != "LBRACE":

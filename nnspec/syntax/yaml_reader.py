@@ -13,13 +13,13 @@ from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.builder import KNOWN_VERSION
 from nnspec.syntax.limits import SOURCE_LIMIT
-from nnspec.syntax.nn_parser import parse_annotation, parse_expression
+from nnspec.syntax.nn_parser import parse_annotation
 from nnspec.syntax.node import Comments
 from nnspec.syntax.source import too_large
 from nnspec.syntax.yaml_reader_comments import attach_comments
 from nnspec.syntax.yaml_reader_nodes import Entry, Findings, Value, read_nodes
+from nnspec.syntax.yaml_reader_scalars import Region
 from nnspec.syntax.yaml_reader_statements import StatementReader
-from nnspec.syntax.yaml_reader_steps import unclaimed
 from nnspec.syntax.yaml_words import ITEM_KEYS
 
 _ITEM: Final = re.compile(r"\s*([^\W\d]\w*)\s+([^\W\d]\w*)\s*\Z")
@@ -40,7 +40,7 @@ def parse_yaml(source: Source) -> tuple[tree.File, list[Diagnostic]]:
         findings.append(too_large(source, len(source.text)))
         return reader.file(None, []), findings
     root, scalars = read_nodes(source, findings)
-    rest = attach_comments(source.text, root, scalars)
+    rest, reader.has_comments = attach_comments(source.text, root, scalars)
     file = reader.file(root, rest)
     findings.sort(key=lambda finding: finding.span.start)
     return file, list(findings)
@@ -55,6 +55,8 @@ class _FileReader(StatementReader):
         span = self.span(0, len(self._source.text))
         if root is not None:
             for entry in self._pairs_of_file(root):
+                if self._findings.is_full:
+                    break
                 items += self._items(entry)
                 if items:
                     items[-1].comments = _with_leading(items[-1].comments, self.scalars.extra)
@@ -62,7 +64,7 @@ class _FileReader(StatementReader):
                     inside += self.scalars.extra
                 self.scalars.extra = []
             for entry in root.entries:
-                inside += unclaimed(entry)
+                inside += self.unclaimed(entry)
             inside += root.inside
         return tree.File(span, tuple(items), comments=Comments(inside=(*inside, *rest)))
 
@@ -95,11 +97,11 @@ class _FileReader(StatementReader):
         if found is None or found[1] in ("spec", "use"):
             shown = key.text if len(key.text) <= 40 else key.text[:37] + "..."
             self.report(f"`{shown}` is no item", key, help=_NOT_ITEM_HELP)
-            self.scalars.extra += unclaimed(entry)
+            self.scalars.extra += self.unclaimed(entry)
             return []
         word, name = (self.named(found[i], self.scalars.span(region.part(*found.span(i))), key) for i in (1, 2))
         if word is None or name is None:
-            self.scalars.extra += unclaimed(entry)
+            self.scalars.extra += self.unclaimed(entry)
             return []
         return [self._item(entry, word, name)]
 
@@ -151,15 +153,17 @@ class _FileReader(StatementReader):
             if part is None:
                 self.report(f"`{piece.strip()[:40]}` is no name to import", value, help='`A, B as C from "other.nn"`')
                 return None
-            spans = [self.scalars.span(region.part(place + part.start(i), place + part.end(i))) for i in (1, 2)]
-            name = self.named(part[1], spans[0], value)
-            alias = None if part[2] is None else self.named(part[2], spans[1], value)
+            name, alias = (self._piece(region.part(place), part, group, value) for group in (1, 2))
             if name is None:
                 return None
             names.append(tree.Imported(name.span if alias is None else name.span.to(alias.span), name, alias))
             place += len(piece) + 1
-        path = self.scalars.read(region.part(*found.span(2)), parse_expression)
+        path = self.scalars.expression(region.part(*found.span(2)))
         return tree.Use(span, tuple(names), path) if isinstance(path, tree.String) else None
+
+    def _piece(self, region: Region, found: re.Match[str], group: int, value: Value) -> tree.Name | None:
+        start, end = found.span(group)
+        return None if start < 0 else self.named(found[group], self.scalars.span(region.part(start, end)), value)
 
     # --- items
 
@@ -187,7 +191,7 @@ class _FileReader(StatementReader):
             entry.trailing = None
         else:
             entry.opening = None
-        return Comments((*leading, *unclaimed(entry)), trailing)
+        return Comments((*leading, *self.unclaimed(entry)), trailing)
 
     def _fill(self, item: tree.Item, entry: Entry) -> None:
         """The parts of an item: its statements stand beside `doc` and `params`, or below `with`."""

@@ -23,17 +23,15 @@ class _Slot(NamedTuple):
     around: tuple[Value, ...]
 
 
-def attach_comments(text: str, root: Value | None, scalars: list[Value]) -> list[str]:
-    """Put every comment on an entry or a value; what remains belongs to the end of the file."""
+def attach_comments(text: str, root: Value | None, scalars: list[Value]) -> tuple[list[str], bool]:
+    """Put every comment on an entry or a value. Returns those that belong to the end of the file, and whether there are others."""
     comments = _comments(text, scalars)
-    if not comments:
-        return []
-    if root is None:
-        return [comment for _, comment in comments]
+    if root is None or not comments:
+        return [comment for _, comment in comments], False
     places = _Places(text, root)
     for start, comment in comments:
         places.put(start, comment)
-    return places.rest
+    return places.rest, True
 
 
 def _comments(text: str, scalars: list[Value]) -> list[tuple[int, str]]:

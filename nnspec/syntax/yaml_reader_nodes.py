@@ -40,10 +40,11 @@ _EXPLAINED: Final = (
 class Value:
     """A scalar, sequence or mapping. Offsets count code points; a block's end is that of its last value.
 
-    `style` is that of a scalar: "" plain, quotes, "|" or ">". `refused`: stands for what has been reported.
+    `style` is that of a scalar: "" plain, quotes, "|" or ">". `refused`: stands for what has been reported. `pairs`: the entries
+    of a mapping that can be read, once that has been looked at.
     """
 
-    __slots__ = ("column", "end", "entries", "flow", "inside", "kind", "refused", "start", "style", "text")
+    __slots__ = ("column", "end", "entries", "flow", "inside", "kind", "pairs", "refused", "start", "style", "text")
 
     def __init__(self, kind: Literal["scalar", "sequence", "mapping"], start: int, end: int, column: int) -> None:
         self.kind = kind
@@ -51,6 +52,7 @@ class Value:
         self.text = self.style = ""
         self.flow = self.refused = False
         self.entries: list[Entry] = []
+        self.pairs: list[Entry] | None = None
         self.inside: list[str] = []
 
     @property
@@ -92,6 +94,11 @@ class Findings(list[Diagnostic]):
         if len(self) < FINDING_LIMIT and key not in self._known:
             self._known.add(key)
             self.append(Diagnostic(code, message, self.span(start, end), label, **more))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the limit is reached, so that reading on is of no use."""
+        return len(self) >= FINDING_LIMIT
 
     def take(self, findings: list[Diagnostic]) -> None:
         self.extend(findings[: max(0, FINDING_LIMIT - len(self))])

@@ -1,7 +1,7 @@
 """Scalars of a YAML file through the parser of `.nn`: positions stay those of the file, comments in block scalars are kept.
 
-A plain scalar, a quoted one without escapes and a block scalar are read where they stand, as line breaks mean nothing within an
-expression. Any other is decoded first, and positions are mapped back, at worst to the whole scalar.
+Of a plain scalar, a quoted one without escapes and a block scalar, the text is read as it stands in the file, as line breaks mean
+nothing within an expression. Any other is decoded first. Positions are mapped back, at worst to the whole scalar.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nnspec.syntax import tree
 from nnspec.syntax.comments import attach
 from nnspec.syntax.layout import lay_out
 from nnspec.syntax.lexing import Token, lex
-from nnspec.syntax.nn_parser import parse_expression
+from nnspec.syntax.nn_parser import parse_expression, parse_step
 from nnspec.syntax.node import Comments, Node
 from nnspec.syntax.parts import Annotation
 from nnspec.syntax.table import load
@@ -25,6 +25,7 @@ Parsed = TypeVar("Parsed")
 Entry = Callable[[Source, int, int], tuple[Parsed, list[Diagnostic]]]
 
 _ESCAPE: Final = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_SIMPLE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,40})|([0-9]{1,15})")
 _LETTERS: Final = {
     "0": "\0", "a": "\a", "b": "\b", "t": "\t", "\t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b", " ": " ",
     '"': '"', "/": "/", "\\": "\\", "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029",
@@ -32,20 +33,15 @@ _LETTERS: Final = {
 
 
 class Region(NamedTuple):
-    """Where the text of a scalar is to be read, and for each of its offsets the one in the file (None: they are the same)."""
+    """The text of a scalar or of a part of it, and where each of its offsets, the end included, stands in the file."""
 
-    source: Source
-    start: int
-    end: int
-    offsets: Sequence[int] | None
-
-    @property
-    def text(self) -> str:
-        return self.source.text[self.start : self.end]
+    text: str
+    offsets: Sequence[int]
 
     def part(self, start: int, end: int | None = None) -> Region:
-        """A part of the region; offsets count from its start."""
-        return self._replace(start=self.start + start, end=self.end if end is None else self.start + end)
+        """A part of the region."""
+        stop = len(self.text) if end is None else end
+        return Region(self.text[start:stop], self.offsets[start : stop + 1])
 
 
 class Scalars:
@@ -54,6 +50,7 @@ class Scalars:
     def __init__(self, source: Source, findings: Findings) -> None:
         self._source = source
         self._findings = findings
+        self._keywords = load().keywords
         self.extra: list[str] = []
 
     def region(self, value: Value) -> Region:
@@ -62,38 +59,50 @@ class Scalars:
         start, end = value.start, value.end
         if value.style in ("|", ">"):
             header = text.find("\n", start, end)
-            return Region(self._source, end if header < 0 else header + 1, end, None)
-        if not value.style:
-            return Region(self._source, start, end, None)
-        raw = text[start + 1 : end - 1]
-        if ("''" if value.style == "'" else "\\") not in raw:
-            return Region(self._source, start + 1, end - 1, None)
-        offsets = _offsets(raw, value.style, value.text, start + 1)
-        return Region(Source(self._source.path, value.text), 0, len(value.text), offsets or [start] * len(value.text) + [end])
+            start = end if header < 0 else header + 1
+        elif value.style:
+            start, end = start + 1, end - 1
+            raw = text[start:end]
+            if ("''" if value.style == "'" else "\\") in raw:
+                offsets = _offsets(raw, value.style, value.text, start)
+                return Region(value.text, offsets or [value.start] * len(value.text) + [value.end])
+        return Region(text[start:end], range(start, end + 1))
 
     def read(self, region: Region, entry: Entry[Parsed]) -> Parsed:
-        """What the parser makes of a region; its findings are taken over."""
-        comments = _comments(region) if "#" in region.text else []
-        plain = region
+        """What the parser makes of a region; its findings are taken over. The parser sees nothing but the region."""
+        text = region.text
+        comments = _comments(text) if "#" in text else []
+        source = Source(self._source.path, _without(comments, text))
+        result, findings = entry(source, 0, len(text))
         if comments:
-            region, plain = _without(comments, region)
-        result, findings = entry(region.source, region.start, region.end)
-        if comments:
-            self._keep_comments(plain, result)
-        if region.offsets is not None:
-            findings = [self._moved(finding, region.offsets) for finding in findings]
-            for node in _nodes(result):
-                node.span = self._span(node.span, region.offsets)
-        self._findings.take(findings)
+            self._keep_comments(text, result)
+        for node in _nodes(result):
+            node.span = self._span(node.span, region.offsets)
+        if findings:
+            self._findings.take([self._moved(finding, region.offsets) for finding in findings])
         return result
 
     def expression(self, region: Region) -> tree.Expression:
+        """A region as an expression. Names and plain numbers, which are most of them, need no parser."""
+        found = _SIMPLE.fullmatch(region.text)
+        if found is not None:
+            name, digits = found.groups()
+            if digits is not None:
+                return tree.Number(self.span(region), digits, int(digits))
+            if name not in self._keywords:
+                return tree.Name(self.span(region), name)
         return self.read(region, parse_expression)
+
+    def step(self, region: Region) -> tree.Expression:
+        """A region as a step."""
+        found = _SIMPLE.fullmatch(region.text)
+        if found is not None and found[1] is not None and found[1] not in self._keywords:
+            return tree.Name(self.span(region), found[1])
+        return self.read(region, parse_step)
 
     def span(self, region: Region) -> Span:
         """The place of a region in the file."""
-        span = Span(region.source, region.start, region.end)
-        return span if region.offsets is None else self._span(span, region.offsets)
+        return self._span(Span(self._source, 0, len(region.text)), region.offsets)
 
     def _span(self, span: Span, offsets: Sequence[int]) -> Span:
         last = len(offsets) - 1
@@ -103,7 +112,7 @@ class Scalars:
         return Span(self._source, start, max(start, end))
 
     def _moved(self, finding: Diagnostic, offsets: Sequence[int]) -> Diagnostic:
-        """A finding on decoded text. Its fix is dropped where it would have to be escaped."""
+        """A finding in its place in the file. Its fix is dropped where it would have to be escaped."""
         labels = tuple(Label(self._span(label.span, offsets), label.text) for label in finding.labels)
         fix = finding.fix
         if fix is not None:
@@ -112,11 +121,10 @@ class Scalars:
         span = self._span(finding.span, offsets)
         return Diagnostic(finding.code, finding.message, span, finding.label, labels, finding.notes, finding.help, fix)
 
-    def _keep_comments(self, region: Region, result: Any) -> None:
-        """Attach the comments of a region as in a file; those around the whole of it become `extra`."""
-        source, end = region.source, region.end
-        raw = lex(load(), source.text, region.start, end)
-        around = Span(source, region.start, end + 1)
+    def _keep_comments(self, text: str, result: Any) -> None:
+        """Attach the comments of a text as in a file; those around the whole of it become `extra`."""
+        source = Source(self._source.path, text)
+        around = Span(source, 0, len(text) + 1)
         name = tree.Name(around, "")
         statement = tree.Statement(around)
         item = tree.Item(around, name, name)
@@ -128,27 +136,23 @@ class Scalars:
             statement.values = (result,)
         item.body = tree.Body(Span(source, -1, -1), (statement,))
         file = tree.File(around, (item,))
-        attach(file, lay_out(source.text, raw, end, whole_file=False))
+        attach(file, lay_out(text, lex(load(), text, 0, len(text)), len(text), whole_file=False))
         for node in (file, item, *item.parameters, item.body, statement):
             self.extra += all_of(node.comments)
 
 
-def _comments(region: Region) -> list[Token]:
-    return [token for token in lex(load(), region.source.text, region.start, region.end) if token.kind == "COMMENT"]
+def _comments(text: str) -> list[Token]:
+    return [token for token in lex(load(), text, 0, len(text)) if token.kind == "COMMENT"]
 
 
-def _without(comments: list[Token], region: Region) -> tuple[Region, Region]:
-    """The text of a region by itself, with blanks for its comments, and as it is."""
-    text, place = region.text, 0
+def _without(comments: list[Token], text: str) -> str:
+    """The text with blanks for its comments."""
     pieces: list[str] = []
+    place = 0
     for token in comments:
-        start, end = token.start - region.start, token.end - region.start
-        pieces += (text[place:start], " " * (end - start))
-        place = end
-    blank = "".join((*pieces, text[place:]))
-    offsets = range(region.start, region.end + 1) if region.offsets is None else region.offsets[region.start : region.end + 1]
-    path = region.source.path
-    return Region(Source(path, blank), 0, len(text), offsets), Region(Source(path, text), 0, len(text), offsets)
+        pieces += (text[place : token.start], " " * (token.end - token.start))
+        place = token.end
+    return "".join((*pieces, text[place:]))
 
 
 def all_of(comments: Comments) -> tuple[str, ...]:

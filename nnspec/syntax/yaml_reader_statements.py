@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from nnspec.diagnostics import Span
 from nnspec.similar import nearest
 from nnspec.syntax import tree
-from nnspec.syntax.nn_parser import parse_expression, parse_type
+from nnspec.syntax.nn_parser import parse_type
 from nnspec.syntax.node import Comments
 from nnspec.syntax.yaml_reader_nodes import Entry, Value
-from nnspec.syntax.yaml_reader_steps import StepReader, taken_trailing, unclaimed
+from nnspec.syntax.yaml_reader_steps import StepReader, taken_trailing
 from nnspec.syntax.yaml_words import EACH, STATEMENT_KEYS, TYPE_WORDS, WORDS
 
 _KEY: Final = re.compile(r"([^\W\d]\w*)(?:[ \t]+([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)|((?:\s*,\s*[^\W\d]\w*)+))?\s*(=)?\Z")
@@ -70,7 +70,7 @@ class StatementReader(StepReader):
             self.report(f"`{shown}` is no statement", key, help="a key is `word name`, `name`, or `word`")
             return None
         word = self.named(found[1], self.scalars.span(region.part(0, found.end(1))), key)
-        value = self.scalars.read(region.part(found.end()), parse_expression)
+        value = self.scalars.expression(region.part(found.end()))
         return None if word is None else Key(word, (), value)
 
     # --- statements
@@ -79,7 +79,7 @@ class StatementReader(StepReader):
         """What a pair of a body spells: one statement, or those that share its key."""
         key = self.key(entry)
         if key is None:
-            self.scalars.extra += unclaimed(entry)
+            self.scalars.extra += self.unclaimed(entry)
             return []
         value = entry.value
         if value.kind == "mapping" and len(value.entries) == 1 and _has(value, EACH):
@@ -100,7 +100,8 @@ class StatementReader(StepReader):
             statements.append(self.statement(member, key))
         if statements:
             last = statements[-1]
-            last.comments = last.comments._replace(leading=(*last.comments.leading, *unclaimed(entry)))
+            trailing = last.comments.trailing or taken_trailing(entry) or taken_trailing(each)
+            last.comments = Comments((*last.comments.leading, *self.unclaimed(entry)), trailing)
         return statements
 
     def statement(self, entry: Entry, key: Key) -> tree.Statement:
@@ -137,7 +138,7 @@ class StatementReader(StepReader):
                 leading.append(trailing)
             trailing = last.comments.trailing
             last.comments = last.comments._replace(trailing=None)
-        node.comments = Comments((*leading, *self.scalars.extra, *unclaimed(entry)), trailing)
+        node.comments = Comments((*leading, *self.scalars.extra, *self.unclaimed(entry)), trailing)
 
     def _is_spelled_out(self, value: Value) -> bool:
         """Whether a mapping has keys of a statement; one that has none of them is a step."""
@@ -224,7 +225,7 @@ class StatementReader(StepReader):
         """The comments at the end of a block that holds statements, or lists of them."""
         texts: list[str] = []
         if value.kind == "sequence" and value.entries:
-            texts += unclaimed(value.entries[-1])
+            texts += self.unclaimed(value.entries[-1])
         texts += value.inside
         value.inside.clear()
         return tuple(texts)
@@ -239,6 +240,8 @@ class StatementReader(StepReader):
             return []
         statements: list[tree.Statement] = []
         for pair in self.pairs(value):
+            if self._findings.is_full:
+                break
             if pair.key is not None and pair.key.text not in skipped:
                 statements += self.statements(pair)
         return statements
@@ -259,7 +262,7 @@ class StatementReader(StepReader):
             elif not chunk.refused:
                 self.report("expected a mapping of statements", chunk)
             if entry is not value.entries[-1]:
-                before += unclaimed(entry)
+                before += self.unclaimed(entry)
         value.inside[:0] = before
         return statements
 

@@ -9,7 +9,7 @@ from typing import Final
 from nnspec.diagnostics import Edit, Fix, Label, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.limits import NAME_LIMIT
-from nnspec.syntax.nn_parser import parse_expression, parse_path, parse_step
+from nnspec.syntax.nn_parser import parse_path
 from nnspec.syntax.node import Comments
 from nnspec.syntax.table import load
 from nnspec.syntax.yaml_reader_nodes import Entry, Findings, Value
@@ -29,6 +29,7 @@ class StepReader:
         self._source = source
         self._findings = findings
         self.scalars = Scalars(source, findings)
+        self.has_comments = True
 
     def report(self, message: str, value: Value, label: str = "", help: str | None = None, fix: Fix | None = None) -> None:
         """A finding on a value, NN013."""
@@ -99,7 +100,25 @@ class StepReader:
                 trailing = text
             elif text is not None:
                 leading.append(text)
-        return _commented(step, (*leading, *unclaimed(entry)), trailing)
+        return _commented(step, (*leading, *self.unclaimed(entry)), trailing)
+
+    def unclaimed(self, entry: Entry) -> list[str]:
+        """The comments of an entry and of all below it that no node has taken, in order. They count as taken from now on."""
+        found: list[str] = []
+        stack: list[Entry | Value] = [entry] if self.has_comments else []
+        while stack:
+            current = stack.pop()
+            if isinstance(current, Value):
+                found += current.inside
+                current.inside.clear()
+                continue
+            found += current.leading
+            found += [text for text in (current.opening, current.trailing) if text is not None]
+            current.leading.clear()
+            current.opening = current.trailing = None
+            stack.append(current.value)
+            stack.extend(reversed(current.value.entries))
+        return found
 
     # --- steps
 
@@ -112,7 +131,7 @@ class StepReader:
             return self.broken(value)
         if value.refused or value.is_empty:
             return self.text(value)
-        return self.scalars.read(self.scalars.region(value), parse_step)
+        return self.scalars.step(self.scalars.region(value))
 
     def _step_of(self, value: Value) -> tree.Expression:
         """`{Conv2d: [64, 7], stride: 2, as: conv1}`"""
@@ -158,7 +177,7 @@ class StepReader:
             help = "a step is a name, or {Name: arguments}"
             self.report(f"`{key.text[:40]}` is no name of an operator or block", key, help=help)
             return self.broken(key)
-        return self.scalars.read(self.scalars.region(key), parse_expression)
+        return self.scalars.expression(self.scalars.region(key))
 
     def _positional(self, value: Value) -> Iterator[tree.Argument]:
         if value.kind == "sequence":
@@ -265,8 +284,10 @@ class StepReader:
 
     def pairs(self, value: Value) -> list[Entry]:
         """The pairs of a mapping whose keys are plain and different."""
+        if value.pairs is not None:
+            return value.pairs
         seen: dict[str, Value] = {}
-        kept = []
+        kept = value.pairs = []
         for entry in value.entries:
             key = entry.key
             if key is None or key.kind != "scalar" or key.refused:
@@ -334,22 +355,3 @@ def taken_trailing(entry: Entry) -> str | None:
     else:
         entry.opening = None
     return text
-
-
-def unclaimed(entry: Entry) -> list[str]:
-    """The comments of an entry and of all below it that no node has taken, in order. They count as taken from now on."""
-    found: list[str] = []
-    stack: list[Entry | Value] = [entry]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, Value):
-            found += current.inside
-            current.inside.clear()
-            continue
-        found += current.leading
-        found += [text for text in (current.opening, current.trailing) if text is not None]
-        current.leading.clear()
-        current.opening = current.trailing = None
-        stack.append(current.value)
-        stack.extend(reversed(current.value.entries))
-    return found

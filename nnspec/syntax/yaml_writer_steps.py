@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from nnspec.syntax import tree
 from nnspec.syntax.node import Comments
 from nnspec.syntax.writer import StatementWriter, comments_of
@@ -9,7 +11,9 @@ from nnspec.syntax.writer_document import Part, layout
 from nnspec.syntax.yaml_words import STEP_KEYS
 from nnspec.syntax.yaml_writer_blocks import WIDTH, Block, Pair, Text
 
-_ENDLESS = 1 << 30
+_ENDLESS: Final = 1 << 30
+_DEPTH: Final = 8
+"""How deep steps are held by steps as blocks; deeper ones are text, as YAML is read to a limited depth only."""
 
 
 class StepWriter:
@@ -17,6 +21,7 @@ class StepWriter:
 
     def __init__(self) -> None:
         self.hoisted: list[str] = []
+        self._depth = 0
 
     # --- texts
 
@@ -78,8 +83,10 @@ class StepWriter:
         if not _is_quiet(inner, node):
             return self.text(node)
         block = self._call(inner) if isinstance(inner, tree.Call) else None
-        if block is None and not taken:
+        if block is None and not taken and self._depth < _DEPTH:
+            self._depth += 1
             block = self._control(inner)
+            self._depth -= 1
         if block is None:
             return self.text(node)
         block.pairs += ends

@@ -30,7 +30,8 @@ def write_size_checks(graph: Graph, nodes: Mapping[str, fx.Node], writer: SizeWr
         for axis, dim in enumerate(entry.value.type.dims):
             if not isinstance(dim, int) and not _is_read_here(graph, entry, axis, dim):
                 _write_agreement(entry, axis, dim, nodes, writer)
-    for guard in graph.guards:
+    # The same condition may come from many places; the first one speaks.
+    for guard in {str(guard.claim): guard for guard in reversed(graph.guards)}.values():
         write_guard(guard, writer)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nnspec.graph.reserved_names import INSIDE, TOP
 from nnspec.graph.ir import Graph, Node
+from nnspec.graph.reserved_names import INSIDE, TOP
 from nnspec.operators.declare import TorchCall
 from nnspec.passes.reading import module_paths
 from nnspec.torch_backend import guards
 from nnspec.torch_backend.targets import LoweringError, resolve
+
 
 class NetworkTracer(fx.Tracer):
     """Retraces generated code, which is how torch unpickles a GraphModule. Checks stay calls."""
@@ -42,7 +43,7 @@ def _uncover(module: nn.Module) -> None:
     """Let `module.code` be the layer of that name, if there is one, and not the generated text. Every GraphModule has its own class,
     so this touches no other."""
     if isinstance(module, fx.GraphModule) and "code" in module._modules:
-        type(module).code = property(lambda self: self._modules["code"])  # type: ignore[misc,assignment]
+        type(module).code = property(lambda self: self._modules["code"])  # type: ignore[assignment]
 
 
 def _initialize_copy(copied: fx.GraphModule, source: nn.Module, graph: fx.Graph) -> None:
@@ -121,7 +122,9 @@ def _parent(root: nn.Module, path: str) -> tuple[nn.Module, str]:
     *containers, name = path.split(".")
     for place, part in enumerate((*containers, name)):
         if part in (INSIDE if place else TOP) or not part:
-            raise LoweringError(f"a part of a network cannot be called `{part}` (in `{path}`): torch's modules use that name")
+            raise LoweringError(
+                f"a part of a network cannot be called `{part}` (in `{path}`): Python or torch's modules use that name"
+            )
     for part in containers:
         below = root._modules.get(part)
         if below is None:

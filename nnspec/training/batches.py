@@ -27,10 +27,13 @@ class Batches:
     `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Raises TrainingError where that leaves none.
     """
 
-    def __init__(self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device) -> None:
+    def __init__(
+        self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device
+    ) -> None:
         self.names = list(datasets)
         self.fields = {
-            name: {field: tensor.to(device) for field, tensor in dataset.parts["train"].items()} for name, dataset in datasets.items()
+            name: {field: tensor.to(device) for field, tensor in dataset.parts["train"].items()}
+            for name, dataset in datasets.items()
         }
         self.counts = {name: dataset.size() for name, dataset in datasets.items()}
         self.first = self.counts[self.names[0]]
@@ -60,11 +63,14 @@ class Batches:
         for position in range(start, self.count):
             low = position * self.batch_size
             high = min(low + self.batch_size, self.first)
-            yield high - low, {
-                f"{name}.{field}": tensor.index_select(0, orders[name][low:high])
-                for name in self.names
-                for field, tensor in self.fields[name].items()
-            }
+            yield (
+                high - low,
+                {
+                    f"{name}.{field}": tensor.index_select(0, orders[name][low:high])
+                    for name in self.names
+                    for field, tensor in self.fields[name].items()
+                },
+            )
 
     def example(self, samples: int) -> dict[str, Tensor]:
         """A batch of so many samples, the first of each source."""

@@ -137,7 +137,9 @@ def load(folder: Path, name: str | None = None, told: Callable[[str], None] = la
         for each in broken:
             told(f"{each}; going back to {candidate.name}")
         return found
-    raise CheckpointError(f"no checkpoint in {folder} is whole: {'; '.join(broken)}" if broken else f"{folder} holds no checkpoint")
+    raise CheckpointError(
+        f"no checkpoint in {folder} is whole: {'; '.join(broken)}" if broken else f"{folder} holds no checkpoint"
+    )
 
 
 def _named(folder: Path, name: str) -> Checkpoint:
@@ -169,7 +171,9 @@ def _read(folder: Path) -> Checkpoint:
         if manifest["version"] != _VERSION:
             raise CheckpointError(f"it has the version {manifest['version']!r}, and this is {_VERSION}")
         data = {name: _content(folder, name, entry) for name, entry in manifest["files"].items()}
-        tensors = {name.removesuffix(_TENSORS): load_tensors(content) for name, content in data.items() if name.endswith(_TENSORS)}
+        tensors = {
+            name.removesuffix(_TENSORS): load_tensors(content) for name, content in data.items() if name.endswith(_TENSORS)
+        }
         state = json.loads(data["state.json"])
         if not isinstance(state, dict):
             raise CheckpointError("its state is not an object")

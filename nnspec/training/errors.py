@@ -19,7 +19,7 @@ class TrainingError(UsageError):
     """Training cannot begin or go on. Says at which step and why; the last checkpoint is whole."""
 
 
-class Interrupted(Exception):  # noqa: N818  (a request, not a mistake)
+class Interrupted(Exception):
     """A signal asked to stop; a checkpoint has been written. `number` is the signal's."""
 
     def __init__(self, number: int, run: Path) -> None:

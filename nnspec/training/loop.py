@@ -38,7 +38,9 @@ _CHECKPOINT_SHARE = 50
 class Trainer:
     """One training: networks, data, optimizer, and where it stands. What is wrong with them is found here, before the first step."""
 
-    def __init__(self, report: Report, recipe: Recipe, device: torch.device, progress: Progress, folder: RunFolder | None) -> None:
+    def __init__(
+        self, report: Report, recipe: Recipe, device: torch.device, progress: Progress, folder: RunFolder | None
+    ) -> None:
         self.report, self.recipe, self.device, self.progress = report, recipe, device, progress
         settings = recipe.settings
         self.seed = int(settings.get("seed", 0))
@@ -46,7 +48,8 @@ class Trainer:
         self.spec_folder = Path(report.source.path).resolve().parent
         before = folder.manifest if folder is not None else {"data": {}}
         self.datasets = {
-            name: load(source, self.spec_folder, fitted=fitted(before, name), told=progress.message) for name, source in recipe.sources.items()
+            name: load(source, self.spec_folder, fitted=fitted(before, name), told=progress.message)
+            for name, source in recipe.sources.items()
         }
         self.first = next(iter(self.datasets.values()))
         self.standing = Standing(recipe, validated=bool(self.first.size("validation")))
@@ -115,7 +118,9 @@ class Trainer:
             while self.step < self.total and not self._waited_enough():
                 self._rest_of_epoch()
         except torch.OutOfMemoryError as error:
-            raise TrainingError(f"the memory ran out at step {self.step + 1}: lower `batch_size`, or raise `accumulate` instead ({error})") from error
+            raise TrainingError(
+                f"the memory ran out at step {self.step + 1}: lower `batch_size`, or raise `accumulate` instead ({error})"
+            ) from error
         except (PreconditionError, IndexError) as error:
             raise TrainingError(f"step {self.step + 1} cannot be computed: {error}") from error
 
@@ -150,7 +155,12 @@ class Trainer:
 
     def _end_line(self) -> None:
         """Measure, write a line of the log, and keep a checkpoint."""
-        record: dict[str, Any] = {"epoch": self.epoch + 1, "step": self.step, "loss": self._finite_loss(), **self.running.metrics()}
+        record: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "loss": self._finite_loss(),
+            **self.running.metrics(),
+        }
         self._tell()
         if self._measures():
             found = self._measure("validation")

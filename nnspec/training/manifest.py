@@ -59,7 +59,9 @@ def changed_data(manifest: Mapping[str, Any], datasets: Mapping[str, Dataset]) -
             yield name
 
 
-def differences(manifest: Mapping[str, Any], report: Report, datasets: Mapping[str, Dataset], device: torch.device) -> Iterator[str]:
+def differences(
+    manifest: Mapping[str, Any], report: Report, datasets: Mapping[str, Dataset], device: torch.device
+) -> Iterator[str]:
     """Why going on with a run will not give what it would have given without the stop, one sentence each."""
     if manifest["spec"].get("sha256") != digest(report):
         yield "the spec has changed since this run began; going on with the spec as it is now"

@@ -53,7 +53,8 @@ def last_part(dataset: Dataset) -> str:
 def schedules(recipe: Recipe, place: Place, device: torch.device) -> dict[str, Tensor]:
     """The inputs that bring the values of the loss's schedules at a step."""
     return {
-        name: torch.tensor(schedule_value(schedule, *place), dtype=torch.float32, device=device) for name, schedule in recipe.schedules.items()
+        name: torch.tensor(schedule_value(schedule, *place), dtype=torch.float32, device=device)
+        for name, schedule in recipe.schedules.items()
     }
 
 

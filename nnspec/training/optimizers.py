@@ -98,7 +98,9 @@ def _parameters(recipe: Recipe, module: RecipeModule) -> list[tuple[str, str, nn
     found: list[tuple[str, str, nn.Parameter]] = []
     seen: set[int] = set()
     for name, instance in module.instances.items():
-        operators = {path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()}
+        operators = {
+            path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()
+        }
         for path, parameter in instance.named_parameters():
             if id(parameter) not in seen:
                 seen.add(id(parameter))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,28 @@ def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], fin
     names = _panels(history, final)
     columns = min(len(names), _MOST_PANELS_A_ROW)
     rows = -(-len(names) // columns)
-    figure = _figure(columns * _PANEL[0], rows * _PANEL[1] + 0.4)
+    figure = _figure(columns * _PANEL[0], rows * _PANEL[1] + 0.6)
     if figure is None:
         return None
-    steps_in_epoch = any(a["epoch"] == b["epoch"] for a, b in zip(history, history[1:], strict=False))
+    steps_in_epoch = any(a["epoch"] == b["epoch"] for a, b in pairwise(history))
     for position, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, position + 1)
         _draw_panel(axes, name, history, final, "step" if steps_in_epoch else "epoch")
         if best.keeps and best.best["step"] is not None:
             place = best.best["step"] if steps_in_epoch else best.best["epoch"]
-            axes.axvline(place, color=_QUIET, linewidth=1, linestyle=":", label=f"kept: {'step' if steps_in_epoch else 'epoch'} {place}")
+            axes.axvline(
+                place, color=_QUIET, linewidth=1, linestyle=":", label=f"kept: {'step' if steps_in_epoch else 'epoch'} {place}"
+            )
         axes.legend(fontsize=8, frameon=False)
-    summary = "   ".join(f"{name} {value:.4g}" for name, value in {"loss": final.loss, **final.metrics}.items())
-    figure.suptitle(f"{title}  –  {final.part} of {final.samples:,} samples:  {summary}", fontsize=10, fontweight="bold")
+    figure.suptitle(_title(title, final), fontsize=10, fontweight="bold")
     figure.savefig(path, dpi=_DPI)
     return path
+
+
+def _title(name: str, final: Evaluation) -> str:
+    figures = {"loss": final.loss, **final.metrics}
+    said = ["  ".join(f"{key} {value:.4g}" for key, value in list(figures.items())[at : at + 3]) for at in range(0, len(figures), 3)]
+    return f"{name}, {final.part} ({final.samples:,} samples)\n" + "\n".join(said)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -93,7 +101,9 @@ def draw_confusion(path: Path, title: str, final: Evaluation) -> Path | None:
     axes = figure.add_subplot(1, 1, 1)
     shares = [[value / max(sum(row), 1) for value in row] for row in matrix]
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, shrink=0.75, label="share of the row").ax.tick_params(labelsize=8)
+    bar = figure.colorbar(image, ax=axes, shrink=0.75)
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label("share of the row", fontsize=9)
     if written:
         _write_counts(axes, matrix, shares)
         names = final.class_names or tuple(map(str, range(count)))

@@ -66,7 +66,9 @@ def _check_classes(recipe: Recipe, datasets: Mapping[str, Dataset]) -> None:
 
 
 def _limits(recipe: Recipe, graph: Graph) -> Iterator[_Limit]:
-    fields = {entry.value: entry.name for entry in graph.inputs if entry.value.type.is_integer and entry.value.type.classes is None}
+    fields = {
+        entry.value: entry.name for entry in graph.inputs if entry.value.type.is_integer and entry.value.type.classes is None
+    }
     for node in graph.nodes:
         for name, value in node.inputs.items():
             if isinstance(value, Value) and value in fields:
@@ -98,7 +100,9 @@ def _rehearse(recipe: Recipe, module: RecipeModule, batches: Batches, device: to
         for samples in batches.sizes:
             last = samples != batches.batch_size
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autocast(recipe, device):
-                _compute(module.compute_training, {**batches.example(samples), **schedules(recipe, Place(), device)}, samples, last)
+                _compute(
+                    module.compute_training, {**batches.example(samples), **schedules(recipe, Place(), device)}, samples, last
+                )
     finally:
         with torch.no_grad():
             for name, buffer in module.named_buffers():
@@ -174,7 +178,9 @@ def _check_all_values(recipe: Recipe, module: RecipeModule, datasets: Mapping[st
 def _drop_value_checks(module: RecipeModule) -> None:
     """All values have been checked, and none is drawn: checking them at each step would only make it wait for the device."""
     views = [view.module for instance in module.instances.values() for view in instance.views.values()]
-    for part in {id(each): each for view in [module, *views] for each in view.modules() if isinstance(each, fx.GraphModule)}.values():
+    for part in {
+        id(each): each for view in [module, *views] for each in view.modules() if isinstance(each, fx.GraphModule)
+    }.values():
         checks = part.graph.find_nodes(op="call_function", target=check_values)
         for node in checks:
             part.graph.erase_node(node)

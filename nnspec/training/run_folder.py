@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class RunFolder:
     @classmethod
     def create(cls, base: Path, name: str) -> RunFolder:
         """A new folder below `base`, named by recipe and time. Raises RunError."""
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         for number in range(1, 1000):
             path = base / (f"{name}-{stamp}" if number == 1 else f"{name}-{stamp}-{number}")
             try:
@@ -103,7 +103,9 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"the spec of {self.path} cannot be read: {error.strerror or error}") from error
         if not report.ok:
-            raise RunError(f"the spec of {self.path} has errors: {next(each.message for each in report.diagnostics if each.severity == 'error')}")
+            raise RunError(
+                f"the spec of {self.path} has errors: {next(each.message for each in report.diagnostics if each.severity == 'error')}"
+            )
         if manifest["recipe"] not in report.recipes:
             raise RunError(f"the spec of {self.path} has no recipe `{manifest['recipe']}` that can be run")
         return report

@@ -57,7 +57,7 @@ class Standing:
         if self.patience is None or record.get(self.figure) is None:
             return False
         waited = len(self.judged) - self.best["measurement"] if self._by_steps else record["epoch"] - self.best["epoch"]
-        return waited >= self.patience
+        return int(waited) >= self.patience
 
     def kept(self) -> tuple[str, ...]:
         """Checkpoints that must not go: the best one, and the one that was the best when the last was written."""
@@ -104,7 +104,9 @@ def _judged_by(recipe: Recipe) -> tuple[str, bool]:
 def _check_names(recipe: Recipe) -> None:
     for metric in recipe.metrics:
         if metric.name in RESERVED or metric.name.startswith("validation_"):
-            raise TrainingError(f"a metric cannot be called `{metric.name}`, which the log of a run uses: `measure NAME = ...` names it otherwise")
+            raise TrainingError(
+                f"a metric cannot be called `{metric.name}`, which the log of a run uses: `measure NAME = ...` names it otherwise"
+            )
 
 
 def _check_plateaus(recipe: Recipe, lower: bool) -> None:

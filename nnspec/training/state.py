@@ -19,7 +19,9 @@ from nnspec.training.running import RunningFigures
 from nnspec.training.update import Updater
 
 
-def captured(module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]) -> Checkpoint:
+def captured(
+    module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]
+) -> Checkpoint:
     """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`."""
     optimizer, rest = updater.optimizer.state()
     files: dict[str, dict[str, Tensor]] = {f"network.{name}": dict(each.state_dict()) for name, each in module.instances.items()}

@@ -87,7 +87,9 @@ def _recipe(report: Report, name: str | None) -> Recipe:
     if name is None:
         if not report.recipes:
             later = [finding for finding in report.diagnostics if finding.code == "NN901"]
-            raise TrainingError("the spec has no recipe that can be run" + (f": {later[0].message}" if later else "; add a `train` item"))
+            raise TrainingError(
+                "the spec has no recipe that can be run" + (f": {later[0].message}" if later else "; add a `train` item")
+            )
         return next(iter(report.recipes.values()))
     if name not in report.recipes:
         raise TrainingError(f"the spec has no recipe `{name}` that can be run; it has {', '.join(report.recipes) or 'none'}")

@@ -32,7 +32,9 @@ class Updater:
         """Updates in an epoch."""
         return -(-self.batches // self.accumulate)
 
-    def step(self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]) -> tuple[dict[str, Tensor], bool]:
+    def step(
+        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
+    ) -> tuple[dict[str, Tensor], bool]:
         """Take in the batch at a position of the epoch: the outputs of the training graph, and whether the weights were updated.
 
         `measured` is what schedules that follow a measurement go by.
@@ -43,7 +45,7 @@ class Updater:
         first = position - position % self.accumulate
         together = min(self.accumulate, self.batches - first)
         loss = outputs["loss"]
-        self.scaler.scale(loss / together if together > 1 else loss).backward()
+        torch.autograd.backward(self.scaler.scale(loss / together if together > 1 else loss))
         complete = position + 1 == first + together
         if complete:
             self._update(place, measured)

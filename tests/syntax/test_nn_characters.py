@@ -40,6 +40,8 @@ def _mended(text: str) -> str:
         ("a =\u00a0x", "a = x"),
         ("a =\u3000x", "a = x"),
         ("a = 'text'", 'a = "text"'),
+        ("a = f(“text, more”, 2)", 'a = f("text, more", 2)'),
+        ("a = ‘text’", 'a = "text"'),
         ("a = x\u2028b = y", "a = x\nb = y"),
         ("a = x\rb = y", "a = x\nb = y"),
         ("a = x\x0c", "a = x "),

@@ -13,7 +13,7 @@ from test_lower import small_cnn
 from test_lower_scan import recurrent
 
 from nnspec.errors import MissingExtra
-from nnspec.exporting import EXPORTERS, TARGETS, ExportContext, ExportError
+from nnspec.exporting import EXPORTERS, TARGETS, ExportContext, ExportMismatch
 from nnspec.graph.ir import Frame, Graph
 from nnspec.torch_backend.lower import lower
 
@@ -93,7 +93,7 @@ def test_a_wrong_export_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return lower(context.graph, guards=False, seed=99)
 
     monkeypatch.setattr(tracing, "network_to_trace", other)
-    with pytest.raises(ExportError, match="the pt2 export differs from the network by"):
+    with pytest.raises(ExportMismatch, match="the pt2 export differs from the network by"):
         EXPORTERS["pt2"](context(small_cnn(), tmp_path / "net.pt2"))
 
 

@@ -91,8 +91,7 @@ def test_names_that_python_would_not_take(tmp_path: Path) -> None:
     x = draft.input("self", (symbol("N"), 4))
     h = draft.then("Linear", x, "0", out_features=4, label="torch")
     h = draft.then("Linear", h, "attention.self", out_features=4, label="lambda")
-    h = draft.then("Linear", h, "attention.class", out_features=4)
-    text = exported(draft.graph(output=draft.then("Linear", h, "in", out_features=4)), tmp_path)
+    text = exported(draft.graph(output=draft.then("Linear", h, "attention.3", out_features=4)), tmp_path)
     assert "def forward(self, self_: Tensor)" in text
 
 
@@ -136,12 +135,16 @@ def own_targets() -> list[str]:
     import nnspec.torch_backend.functions
     import nnspec.torch_backend.modules
 
-    modules = [f"nnspec.torch_backend.modules.{info.name}" for info in pkgutil.iter_modules(nnspec.torch_backend.modules.__path__)]
+    modules = [
+        f"nnspec.torch_backend.modules.{info.name}" for info in pkgutil.iter_modules(nnspec.torch_backend.modules.__path__)
+    ]
     found = []
     for name in ("nnspec.torch_backend.functions", *modules):
         module = importlib.import_module(name)
         found += [
-            f"{name}.{key}" for key, value in vars(module).items() if getattr(value, "__module__", "") == name and not key.startswith("_")
+            f"{name}.{key}"
+            for key, value in vars(module).items()
+            if getattr(value, "__module__", "") == name and not key.startswith("_")
         ]
     return found
 
@@ -165,5 +168,3 @@ def test_two_definitions_of_one_name_get_names_of_their_own() -> None:
     assert "def uniform_2(" in "\n".join(inlined.texts.values())
     with pytest.raises(ExportError, match="no module of the torch backend"):
         _parse("os")
-
-

@@ -35,6 +35,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "ViT": {"side": 32, "width": 32, "depth": 1, "heads": 2, "classes": 5},
     "GPT2": {"vocab": 100, "context": 300, "width": 32, "depth": 1, "heads": 2},
     "Encoder": {"width": 32, "longest": 300},
+    "TextRNN": {"width": 16},
+    "TextGRU": {"width": 16},
     "TextLSTM": {"width": 16},
     "UNet": {"width": 4, "depth": 2},
     "UNet2015": {"width": 4, "depth": 1},
@@ -54,7 +56,9 @@ def report_of(name: str) -> Report:
 def optional_of(name: str) -> frozenset[str]:
     file = REPORTS[NETWORKS[name]].file
     assert file is not None
-    return next((optional_inputs(item) for item in file.items if isinstance(item, tree.Item) and item.name.id == name), frozenset())
+    return next(
+        (optional_inputs(item) for item in file.items if isinstance(item, tree.Item) and item.name.id == name), frozenset()
+    )
 
 
 def run_and_compare(graph: Graph, module: torch.nn.Module, inputs: dict[str, Tensor], sizes: dict[Any, int]) -> None:

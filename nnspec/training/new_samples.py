@@ -1,0 +1,231 @@
+"""New data for a trained network: read from a file, and prepared as the data that it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+from torch import Tensor
+
+from nnspec.data import DataError
+from nnspec.data.arrays import read_arrays
+from nnspec.data.dataset import standardized
+from nnspec.data.images import SUFFIXES, read_picture
+from nnspec.data.pixels import scaled
+from nnspec.data.tables import read_columns
+from nnspec.dims import as_var
+from nnspec.graph.ir import CallNetwork, Graph, InputEntry, SymbolOrigin, Value
+from nnspec.graph.recipe import DataSource, Recipe
+from nnspec.torch_backend.guards import PreconditionError
+from nnspec.torch_backend.lower import lower
+from nnspec.training.evaluate import fitted
+from nnspec.types import TensorType
+
+_BRIGHTEST = 255.0
+Arrays = dict[str, Tensor]
+
+
+class Feed(NamedTuple):
+    """Where an input of a network comes from in the recipe: a field of a source, and the part of its body that computes it."""
+
+    source: DataSource
+    field: str
+    body: Graph | None
+    fitted: Mapping[str, Any]
+
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """The source's own fields, or columns, that are needed."""
+        return tuple(entry.name for entry in self.body.inputs) if self.body is not None else (self.field,)
+
+
+def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A file as the network's inputs, by name. Raises DataError."""
+    graph = recipe.instances[network].variants[variant]
+    feeds = _feeds(recipe, network, variant, manifest)
+    if not file.is_file():
+        raise DataError(f"{file} is not there")
+    arrays = _read(file, graph, feeds)
+    return {entry.name: _input(file, entry, feeds.get(entry.name), arrays) for entry in graph.inputs}
+
+
+# --- what feeds the network ---------------------------------------------------------------------------------------------------
+
+
+def _feeds(recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any]) -> dict[str, Feed]:
+    """For each input that reads a field of the data as it is: which."""
+    fields = {entry.value: entry.name for entry in recipe.evaluation.inputs}
+    for node in recipe.evaluation.nodes:
+        called = node.operator
+        if isinstance(called, CallNetwork) and (called.instance, called.variant) == (network, variant):
+            found = {name: fields[value] for name, value in node.inputs.items() if isinstance(value, Value) and value in fields}
+            return {
+                name: _feed(recipe, field, manifest) for name, field in found.items() if field.partition(".")[0] in recipe.sources
+            }
+    return {}
+
+
+def _feed(recipe: Recipe, field: str, manifest: Mapping[str, Any]) -> Feed:
+    name, _, own = field.partition(".")
+    source = recipe.sources[name]
+    computed = source.graph is not None and source.operator.name != "Generated"
+    body = _restricted(source.graph, own) if computed and source.graph is not None else None
+    return Feed(source, own, body, fitted(manifest, name))
+
+
+def _restricted(graph: Graph, output: str) -> Graph:
+    """The part of a graph that one output depends on."""
+    live: set[Value] = {graph.outputs[output]}
+    nodes = []
+    for node in reversed(graph.nodes):
+        if not live.isdisjoint(node.outputs.values()):
+            nodes.append(node)
+            live.update(node.reads())
+    inputs = tuple(entry for entry in graph.inputs if entry.value in live)
+    symbols = {
+        symbol: SymbolOrigin(entry.name, axis)
+        for entry in reversed(inputs)
+        for axis, dim in enumerate(entry.value.type.dims)
+        if (symbol := as_var(dim)) is not None
+    }
+    return replace(
+        graph, nodes=tuple(reversed(nodes)), inputs=inputs, outputs={output: graph.outputs[output]}, symbols=symbols, guards=()
+    )
+
+
+# --- what the file holds ------------------------------------------------------------------------------------------------------
+
+
+def _read(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
+    suffix = file.suffix.lower()
+    if suffix == ".npy":
+        return {_only(file, graph, feeds): _tensor(_load(file), file)}
+    if suffix == ".npz":
+        return {name: _tensor(array, file, name) for name, array in read_arrays(file).items()}
+    if suffix == ".csv":
+        return _table(file, feeds)
+    if suffix in SUFFIXES:
+        return _picture(file, graph, feeds)
+    raise DataError(f"{file} is neither .npy, .npz, .csv nor a picture")
+
+
+def _only(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> str:
+    """The name of the one array that is needed."""
+    needed = list(
+        dict.fromkeys(
+            name for entry in graph.inputs for name in (feeds[entry.name].raw if entry.name in feeds else (entry.name,))
+        )
+    )
+    if len(needed) != 1:
+        raise DataError(f"{file} holds one array, and {', '.join(needed)} are needed: put them into one .npz by these names")
+    return needed[0]
+
+
+def _load(file: Path) -> numpy.ndarray[Any, Any]:
+    try:
+        found: numpy.ndarray[Any, Any] = numpy.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise DataError(f"{file} cannot be read as an .npy file: {error}") from error
+    if not isinstance(found, numpy.ndarray):
+        raise DataError(f"{file} holds several arrays; call it .npz")
+    return found
+
+
+def _tensor(array: numpy.ndarray[Any, Any], file: Path, name: str = "") -> Tensor:
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{f'`{name}` of ' if name else ''}{file} holds {array.dtype}, not numbers")
+    native = array.astype(array.dtype.newbyteorder("="))
+    if native.dtype.kind == "u" and native.dtype.itemsize > 1:
+        native = native.astype(numpy.int64)
+    return torch.from_numpy(numpy.ascontiguousarray(native).copy())
+
+
+def _table(file: Path, feeds: Mapping[str, Feed]) -> Arrays:
+    arrays: Arrays = {}
+    for feed in feeds.values():
+        if feed.source.operator.name != "CSV":
+            raise DataError(
+                f"{file} is a table, and `{feed.source.name}` comes from {feed.source.operator.name}: give arrays in an .npz file"
+            )
+        columns = {name: feed.source.columns[name] for name in feed.raw}
+        arrays |= read_columns(file, feed.source, columns)
+    return arrays
+
+
+def _picture(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
+    name = _only(file, graph, feeds)
+    dims = _picture_type(graph, feeds, name).dims
+    if len(dims) != 4 or dims[1] not in (1, 3, 4):
+        raise DataError(f"{file} is a picture, and `{name}` is {graph.inputs[0].value.type}")
+    size = (dims[2], dims[3]) if isinstance(dims[2], int) and isinstance(dims[3], int) else None
+    channels = next(count for count in (1, 3, 4) if dims[1] == count)
+    return {name: read_picture(file, channels, size)}
+
+
+def _picture_type(graph: Graph, feeds: Mapping[str, Feed], name: str) -> TensorType:
+    entries: Sequence[InputEntry] = graph.inputs
+    feed = feeds.get(graph.inputs[0].name)
+    if feed is not None and feed.body is not None:
+        entries = feed.body.inputs
+    return next((entry.value.type for entry in entries if entry.name == name), entries[0].value.type)
+
+
+# --- preparing ----------------------------------------------------------------------------------------------------------------
+
+
+def _input(file: Path, entry: InputEntry, feed: Feed | None, arrays: Arrays) -> Tensor:
+    """One input of the network: prepared from the source's fields where the file has them, else as it is in the file."""
+    type_ = entry.value.type
+    if feed is None or any(name not in arrays for name in feed.raw):
+        if entry.name not in arrays:
+            wanted = ", ".join(f"`{name}`" for name in dict.fromkeys((*(feed.raw if feed else ()), entry.name)))
+            raise DataError(f"{file} has none of {wanted}; it has {', '.join(arrays) or 'nothing'}")
+        return fitting(arrays[entry.name], type_, f"`{entry.name}` of {file}")
+    raw = {name: arrays[name] for name in feed.raw}
+    if feed.body is None:
+        return _prepared(raw[feed.field], type_, feed, f"`{feed.field}` of {file}")
+    types = {each.name: each.value.type for each in feed.body.inputs}
+    prepared = {name: _prepared(value, types[name], feed, f"`{name}` of {file}") for name, value in raw.items()}
+    return _computed(feed, prepared, file)
+
+
+def _prepared(value: Tensor, type_: TensorType, feed: Feed, place: str) -> Tensor:
+    operator = feed.source.operator
+    if value.dtype == torch.uint8 and type_.is_float:
+        settings = operator.attributes()
+        value = scaled(value, operator) if "range" in settings else value.float() / _BRIGHTEST
+    fit = fitting(value, type_, place)
+    return standardized(fit, feed.fitted["standardize"]) if operator.attributes().get("standardize") else fit
+
+
+def _computed(feed: Feed, prepared: Arrays, file: Path) -> Tensor:
+    assert feed.body is not None
+    try:
+        with torch.no_grad():
+            result = lower(feed.body)(*(prepared[entry.name] for entry in feed.body.inputs))
+    except (PreconditionError, IndexError, RuntimeError) as error:
+        raise DataError(f"{file} is not what `{feed.source.name}` is made of: {error}") from error
+    found: Tensor = result[feed.field] if isinstance(result, dict) else result
+    return found
+
+
+def fitting(tensor: Tensor, type_: TensorType, place: str) -> Tensor:
+    """A tensor with the axes and the element type of a field. Raises DataError."""
+    if tensor.dim() == type_.rank - 1:
+        tensor = tensor.unsqueeze(0)
+    sizes = zip(type_.dims, tensor.shape, strict=False)
+    if tensor.dim() != type_.rank or any(isinstance(dim, int) and dim != size for dim, size in sizes):
+        raise DataError(f"{place} has the shape {list(tensor.shape)}, and the network takes {type_}")
+    wanted: torch.dtype = getattr(torch, type_.dtype)
+    if tensor.is_floating_point() and not wanted.is_floating_point and not bool((tensor == tensor.round()).all()):
+        raise DataError(f"{place} holds fractions, and the network takes {type_}")
+    fit = tensor.to(wanted)
+    if isinstance(type_.classes, int) and fit.numel() and not 0 <= int(fit.min()) <= int(fit.max()) < type_.classes:
+        raise DataError(f"{place} holds values from {int(fit.min())} to {int(fit.max())}, and the network takes {type_}")
+    if fit.is_floating_point() and not bool(torch.isfinite(fit).all()):
+        raise DataError(f"{place} holds NaN or infinity")
+    return fit

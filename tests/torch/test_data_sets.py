@@ -1,0 +1,133 @@
+"""From sources to checked samples: embedded sets, generated ones, splits, fitted numbers, and data that is not what the spec says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from training_specs import source
+
+from nnspec.data import DataError, load
+from nnspec.data.split import Shares, split_indices
+from nnspec.dims import symbol
+from nnspec.types import TensorType
+
+pytestmark = pytest.mark.torch
+
+
+def test_digits_are_enlarged_and_split_with_all_classes_alike(tmp_path: Path) -> None:
+    found = load(source(tmp_path, "Digits(size=16, validation=0.2, test=0.2, seed=4)"), tmp_path)
+    assert {part: found.size(part) for part in found.parts} == {"train": 1079, "validation": 359, "test": 359}
+    assert found.parts["train"]["image"].shape[1:] == (1, 16, 16)
+    for fields in found.parts.values():
+        counts = fields["label"].bincount()
+        assert int(counts.max() - counts.min()) <= 6
+    again = load(source(tmp_path, "Digits(size=16, validation=0.2, test=0.2, seed=4)"), tmp_path)
+    other = load(source(tmp_path, "Digits(size=16, validation=0.2, test=0.2, seed=5)"), tmp_path)
+    assert found.fingerprint == again.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(("name", "features", "target"), [("Iris", 4, "label"), ("Wine", 13, "label"), ("BreastCancer", 30, "label"), ("Diabetes", 10, "target")])
+def test_tables_are_standardized_by_the_training_part(tmp_path: Path, name: str, features: int, target: str) -> None:
+    found = load(source(tmp_path, f"{name}(standardize=true, test=0.3)"), tmp_path)
+    x = found.parts["train"]["x"].double()
+    assert x.shape[1] == features
+    assert set(found.parts["train"]) == {"x", target}
+    torch.testing.assert_close(x.mean(dim=0), torch.zeros(features, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.std(dim=0, correction=0), torch.ones(features, dtype=torch.float64), atol=1e-5, rtol=0)
+    assert float(found.parts["test"]["x"].mean().abs()) > 1e-4
+    plain = load(source(tmp_path, f"{name}(test=0.3)"), tmp_path)
+    numbers = {"standardize": {"mean": [0.0] * features, "std": [1.0] * features}}
+    again = load(source(tmp_path, f"{name}(standardize=true, test=0.3)"), tmp_path, fitted=numbers)
+    assert torch.equal(plain.parts["test"]["x"], again.parts["test"]["x"])
+
+
+def test_a_feature_that_never_changes_stays_finite(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "t.npz", x=numpy.ones((4, 2)))
+    from nnspec.data.dataset import _fit
+
+    assert _fit(torch.ones(4, 2))["std"] == [1.0, 1.0]
+
+
+def test_generated_samples_leave_the_random_state_alone(tmp_path: Path) -> None:
+    drawn = source(tmp_path, "Generated(samples=50, seed=3, test=0.2) { output x = normal[N, 2]\n output y = x[:, 0] > 0 }")
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    first, second = load(drawn, tmp_path), load(drawn, tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+    assert first.fingerprint == second.fingerprint
+    assert {part: first.size(part) for part in first.parts} == {"train": 40, "test": 10}
+
+
+# --- splits -------------------------------------------------------------------------------------------------------------------
+
+
+def test_parts_are_disjoint_and_complete_whatever_the_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count in range(5, 60):
+        fields = {"y": torch.randint(0, 7, (count,), generator=generator)}
+        try:
+            parts = split_indices(count, Shares("d", 0.3, 0.35, count, "y"), fields)
+        except DataError as error:
+            assert "part empty" in str(error)
+            assert count < 12
+            continue
+        assert torch.cat(list(parts.values())).sort().values.tolist() == list(range(count))
+        assert abs(len(parts["test"]) - 0.35 * count) <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("(train=0.5, test=0.2)", "add up to 0.7, not to 1"),
+        ("(validation=0.5, test=0.5)", "leaves nothing to learn from"),
+        ("(test=1.5)", "is a share from 0 to 1, not 1.5"),
+        ('(test="much")', "is a share from 0 to 1, not 'much'"),
+        ("(folds=5)", "this version does not split by `folds`"),
+        ("(test=0.3, stratify=z)", "is split by the classes of `z`, and it has x, y"),
+        ("(test=0.3, stratify=x)", "which holds no classes but torch.float32"),
+        ("(test=0.01)", "leaves its test part empty: there are only 8 samples"),
+    ],
+)
+def test_splits_that_cannot_be_made(tmp_path: Path, split: str, said: str) -> None:
+    numpy.savez(tmp_path / "t.npz", x=numpy.arange(8.0), y=numpy.arange(8) % 2)
+    body = f"column x: float32\n column y: index(2)\n output x, y\n split {split}"
+    with pytest.raises(DataError) as found:
+        load(source(tmp_path, f'NPZ("t.npz") {{{body}}}'), tmp_path)
+    assert said in str(found.value)
+
+
+# --- data that is not what the spec was checked with -----------------------------------------------------------------------
+
+
+def test_samples_of_other_types_are_refused(tmp_path: Path) -> None:
+    iris = source(tmp_path, "Iris")
+    n = symbol("N")
+    for fields, said in [
+        ({"x": TensorType((n, 5))}, "has the shape [120, 4], and the spec was checked with float32[N, 5]"),
+        ({"x": TensorType((n,))}, "has the shape [120, 4]"),
+        ({"x": TensorType((n, 4), "float64")}, "holds torch.float32, and the spec was checked with float64"),
+        ({"label": TensorType((n,), "int64", 2)}, "holds values from 0 to 2, first beyond in sample"),
+    ]:
+        with pytest.raises(DataError) as found:
+            load(replace(iris, fields=fields), tmp_path)
+        assert said in str(found.value)
+        assert f"`d.{next(iter(fields))}` (train)" in str(found.value)
+
+
+def test_a_symbol_is_the_same_size_wherever_it_stands(tmp_path: Path) -> None:
+    n, f = symbol("N"), symbol("F")
+    numpy.savez(tmp_path / "t.npz", a=numpy.zeros((4, 3)), b=numpy.zeros((4, 2)))
+    drawn = source(tmp_path, 'NPZ("t.npz") { column a: float32[3]\n column b: float32[2]\n output a, b }')
+    with pytest.raises(DataError, match=r"`d.b` \(train\) has the shape \[4, 2\]"):
+        load(replace(drawn, fields={"a": TensorType((n, f)), "b": TensorType((n, f))}), tmp_path)
+
+
+def test_not_a_number(tmp_path: Path) -> None:
+    drawn = source(tmp_path, "Generated(samples=6) { a = normal[N]\n output x = log(a - 100) }")
+    with pytest.raises(DataError, match=r"`d.x` \(train\) holds NaN or infinity, first in sample 0"):
+        load(drawn, tmp_path)
