@@ -76,6 +76,7 @@ CODES: dict[str, Code] = {
     "NN307": Code("state-misuse", "error", "`state`, `next` and `scan` used apart from one another"),
     "NN309": Code("not-checked-alone", "info", "a network that can be checked only where it is given its parameters"),
     "NN310": Code("open-weight-size", "info", "weights whose size depends on an input, so that compiling needs it as a number"),
+    "NN311": Code("reserved-name", "error", "a name of weights that torch's modules or Python keep for themselves"),
     # NN4xx: recipes
     "NN401": Code("recipe-incomplete", "error", "a recipe without a loss, an optimizer, data or a length"),
     "NN402": Code("loss-not-scalar", "error", "what is minimized is not a single number"),

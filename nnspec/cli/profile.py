@@ -54,18 +54,20 @@ def as_text(measured: Measurement, path: str) -> str:
     from nnspec.cli.tables import memory, milliseconds, table, work
 
     total = sum(node.forward_ms for node in measured.nodes) or 1.0
+    training = measured.backward is not None
     rows = []
     for node in measured.nodes:
         place = str(node.line) if node.path == path else f"{node.path}:{node.line}"
         attained = f"{work(node.flop_per_second)}FLOP/s" if node.flop else ""
-        shares = [milliseconds(node.forward_ms), f"{100 * node.forward_ms / total:.0f} %", milliseconds(node.backward_ms)]
-        rows.append([place, node.module or node.name, node.operator, *shares, attained, memory(node.output_bytes)])
-    header = ["line", "name", "operator", "forward ms", "share", "backward ms", "attained", "memory"]
+        times = [milliseconds(node.forward_ms), f"{100 * node.forward_ms / total:.0f} %"]
+        times += [milliseconds(node.backward_ms)] if training else []
+        rows.append([place, node.module or node.name, node.operator, *times, attained, memory(node.output_bytes)])
+    header = ["line", "name", "operator", "forward ms", "share", *(["backward ms"] if training else []), "attained", "memory"]
     sizes = ", ".join(f"{name}={size}" for name, size in measured.sizes.items())
     lines = [
         f"{measured.network} on {measured.device}, {measured.threads} threads, {sizes}",
         "",
-        table(header, rows, (0, 3, 4, 5, 6, 7)),
+        table(header, rows, (0, *range(3, len(header)))),
         "",
     ]
     parts = {"forward": measured.forward, "backward": measured.backward, "optimizer": measured.step}

@@ -7,15 +7,12 @@ from nnspec.cli.options import Output
 
 def run(output: Output = "") -> int:
     """Print the JSON schema of the YAML form, for editors."""
-    import json
-
     from nnspec.cli.files import write_text
     from nnspec.cli.output import say
-    from nnspec.syntax.schema import schema
+    from nnspec.syntax.schema import text
 
-    text = json.dumps(schema(), indent=2, ensure_ascii=False)
     if output:
-        write_text(output, text + "\n")
+        write_text(output, text())
     else:
-        say(text)
+        say(text().rstrip("\n"))
     return 0

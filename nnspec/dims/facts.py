@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
 
-from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds, negation, substituted
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds, negation, relations, substituted
 from nnspec.dims.conditions import Condition, SizeSet, Verdict, conjuncts
 from nnspec.dims.notation import format_dim
 from nnspec.dims.poly import as_var
@@ -20,7 +20,7 @@ from nnspec.dims.prove import Outcome, Prover, grouped
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.restore import Origin, restored
 from nnspec.dims.sizes import Sizes, TooComplexError
-from nnspec.dims.traversal import atoms_below, evaluate, substitute, variables
+from nnspec.dims.traversal import atoms_below, evaluate, is_larger, substitute, variables
 from nnspec.dims.truth import classify, truth_set
 from nnspec.dims.witness import Assignment, search
 
@@ -31,6 +31,8 @@ _TRIAL_ROUNDS = 2
 _MAX_CASES = 16
 _MAX_TERMS = 32
 _MAX_COMBINATIONS = 1000
+#: Claims that are made of more atoms than this are not decided.
+_LARGEST = 1500
 _PREFERRED = {"flex": 0, "exist": 1, "rigid": 2}
 
 
@@ -79,7 +81,12 @@ class Facts:
         return format_dim(self.simplify(dim))
 
     def declare(self, claim: Claim) -> bool:
-        """Take a claim for granted. False if it contradicts what is known; then nothing changes."""
+        """Take a claim for granted. False if it contradicts what is known; then nothing changes.
+
+        What is too large to be reasoned about is passed over, and known to hold only where it is checked.
+        """
+        if _is_too_large(claim):
+            return True
         kept = dict(self._values), dict(self._origins), dict(self._prover.domains), list(self._prover.facts)
         if self._assume(self._goal(claim), _MAX_ROUNDS):
             return True
@@ -91,6 +98,8 @@ class Facts:
 
     def decide(self, claim: Claim) -> Verdict:
         """Whether the claim holds for all admissible sizes, for none, or for which."""
+        if _is_too_large(claim):
+            return Verdict("unknown", Condition((), claim))
         parts: list[tuple[Claim, Claim]] = []
         for part in _conjuncts_of(claim):
             goal = self._goal(part)
@@ -403,6 +412,11 @@ class Facts:
         self._prover.facts = [goal for goal in goals if not isinstance(goal, bool)]
         self._prover.refresh()
         return False not in goals
+
+
+def _is_too_large(claim: Claim) -> bool:
+    sides = [side for relation in relations(claim) if relation.left != relation.right for side in (relation.left, relation.right)]
+    return is_larger(sides, _LARGEST)
 
 
 def _conjuncts_of(claim: Claim) -> list[Claim]:

@@ -38,6 +38,21 @@ def atoms_below(*dims: Dim) -> list[Atom]:
     return list(order)
 
 
+def is_larger(dims: Iterable[Dim], limit: int) -> bool:
+    """Whether the dimensions together are made of more than `limit` atoms, counted once for each place where they stand."""
+    seen: set[Atom] = set()
+    pending, count = list(dims), 0
+    while pending:
+        for atom in atoms_of(pending.pop()):
+            count += 1
+            if count > limit:
+                return True
+            if atom not in seen and not isinstance(atom, Var):
+                seen.add(atom)
+                pending.extend(atom.args)
+    return False
+
+
 def variables(dim: Dim) -> frozenset[Var]:
     """The symbols that a dimension is made of."""
     return frozenset(atom for atom in atoms_below(dim) if isinstance(atom, Var))

@@ -13,6 +13,7 @@ from nnspec.dims.facts import Facts
 from nnspec.dims.preconditions import Preconditions
 from nnspec.graph.ir import CheckValues, Frame, Graph, Guard, InputEntry, Node, Read, SymbolOrigin, Value, WeightEntry
 from nnspec.graph.limits import MAX_NODES, MAX_WORK
+from nnspec.graph.reserved_names import INSIDE, TOP
 from nnspec.graph.values import Record
 from nnspec.operators.declare import Operator, Weight
 from nnspec.types import TensorType
@@ -48,6 +49,9 @@ class Build:
         self.facts: Facts = Facts() if parent is None else parent.facts
         self.preconditions: Preconditions = Preconditions(self.facts) if parent is None else parent.preconditions
         self.guards: list[Guard] = [] if parent is None else parent.guards
+        #: What the spec itself says about the sizes of the inputs, and whether what was learned beside it turned out to be impossible.
+        self.declared: list[Claim] = [] if parent is None else parent.declared
+        self.contradicted = False
         self.symbols: dict[Var, SymbolOrigin] = {} if parent is None else parent.symbols
         self.symbol_spans: dict[Var, Span] = {} if parent is None else parent.symbol_spans
         self.sub: dict[str, Graph] = {}
@@ -156,6 +160,8 @@ class Build:
     def register(self, path: str, operator: Operator, span: Span, frames: tuple[Frame, ...]) -> str | None:
         """Give an operator its path; enters its weights. None where the name is taken, which is reported."""
         weights = operator.weights()
+        if not self.free_of_reserved(path, span, frames):
+            return None
         seen = self.seen_paths[-1]
         if path in seen and (weights or self.modules[path].weights()):
             self.report(
@@ -181,6 +187,18 @@ class Build:
                 key, weight.dims, weight.dtype, weight.trainable, path, operator.name, span, persistent=weight.persistent
             )
         return path
+
+    def free_of_reserved(self, path: str, span: Span, frames: tuple[Frame, ...]) -> bool:
+        """Whether no part of the path is a name that the lowered module has itself; else it is reported."""
+        first, *others = path.split(".")
+        taken = first if first in TOP else next((part for part in others if part in INSIDE), None)
+        if taken is None:
+            return True
+        self.report(
+            "NN311", f"`{taken}` cannot be part of a name of weights: torch's modules or Python keep it for themselves", span,
+            label=f"would be called `{path}`", help="choose another name, or give the layer one with `as`", frames=frames,
+        )  # fmt: skip
+        return False
 
     def _free(self, path: str) -> str:
         number = 2
@@ -213,6 +231,7 @@ class Build:
 
     def note_declared(self, claim: Claim, message: str, span: Span) -> None:
         """A condition that the spec declares on its inputs is checked when the network runs."""
+        self.declared.append(claim)
         self.guards.append(Guard(claim, message, span))
 
     def check_values(self, value: Value, message: str, span: Span, frames: tuple[Frame, ...]) -> None:

@@ -52,6 +52,8 @@ def _own_type(statement: tree.Statement, name: tree.Name, scope: Scope) -> Tenso
 def _enter(path: str, type_: TensorType, name: tree.Name, scope: Scope, **more: Any) -> Any:
     build = scope.build
     seen = build.seen_paths[-1]
+    if not build.free_of_reserved(path, name.span, scope.frames):
+        return POISON
     if path in seen:
         build.report(
             "NN304", f"two weights would have the name `{path}`", name.span, label="named a second time here", frames=scope.frames

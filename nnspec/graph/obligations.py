@@ -8,6 +8,7 @@ from typing import NamedTuple
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import Var, variables
 from nnspec.dims.claims import Claim, Relation
+from nnspec.dims.facts import Facts
 from nnspec.graph.chain import arithmetic_chain
 from nnspec.graph.ir import Frame, Guard, Read, Value
 from nnspec.graph.scope import Scope
@@ -59,6 +60,9 @@ def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads
         return True
     origin = Origin(obligation, place, scope.frames, what)
     if verdict.kind == "false":
+        if _is_possible_alone(obligation.claim, scope):
+            _contradict(obligation, place, scope)
+            return False
         _refute(obligation, place, places, reads, span, scope)
         return obligation.code in _GO_ON
     if verdict.kind == "iff":
@@ -128,7 +132,18 @@ def _report_distinct(pair: tuple[Var, Var], obligation: Obligation, place: Span,
     )  # fmt: skip
 
 
+def _is_possible_alone(claim: Claim, scope: Scope) -> bool:
+    """Whether a refuted claim could hold if nothing but what the spec declares were known: then what was learned before rules it out."""
+    if not any(claim_variables(origin.obligation.claim) & claim_variables(claim) for origin in _origins(scope)):
+        return False
+    alone = Facts()
+    for declared in scope.build.declared:
+        alone.declare(declared)
+    return alone.decide(claim).kind != "false"
+
+
 def _contradict(obligation: Obligation, place: Span, scope: Scope) -> None:
+    scope.build.contradicted = True
     earlier = [
         Label(origin.span, f"needs {origin.obligation.claim}")
         for origin in _origins(scope)

@@ -16,7 +16,9 @@ _SHOWN = 3
 
 
 def report_preconditions(build: Build, item: tree.Item, name: Span) -> None:
-    """Report what was learned about the sizes of the inputs and is not declared."""
+    """Report what was learned about the sizes of the inputs and is not declared. Where it contradicts itself, that was the report."""
+    if build.contradicted:
+        return
     for found in build.preconditions.combine():
         if found.residual:
             continue
@@ -25,14 +27,14 @@ def report_preconditions(build: Build, item: tree.Item, name: Span) -> None:
 
 def _report(build: Build, item: tree.Item, name: Span, found: Any) -> None:
     symbols = sorted(found.variables, key=lambda variable: variable.name)
-    place = next((build.symbol_spans[symbol] for symbol in symbols if symbol in build.symbol_spans), name)
+    places = [build.symbol_spans[symbol] for symbol in symbols if symbol in build.symbol_spans] or [name]
     origins = _telling([origin for origin in found.origins if isinstance(origin, Origin)])
     labels = [Label(origin.span, f"needs {origin.obligation.claim}") for origin in origins[:_SHOWN]]
     names = " and ".join(f"`{symbol.name}`" for symbol in symbols)
     build.report(
-        "NN220", f"`{item.name.id}` works only when {names} {'is' if len(symbols) == 1 else 'meet'} {found.text}", place,
+        "NN220", f"`{item.name.id}` works only when {names} {'is' if len(symbols) == 1 else 'meet'} {found.text}", places[0],
         label="declared without a condition", labels=labels, notes=_notes(found, origins),
-        fix=_fix(found, place, item),
+        fix=_fix(found, max(places, key=lambda place: place.start), item),
     )  # fmt: skip
 
 
@@ -54,7 +56,8 @@ def _telling(origins: Sequence[Origin]) -> list[Origin]:
 def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
     notes = []
     if len(origins) > _SHOWN:
-        notes.append(f"{len(origins) - _SHOWN} more places add to this")
+        more = len(origins) - _SHOWN
+        notes.append(f"{more} more place{' adds' if more == 1 else 's add'} to this")
     if found.witness:
         sizes = ", ".join(
             f"{symbol.name} = {value}" for symbol, value in sorted(found.witness.items(), key=lambda pair: pair[0].name)
@@ -68,6 +71,7 @@ def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
 
 
 def _fix(found: Any, place: Span, item: tree.Item) -> Fix | None:
+    """Declare it at the last input that introduces one of its symbols: there all of them are known."""
     statement = _statement_at(place, item)
     if statement is None or not found.where:
         return None

@@ -108,11 +108,11 @@ class StatementWriter(ExpressionWriter):
         """`word name: type = value`, or `word value, value`."""
         start: list[str] = []
         if node.word is not None:
-            self.hoist(node.word)
+            self.absorb(node.word)
             start.append(node.word.id)
         if node.names:
             for name in node.names:
-                self.hoist(name)
+                self.absorb(name)
             start.append(", ".join(name.id for name in node.names))
         parts: list[Part] = [" ".join(start)]
         if node.type is not None:
@@ -140,7 +140,7 @@ class StatementWriter(ExpressionWriter):
             self.hoisted += condition.comments.inside
             doc: list[Part] = [self.part(condition.test)]
             if condition.message is not None:
-                self.hoist(condition.message)
+                self.absorb(condition.message)
                 doc.append(", " + quoted(condition.message.value))
             if last and not ends_line and trailing is not None:
                 self.hoisted.append(trailing)
@@ -204,22 +204,22 @@ class StatementWriter(ExpressionWriter):
         return Doc((*above(leading), doc, *at_end(node.comments.trailing)))
 
     def _use(self, node: tree.Use) -> Part:
-        self.hoist(node.path)
+        self.absorb(node.path)
         names: list[Part] = []
         for place, imported in enumerate(node.names):
-            self.hoist(imported)
-            self.hoist(imported.name)
+            self.absorb(imported)
+            self.absorb(imported.name)
             alias = ""
             if imported.alias is not None:
-                self.hoist(imported.alias)
+                self.absorb(imported.alias)
                 alias = f" as {imported.alias.id}"
             names += (",", SPACE) if place else ()
             names.append(imported.name.id + alias)
         return Group(("use ", Group((Nest(names),)), " from " + quoted(node.path.value)))
 
     def _item(self, node: tree.Item) -> Part:
-        self.hoist(node.word)
-        self.hoist(node.name)
+        self.absorb(node.word)
+        self.absorb(node.name)
         parts: list[Part] = [f"{node.word.id} {node.name.id}"]
         if node.parameters:
             parts.append(bracketed("(", self._parameters(node.parameters), ")"))
@@ -234,7 +234,7 @@ class StatementWriter(ExpressionWriter):
     def _parameters(self, parameters: Iterable[tree.Parameter]) -> list[Entry]:
         entries = []
         for parameter in parameters:
-            self.hoist(parameter.name)
+            self.absorb(parameter.name)
             self.hoisted += parameter.comments.inside
             doc = Doc((parameter.name.id, ": ", self.annotation(parameter)))
             entries.append(Entry(parameter.comments, doc))

@@ -125,6 +125,11 @@ class ExpressionWriter:
         if node.comments.trailing is not None:
             self.hoisted.append(node.comments.trailing)
 
+    def absorb(self, node: Node) -> None:
+        """Hand all comments of a node to the statement that is written as a name or a string."""
+        self.hoist(node)
+        self.hoisted += node.comments.inside
+
     def branch(self, node: Node, ends_line: bool) -> tuple[tuple[str, ...], Part]:
         """An anchor: the comments above it, and its document with the comment at its end, if one can stand there."""
         leading, trailing = node.comments.leading, node.comments.trailing
@@ -150,7 +155,7 @@ class ExpressionWriter:
         doc = self.bare(node.value, True)
         self.hoisted += own.inside
         if node.name is not None:
-            self.hoist(node.name)
+            self.absorb(node.name)
             doc = Doc((node.name.id, "=", doc))
         trailing = own.trailing
         leading = own.leading + inner.leading
@@ -176,7 +181,7 @@ class ExpressionWriter:
         return Group((brackets[0], Nest(parts), line, brackets[1]))
 
     def _comprehension(self, node: tree.Comprehension, _: bool) -> Part:
-        self.hoist(node.variable)
+        self.absorb(node.variable)
         element = self.part(node.element, ends_line=True)
         values = self.part(node.values, ends_line=True)
         doc = Doc((element, SPACE, "for ", node.variable.id, " in ", values))
@@ -189,8 +194,7 @@ class ExpressionWriter:
         while True:
             if current is not node:
                 self.hoist(current)
-                if not isinstance(current, _BRACKETS):
-                    self.hoisted += current.comments.inside
+                self.hoisted += current.comments.inside if isinstance(current, tree.Member) else ()
             if isinstance(current, tree.Call):
                 ends.append(bracketed("(", self._entries(current.arguments), ")", current.comments.inside))
                 current = current.function
@@ -198,7 +202,7 @@ class ExpressionWriter:
                 ends.append(self._indices(current))
                 current = current.value
             elif isinstance(current, tree.Member):
-                self.hoist(current.name)
+                self.absorb(current.name)
                 ends.append("." + current.name.id)
                 current = current.value
             else:
@@ -261,10 +265,10 @@ class ExpressionWriter:
 
     def path(self, node: tree.Path) -> str:
         """What stands after `as`."""
-        self.hoist(node)
+        self.absorb(node)
         if node.computed is None:
             return ".".join(node.parts)
-        self.hoist(node.computed)
+        self.absorb(node.computed)
         return quoted(node.computed.value)
 
     # --- steps
@@ -294,7 +298,7 @@ class ExpressionWriter:
     def _repeat(self, node: tree.Repeat, _: bool) -> Part:
         start: list[Part] = ["repeat "]
         if node.variable is not None:
-            self.hoist(node.variable)
+            self.absorb(node.variable)
             start += (node.variable.id, " in ")
         start += (self.part(node.count, _OR), " ")
         return Doc((*start, self._steps(node.body, node.comments.inside)))
@@ -314,8 +318,7 @@ class ExpressionWriter:
 
     def type(self, node: tree.Type) -> Part:
         """A type; its comments move to the statement."""
-        self.hoist(node)
-        self.hoisted += node.comments.inside
+        self.absorb(node)
         parts: list[Part] = []
         if node.element is not None:
             parts += ("[", self.type(node.element), "]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from nnspec.records import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
