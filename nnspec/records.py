@@ -35,15 +35,15 @@ def record(*, frozen: bool = False, eq: bool = True) -> Callable[[type[Record]],
     """
 
     def decorate(cls: type[Record]) -> type[Record]:
-        made: Any = cls
         own = {name: cls.__dict__.get(name, _REQUIRED) for name in vars(cls).get("__annotations__", {})}
-        made.__record_fields__ = {**getattr(cls, "__record_fields__", {}), **own}
-        made.__match_args__ = tuple(made.__record_fields__)
-        made.__init__, made.__repr__ = _init, _repr
+        fields = {**getattr(cls, "__record_fields__", {}), **own}
+        shared: dict[str, Any] = {"__init__": _init, "__repr__": _repr}
         if eq:
-            made.__eq__, made.__hash__ = _eq, (_hash if frozen else None)
+            shared |= {"__eq__": _eq, "__hash__": _hash if frozen else None}
         if frozen:
-            made.__setattr__ = made.__delattr__ = _refuse
+            shared |= {"__setattr__": _refuse, "__delattr__": _refuse}
+        for name, value in {"__record_fields__": fields, "__match_args__": tuple(fields), **shared}.items():
+            setattr(cls, name, value)
         return cls
 
     return decorate

@@ -26,13 +26,15 @@ from nnspec.dims.witness import Assignment, search
 
 #: An equation with more terms than this is not solved for a symbol.
 _MAX_SOLVED = 8
-_MAX_ROUNDS = 4
-_TRIAL_ROUNDS = 2
+#: So many facts are looked at again after a claim is taken for granted, and so many in a trial.
+_EFFORT = 100
+_TRIAL_EFFORT = 40
 _MAX_CASES = 16
 _MAX_TERMS = 32
 _MAX_COMBINATIONS = 1000
 #: Claims that are made of more atoms than this are not decided.
 _LARGEST = 1500
+_MOST_RELATIONS = 128
 _PREFERRED = {"flex": 0, "exist": 1, "rigid": 2}
 
 
@@ -43,6 +45,7 @@ class Facts:
         self._values: dict[Var, Dim] = {}
         self._origins: dict[Var, Origin] = {}
         self._prover = Prover()
+        self._effort = 0
 
     def domain(self, symbol: Var) -> Sizes:
         """The sizes that a symbol may have by what is known of it alone."""
@@ -87,8 +90,9 @@ class Facts:
         """
         if _is_too_large(claim):
             return True
+        self._effort = _EFFORT
         kept = dict(self._values), dict(self._origins), dict(self._prover.domains), list(self._prover.facts)
-        if self._assume(self._goal(claim), _MAX_ROUNDS):
+        if self._assume(self._goal(claim)):
             return True
         self._values, self._origins, self._prover.domains, self._prover.facts = kept
         self._prover.refresh()
@@ -189,6 +193,7 @@ class Facts:
 
     def _copy(self) -> Facts:
         copy = Facts()
+        copy._effort = _TRIAL_EFFORT
         copy._values, copy._origins = dict(self._values), dict(self._origins)
         copy._prover.domains, copy._prover.facts = dict(self._prover.domains), list(self._prover.facts)
         copy._prover.refresh()
@@ -205,7 +210,7 @@ class Facts:
             others = tuple(part for part in parts if part is not split)
             return all(self._impossible(AllOf((*others, part)), cases // len(split.claims)) for part in split.claims)
         trial = self._copy()
-        return not trial._assume(goal, _TRIAL_ROUNDS) or trial._exhausted()
+        return not trial._assume(goal) or trial._exhausted()
 
     def _exhausted(self) -> bool:
         """Whether the kept facts are about few sizes, and none of those meets them."""
@@ -257,7 +262,7 @@ class Facts:
         """Sizes that are left when the goal is assumed: equations in it are solved rather than met by chance."""
         for case in goal.claims if isinstance(goal, AnyOf) else (goal,):
             trial = self._copy()
-            if trial._assume(trial._goal(case), _TRIAL_ROUNDS):
+            if trial._assume(trial._goal(case)):
                 found = trial._witness(claim, True)
                 if found is not None:
                     return found
@@ -277,25 +282,25 @@ class Facts:
 
     # Assuming
 
-    def _assume(self, goal: Claim | bool, rounds: int) -> bool:
+    def _assume(self, goal: Claim | bool) -> bool:
         if isinstance(goal, bool):
             return goal
         if isinstance(goal, AllOf):
-            return all(self._assume(self._goal(part), rounds) for part in goal.claims)
+            return all(self._assume(self._goal(part)) for part in goal.claims)
         symbols = claim_variables(goal)
         if len(symbols) == 1:
             (symbol,) = symbols
             try:
-                return self._narrow(symbol, truth_set(goal, symbol, self._prover.domain(symbol).first or symbol.minimum), rounds)
+                return self._narrow(symbol, truth_set(goal, symbol, self._prover.domain(symbol).first or symbol.minimum))
             except TooComplexError:
-                return self._keep(goal, rounds)
+                return self._keep(goal)
         if isinstance(goal, Relation) and goal.op == "==" and isinstance(goal.left, Poly):
             solved = self._divisor(goal.left) or self._solution(goal.left)
             if solved is not None:
-                return self._replace(*solved, rounds)
-        return self._separate(goal, symbols, rounds)
+                return self._replace(*solved)
+        return self._separate(goal, symbols)
 
-    def _keep(self, goal: Claim, rounds: int) -> bool:
+    def _keep(self, goal: Claim) -> bool:
         """Remember the claim as it is, and what it says about the range of each symbol."""
         if goal in self._prover.facts:
             return True
@@ -304,16 +309,17 @@ class Facts:
         if not isinstance(goal, Relation) or goal.op == "!=" or not isinstance(goal.left, Poly) or len(goal.left.terms) > _MAX_TERMS:
             return True
         for gap in (goal.left,) if goal.op == ">=" else (goal.left, -goal.left):
-            for symbol in variables(gap):
+            symbols = sorted(variables(gap), key=lambda symbol: symbol.serial)
+            for symbol in symbols if len(symbols) <= _MAX_TERMS // 4 else ():
                 least, most = self._prover.implied(gap, symbol)
                 sizes = Sizes.at_least(least) if most is None else Sizes.at_least(least) - Sizes.at_least(most + 1)
-                if not self._narrow(symbol, sizes, rounds):
+                if not self._narrow(symbol, sizes):
                     return False
                 if goal not in self._prover.facts:
                     return True
         return True
 
-    def _separate(self, goal: Claim, symbols: Iterable[Var], rounds: int) -> bool:
+    def _separate(self, goal: Claim, symbols: Iterable[Var]) -> bool:
         """Facts about each symbol, where the claim comes to that; else it is kept as it is."""
         order = sorted(symbols, key=lambda symbol: symbol.serial)
         try:
@@ -321,15 +327,15 @@ class Facts:
         except TooComplexError:
             sets = None
         if sets is None:
-            return self._keep(goal, rounds)
-        return all(self._narrow(symbol, sizes, rounds) for symbol, sizes in sets.items())
+            return self._keep(goal)
+        return all(self._narrow(symbol, sizes) for symbol, sizes in sets.items())
 
-    def _narrow(self, symbol: Var, sizes: Sizes, rounds: int) -> bool:
+    def _narrow(self, symbol: Var, sizes: Sizes) -> bool:
         before = self._prover.domain(symbol)
         try:
             domain = before & sizes
         except TooComplexError:
-            return self._keep(AllOf(tuple(conjuncts(SizeSet(symbol, sizes, before), atom_poly(symbol)))), rounds)
+            return self._keep(AllOf(tuple(conjuncts(SizeSet(symbol, sizes, before), atom_poly(symbol)))))
         first = domain.first
         if first is None:
             return False
@@ -337,14 +343,14 @@ class Facts:
             return True
         self._prover.domains[symbol] = domain
         if domain.last == first:
-            return self._substitute(symbol, first, rounds)
+            return self._substitute(symbol, first)
         modulus, remainder = domain.common_class()
         if modulus == 1:
-            return self._again(rounds)
+            return self._again(symbol)
         fresh = Var(symbol.name, symbol.kind, (first - remainder) // modulus)
         self._prover.domains[fresh] = domain.preimage(modulus, remainder)
         self._origins[fresh] = self._composed(fresh, symbol, modulus, remainder)
-        return self._substitute(symbol, modulus * atom_poly(fresh) + remainder, rounds)
+        return self._substitute(symbol, modulus * atom_poly(fresh) + remainder)
 
     def _composed(self, fresh: Var, symbol: Var, modulus: int, remainder: int) -> Origin:
         """`symbol == modulus * fresh + remainder`, in terms of the symbol from which that one came."""
@@ -385,38 +391,41 @@ class Facts:
         _, _, symbol, value = min(candidates)
         return symbol, value
 
-    def _replace(self, symbol: Var, value: Dim, rounds: int) -> bool:
+    def _replace(self, symbol: Var, value: Dim) -> bool:
         """Substitute, and ask of the value what was known of the symbol."""
         domain = self._prover.domain(symbol)
         own = conjuncts(SizeSet(symbol, domain, Sizes.at_least(domain.least)), value)
-        if not self._substitute(symbol, value, rounds):
+        if not self._substitute(symbol, value):
             return False
-        return all(self._assume(self._goal(part), rounds) for part in (Relation(value, ">=", domain.least), *own))
+        return all(self._assume(self._goal(part)) for part in (Relation(value, ">=", domain.least), *own))
 
-    def _substitute(self, symbol: Var, value: Dim, rounds: int) -> bool:
+    def _substitute(self, symbol: Var, value: Dim) -> bool:
         self._prover.domains.pop(symbol, None)
         try:
             self._values = {own: substitute(dim, {symbol: value}) for own, dim in self._values.items()}
         except (ZeroDivisionError, DimensionTooLargeError):
             return False
         self._values[symbol] = value
-        return self._again(rounds)
+        return self._again(symbol)
 
-    def _again(self, rounds: int) -> bool:
-        """Look at the kept facts anew, as they may now say more."""
-        facts, self._prover.facts = self._prover.facts, []
+    def _again(self, symbol: Var) -> bool:
+        """Look at the kept facts about a symbol anew, as they may now say more."""
+        touched = [fact for fact in self._prover.facts if symbol in claim_variables(fact)]
+        self._prover.facts = [fact for fact in self._prover.facts if fact not in touched]
         self._prover.refresh()
-        if rounds:
-            return all(self._assume(self._goal(fact), rounds - 1) for fact in facts)
-        goals = [self._goal(fact) for fact in facts]
-        self._prover.facts = [goal for goal in goals if not isinstance(goal, bool)]
+        self._effort -= len(touched)
+        if self._effort > 0:
+            return all(self._assume(self._goal(fact)) for fact in touched)
+        goals = [self._goal(fact) for fact in touched]
+        self._prover.facts += [goal for goal in goals if not isinstance(goal, bool)]
         self._prover.refresh()
         return False not in goals
 
 
 def _is_too_large(claim: Claim) -> bool:
-    sides = [side for relation in relations(claim) if relation.left != relation.right for side in (relation.left, relation.right)]
-    return is_larger(sides, _LARGEST)
+    parts = list(relations(claim))
+    sides = [side for relation in parts if relation.left != relation.right for side in (relation.left, relation.right)]
+    return len(parts) > _MOST_RELATIONS or is_larger(sides, _LARGEST)
 
 
 def _conjuncts_of(claim: Claim) -> list[Claim]:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from nnspec.dims.bounds import Bounds, Interval
 from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds
 from nnspec.dims.division import content, over_monomial
-from nnspec.dims.polynomial import Dim, Monomial, Poly, Var, atom_poly
+from nnspec.dims.polynomial import ONE, Dim, Monomial, Poly, Var, atom_poly
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.sizes import Sizes, TooComplexError
 from nnspec.dims.traversal import atoms_below
@@ -43,6 +43,7 @@ class Prover:
         comparisons = [fact for fact in self.facts if isinstance(fact, Relation)]
         self._inequalities = [fact.left for fact in comparisons if fact.op in (">=", "==")]
         self._inequalities += [-fact.left for fact in comparisons if fact.op == "=="]
+        self._terms = {fact: set(fact.terms) - {ONE} if isinstance(fact, Poly) else set() for fact in self._inequalities}
 
     def domain(self, symbol: Var) -> Sizes:
         """The sizes that the symbol may have."""
@@ -112,8 +113,11 @@ class Prover:
         """Whether bounds, and one fact at a time, show that the dimension is at least 0."""
         if self._bounds.nonnegative(gap):
             return True
+        near = set(gap.terms) if isinstance(gap, Poly) else set()
         return any(
-            self._bounds.nonnegative(gap - times * fact) for fact in self._inequalities for times in _multiples(gap, fact)
+            self._bounds.nonnegative(gap - times * fact)
+            for fact in self._inequalities if near & self._terms[fact]
+            for times in _multiples(gap, fact)
         )  # fmt: skip
 
     def _without_factors(self, claim: Relation, gap: Poly, monomial: Monomial) -> Claim | bool:

@@ -14,6 +14,8 @@ _TRIES = 500
 _COMPLETIONS = 48
 _CLASSES = 64
 _LARGE = 24
+#: Of more symbols than this, only one is changed at a time.
+_MANY = 8
 
 Assignment = dict[Var, int]
 
@@ -55,7 +57,7 @@ def _assignments(symbols: Sequence[Var], domains: Mapping[Var, Sizes]) -> Iterat
     if any(each.at(0) is None for each in members):
         return
     small = _TRIES - 100
-    for total in range(small):
+    for total in range(small if len(symbols) <= _MANY else 2):
         found = False
         for ranks in _splits(total, len(symbols)):
             sizes = [each.at(rank) for each, rank in zip(members, ranks, strict=True)]
@@ -69,9 +71,14 @@ def _assignments(symbols: Sequence[Var], domains: Mapping[Var, Sizes]) -> Iterat
 
 
 def _splits(total: int, places: int) -> Iterator[tuple[int, ...]]:
-    if places <= 1:
+    """The ways to write a number as a sum of so many."""
+    if places <= 1 or not total:
         if places or not total:
             yield (total,) * places
+        return
+    if total == 1:
+        for place in range(places - 1, -1, -1):
+            yield tuple(int(place == other) for other in range(places))
         return
     for first in range(total + 1):
         for rest in _splits(total - first, places - 1):

@@ -170,7 +170,8 @@ class _Run:
             value = POISON if statement.type is None else self._input_value(statement, name)
             bind_value(name, value, self.scope)
         for condition in statement.conditions:
-            check_condition(condition, self.scope, declare=self.inputs is None)
+            if not check_condition(condition, self.scope, declare=self.inputs is None):
+                self.scope.names |= {name.id: POISON for name in statement.names}
 
     def _input_value(self, statement: tree.Statement, name: tree.Name) -> Any:
         assert statement.type is not None

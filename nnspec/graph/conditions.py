@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnspec.dims.claims import AllOf, AnyOf, Relation
+from nnspec.diagnostics import Span
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation
 from nnspec.graph import expressions
 from nnspec.graph.ir import Value
 from nnspec.graph.obligations import oblige
@@ -14,45 +15,53 @@ from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
 
-def check_condition(condition: tree.Condition, scope: Scope, *, declare: bool) -> None:
-    """Declare the condition (of a network's own inputs), or oblige the caller of a block to it."""
+def check_condition(condition: tree.Condition, scope: Scope, *, declare: bool) -> bool:
+    """Declare the condition (of a network's own inputs), or oblige the caller of a block to it.
+
+    False where it does not hold, which has been reported: what is built from these inputs would only repeat it.
+    """
     value = carry(expressions.evaluate(condition.test, scope))
     build = scope.build
     if is_silent(value):
-        return
+        return True
+    place = condition.test.span
     message = message_of(condition, scope)
     if isinstance(value, bool):
         if not value:
-            place = condition.test.span
-            if scope.frames and not declare:
-                build.report(
-                    "NN230", message, scope.frames[-1].span, label="breaks a condition of this block",
-                    labels=build.program.label(place, "required here"), frames=scope.frames[:-1],
-                )  # fmt: skip
-            else:
-                build.report("NN230", message, place, label="does not hold", frames=scope.frames)
-        return
+            _report_false(message, place, scope, declare=declare)
+        return value
     if isinstance(value, Relation | AllOf | AnyOf):
         if declare:
-            if not build.facts.declare(value):
-                build.report(
-                    "NN222", f"no size meets `{condition.test.span.text}` and the conditions before it", condition.test.span
-                )
-            build.note_declared(value, message, condition.test.span)
-        else:
-            oblige(Obligation(value, "NN230", "where", message), "where", scope.frames[-1].span, scope)
-        return
-    if isinstance(value, Value):
-        if value.type.dtype != "bool":
-            build.report(
-                "NN106", f"a condition is true or false, and this is {value.type}", condition.test.span, frames=scope.frames
-            )
-            return
-        build.check_values(value, message, condition.test.span, scope.frames)
-        return
-    build.report(
-        "NN106", f"a condition is true or false, and this is {describe(value)}", condition.test.span, frames=scope.frames
-    )
+            return _declare(value, message, place, scope)
+        before = build.program.error_count
+        oblige(Obligation(value, "NN230", "where", message), "where", scope.frames[-1].span, scope)
+        return build.program.error_count == before
+    if isinstance(value, Value) and value.type.dtype == "bool":
+        build.check_values(value, message, place, scope.frames)
+        return True
+    what = str(value.type) if isinstance(value, Value) else describe(value)
+    build.report("NN106", f"a condition is true or false, and this is {what}", place, frames=scope.frames)
+    return True
+
+
+def _report_false(message: str, place: Span, scope: Scope, *, declare: bool) -> None:
+    build = scope.build
+    if scope.frames and not declare:
+        build.report(
+            "NN230", message, scope.frames[-1].span, label="breaks a condition of this block",
+            labels=build.program.label(place, "required here"), frames=scope.frames[:-1],
+        )  # fmt: skip
+    else:
+        build.report("NN230", message, place, label="does not hold", frames=scope.frames)
+
+
+def _declare(claim: Claim, message: str, place: Span, scope: Scope) -> bool:
+    build = scope.build
+    good = build.facts.declare(claim)
+    if not good:
+        build.report("NN222", f"no size meets `{place.text}` and the conditions before it", place)
+    build.note_declared(claim, message, place)
+    return good
 
 
 def message_of(condition: tree.Condition, scope: Scope) -> str:

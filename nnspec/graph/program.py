@@ -92,6 +92,8 @@ class Program:
         self.consulted_training = False
         #: How often something was met that is kept but not run.
         self.later_count = 0
+        #: How often an error was reported, counting those that stand already.
+        self.error_count = 0
         self._used: set[tuple[int, int]] = set()
         self._bindings: dict[tuple[int, int], tuple[tree.Name, str]] = {}
         self._files: dict[str, FileScope] = {}

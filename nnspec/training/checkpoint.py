@@ -94,11 +94,16 @@ def _put(folder: Path, name: str, data: bytes, listed: dict[str, dict[str, Any]]
 
 def _put_in_place(partial: Path, final: Path) -> None:
     """Rename; a checkpoint of the same step stands aside until the new one is there."""
+    aside = _aside(final)
     if final.exists():
-        aside = _aside(final)
         shutil.rmtree(aside, ignore_errors=True)
         os.rename(final, aside)
-    os.rename(partial, final)
+    try:
+        os.rename(partial, final)
+    except OSError:
+        if aside.exists():
+            os.rename(aside, final)
+        raise
     sync_folder(final.parent)
 
 

@@ -158,21 +158,25 @@ def failing(monkeypatch: pytest.MonkeyPatch, at: int, kind: int) -> Callable[[],
 
         return called
 
-    for name in ("fsync", "mkdir", "rename", "replace"):
+    for name in ("fsync", "rename", "replace"):
         monkeypatch.setattr(os, name, wrapped(getattr(os, name)))
+    monkeypatch.setattr(os, "mkdir", wrapped(os.mkdir, lambda path, *rest: not os.path.isdir(path)))
     monkeypatch.setattr(Path, "open", wrapped(Path.open, lambda self, mode="r", *rest, **named: "w" in mode))
     return lambda: calls
 
 
-@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE, errno.EACCES])
-def test_an_error_at_every_call_is_raised_and_the_old_checkpoint_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_an_error_at_every_call_is_raised_and_the_old_checkpoint_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, step: int
+) -> None:
     for at in range(1, 100):
         folder = tmp_path / str(at)
         save(folder, 1, content(1))
         with monkeypatch.context() as patched:
             count = failing(patched, at, kind)
             try:
-                save(folder, 2, content(2))
+                save(folder, step, content(2))
             except OSError as error:
                 assert error.errno == kind
             else:
@@ -180,7 +184,7 @@ def test_an_error_at_every_call_is_raised_and_the_old_checkpoint_stays(tmp_path:
                     break
                 pytest.fail(f"call {at} failed, and nobody heard of it")
         assert number(load(folder)) in (1, 2)
-        assert number(load(folder, "step_1")) == 1
+        assert number(load(folder, "step_1")) in ((1,) if step == 2 else (1, 2))
         assert not list(folder.glob("*.tmp")), "a full disk is not filled further"
         save(folder, 3, content(3))
         assert number(load(folder)) == 3
