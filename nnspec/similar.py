@@ -37,5 +37,5 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         if apart <= limit and len(candidate) > apart:
             key = (apart, candidate[:1].lower() != word[:1].lower(), candidate)
             if best is None or key < best:
-                best = key  # type: ignore[assignment]
+                best = key
     return best[2] if best else None

@@ -141,3 +141,9 @@ def test_names_and_shapes_of_weights_are_torchvisions(model: str) -> None:
         if entry.persistent:
             ours["parameters" if entry.trainable else "buffers"][key] = list(entry.dims)
     assert ours == TORCHVISION[model]
+
+
+def test_a_setting_from_outside_counts_where_the_recipe_leaves_it_out() -> None:
+    report = check_path(ROOT / "specs/cnn/simple_cnn.nn", settings={"train.seed": "3", "train.epochs": "2"})
+    assert report.ok
+    assert [report.recipes["Digits"].settings[name] for name in ("seed", "epochs", "batch_size")] == [3, 2, 32]

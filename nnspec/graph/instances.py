@@ -193,7 +193,7 @@ def _add(instance: NetworkInstance, graph: Graph, given: Mapping[str, Given], bi
             return POISON
     outputs = {name: _retyped(value.type, bindings) for name, value in graph.outputs.items()}
     reads = {entry.name: carry(given[entry.name].value) for entry in graph.inputs}
-    variant = key(scope.build.training, frozenset(entry.name for entry in graph.inputs) & optional)
+    variant = key(scope.build.training, optional & networks.optional_inputs(instance.maker.item))
     operator = CallNetwork(instance.name, variant, tuple(reads), outputs, substitute(graph.flop, bindings))
     return scope.build.add_node(operator, reads, outputs, instance.name, span, scope.frames)
 

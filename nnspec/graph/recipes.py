@@ -101,6 +101,7 @@ class _RecipeRun:
             self.scope.bind("N", symbol("N"), self.item.name.span)
         for statement in body.statements:
             self._statement(statement)
+        self._settings_from_outside()
         self.program.mark_used(self.item.name.span)
 
     def _parameters(self) -> None:
@@ -315,6 +316,17 @@ class _RecipeRun:
         if not is_silent(value):
             self.settings[word] = value
             self.setting_spans[word] = statement.span
+
+    def _settings_from_outside(self) -> None:
+        """`--set train.seed=1` where the recipe says nothing of the seed."""
+        for name, text in self.program.settings.items():
+            word = name.removeprefix("train.")
+            if word == name or word not in settings.SETTINGS or word in self.settings:
+                continue
+            value = settings.accept(word, settings.from_text(text), self.item.name.span, self.scope)
+            if not is_silent(value):
+                self.settings[word] = value
+                self.setting_spans[word] = self.item.name.span
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,19 @@ _APPLIED = {
 }
 #: Operators that hand their input's values on.
 _TRANSPARENT = frozenset(
-    ("Identity", "Flatten", "flatten", "Unflatten", "unflatten", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "movedim")
+    (
+        "Identity",
+        "Flatten",
+        "flatten",
+        "Unflatten",
+        "unflatten",
+        "reshape",
+        "squeeze",
+        "unsqueeze",
+        "transpose",
+        "permute",
+        "movedim",
+    )
 )
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 from nnspec.syntax.lexing import Token
 from nnspec.syntax.table import Rule, Table
 
-Make: TypeAlias = Callable[[list[Any], int, int], Any]
-"""A method of the builder: the parts (tokens, nodes, markers) and their span -> what stands for them."""
+Make: TypeAlias = Callable[[Any, list[Any], int, int], Any]
+"""A method of the builder's class: the builder, the parts (tokens, nodes, markers), their span -> what stands for them."""
 
 _PASS: Final = 0
 _LIST: Final = 1
@@ -24,12 +24,13 @@ _Reduction: TypeAlias = tuple[int, str, tuple[int, ...], int, Make | None]
 class Automaton:
     """A parse under way: stacks of states, values and their starts; `states` has one entry more, the first state."""
 
-    __slots__ = ("_actions", "_gotos", "_reductions", "end", "last_state", "starts", "states", "values")
+    __slots__ = ("_actions", "_builder", "_gotos", "_reductions", "end", "last_state", "starts", "states", "values")
 
     def __init__(self, table: Table, start: str, builder: object, offset: int) -> None:
         self._actions = table.actions
         self._gotos = table.gotos
-        self._reductions = [_reduction(rule, builder) for rule in table.rules]
+        self._builder = builder
+        self._reductions = _reductions(table, type(builder))
         first, self.last_state = table.starts[start]
         self.states = [first]
         self.values: list[Any] = []
@@ -61,7 +62,7 @@ class Automaton:
                 del values[-size:], starts[-size:], states[-size:]
             if spliced:
                 parts = _splice(parts, spliced)
-            values.append(make(parts, start, self.end) if make is not None else parts)
+            values.append(make(self._builder, parts, start, self.end) if make is not None else parts)
             starts.append(start)
             states.append(gotos[states[-1]][origin])
 
@@ -106,7 +107,18 @@ def _splice(parts: list[Any], places: tuple[int, ...]) -> list[Any]:
     return spliced
 
 
-def _reduction(rule: Rule, builder: object) -> _Reduction:
+_PREPARED: dict[type, tuple[Table, list[_Reduction]]] = {}
+"""The reductions of the last table for each class of builders: expressions of a YAML file are thousands of short parses."""
+
+
+def _reductions(table: Table, builder: type) -> list[_Reduction]:
+    prepared = _PREPARED.get(builder)
+    if prepared is None or prepared[0] is not table:
+        prepared = _PREPARED[builder] = (table, [_reduction(rule, builder) for rule in table.rules])
+    return prepared[1]
+
+
+def _reduction(rule: Rule, builder: type) -> _Reduction:
     if rule.action == "_pass":
         return rule.size, rule.origin, rule.spliced, _PASS, None
     if rule.action == "_list":

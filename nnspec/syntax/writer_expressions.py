@@ -77,11 +77,12 @@ def bracketed(opening: str, entries: list[Entry], closing: str, inside: tuple[st
 class ExpressionWriter:
     """Makes documents of nodes. `ends_line`: a new line follows in every broken layout, so that a comment may end it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_written: bool = False) -> None:
+        """With `as_written`, `.5` stays as it is."""
         self.hoisted: list[str] = []
         self._writers: dict[type[Node], Callable[[Any, bool], Part]] = {
             tree.Name: lambda node, _: node.id,
-            tree.Number: lambda node, _: "0" + node.text if node.text.startswith(".") else node.text,
+            tree.Number: lambda node, _: node.text if as_written or node.text[:1] != "." else "0" + node.text,
             tree.String: lambda node, _: quoted(node.value),
             tree.Boolean: lambda node, _: "true" if node.value else "false",
             tree.NoneValue: lambda node, _: "none",

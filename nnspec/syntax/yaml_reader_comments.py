@@ -82,22 +82,33 @@ class _Places:
             for entry in value.entries:
                 if not value.flow:
                     self._slots.append(_Slot(entry, inner))
-                    self._note(entry)
+                    self._note(entry, value)
                 later.append((entry.value, inner))
             if value.flow and not value.entries:
                 self._empty.append(value)
             stack.extend(reversed(later))
         self._slots.sort(key=lambda slot: slot.entry.start)
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, block: Value) -> None:
         value = entry.value
         if value.kind == "scalar" or value.flow:
             self._ends[self._line(value.end)] = entry
             if value.style in ("|", ">"):
                 self._ends[self._line(value.start)] = entry
         else:
-            start = value.start if entry.key is None else entry.key.start
-            self._openings[self._line(start)] = entry
+            line = self._line(value.start) if entry.key is None else self._line(entry.key.start)
+            if entry.key is None:
+                line = self._dash(line, block.column)
+            self._openings[line] = entry
+
+    def _dash(self, line: int, column: int) -> int:
+        """The line of the dash of an entry whose value begins on a line."""
+        for above in range(line, max(0, line - 50), -1):
+            start = self._lines[above - 1]
+            before = self._text[start : start + column]
+            if self._text[start + column : start + column + 1] == "-" and not before.strip(" -"):
+                return above
+        return line
 
     def put(self, start: int, comment: str) -> None:
         line = self._line(start)

@@ -15,7 +15,7 @@ from nnspec.syntax import tree
 from nnspec.syntax.comments import attach
 from nnspec.syntax.layout import lay_out
 from nnspec.syntax.lexing import Token, lex
-from nnspec.syntax.nn_parser import parse_expression, parse_step
+from nnspec.syntax.nn_parser import parse_expression, parse_path, parse_step
 from nnspec.syntax.node import Comments, Node
 from nnspec.syntax.parts import Annotation
 from nnspec.syntax.table import load
@@ -99,6 +99,13 @@ class Scalars:
         if found is not None and found[1] is not None and found[1] not in self._keywords:
             return tree.Name(self.span(region), found[1])
         return self.read(region, parse_step)
+
+    def path(self, region: Region) -> tree.Path:
+        """A region as what stands after `as`."""
+        parts = tuple(region.text.split("."))
+        if all(_SIMPLE.fullmatch(part) and part not in self._keywords for part in parts) and not parts[0].isdigit():
+            return tree.Path(self.span(region), parts, None)
+        return self.read(region, parse_path)
 
     def span(self, region: Region) -> Span:
         """The place of a region in the file."""

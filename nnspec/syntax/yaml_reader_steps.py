@@ -9,7 +9,6 @@ from typing import Final
 from nnspec.diagnostics import Edit, Fix, Label, Source, Span
 from nnspec.syntax import tree
 from nnspec.syntax.limits import NAME_LIMIT
-from nnspec.syntax.nn_parser import parse_path
 from nnspec.syntax.node import Comments
 from nnspec.syntax.table import load
 from nnspec.syntax.yaml_reader_nodes import Entry, Findings, Value
@@ -151,7 +150,7 @@ class StepReader:
         if take is not None:
             step = self._take(step, take.value, span)
         if name is not None and self._is_text(name.value):
-            step = tree.Named(span, step, self.scalars.read(self.scalars.region(name.value), parse_path))
+            step = tree.Named(span, step, self.scalars.path(self.scalars.region(name.value)))
         for entry in special.values():
             self.report(f"`{first.key.text}` holds no steps", entry.value, help="`do` goes with " + ", ".join(CONTROLS))
         return step

@@ -97,7 +97,7 @@ class _StatementWriter(StepWriter):
     def _spelled_out(self, node: tree.Statement, said: bool) -> Block:
         pairs: list[Pair] = []
         if node.type is not None:
-            writer = StatementWriter()
+            writer = StatementWriter(as_written=True)
             pairs.append(Pair("type", self.laid(writer, writer.type(node.type))))
         if not said:
             pairs += self._values(node)
@@ -232,7 +232,7 @@ class _FileWriter(_StatementWriter):
         for parameter in parameters:
             leading, trailing, inside = parameter.comments
             self.hoist(parameter.name.comments)
-            writer = StatementWriter()
+            writer = StatementWriter(as_written=True)
             text = self.laid(writer, writer.annotation(parameter))
             pairs.append(Pair(parameter.name.id, text, (*leading, *inside), trailing))
         if _is_unique(pairs):

@@ -101,7 +101,7 @@ class _Emitter:
             self._text(before, value.text, pair.trailing, indent)
             return
         flow = _in_brackets(value)
-        if flow is not None and (not value.pairs or (value.flows and len(before) + 1 + len(flow) <= WIDTH)):
+        if flow is not None and (not value.pairs or len(before) + 1 + len(flow) <= WIDTH):
             short = _short(value) if pair.key is None else None
             self._line(f"{before} {short or flow}", pair.trailing)
         elif not value.pairs:
@@ -149,7 +149,7 @@ def _in_brackets(value: Text | Block) -> str | None:
     """A value on one line, None if something in it cannot be."""
     if isinstance(value, Text):
         return None if "\n" in value.text else scalar(value.text, in_brackets=True) if value.text else ""
-    if value.inside:
+    if value.inside or (value.pairs and not value.flows):
         return None
     parts = []
     for pair in value.pairs:

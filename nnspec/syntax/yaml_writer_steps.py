@@ -27,7 +27,7 @@ class StepWriter:
 
     def text(self, node: tree.Expression) -> Text:
         """An expression on one line; with comments in it, on several. The comments around it are the caller's."""
-        writer = StatementWriter()
+        writer = StatementWriter(as_written=True)
         return self.laid(writer, writer.bare(node, True))
 
     def laid(self, writer: StatementWriter, doc: Part) -> Text:
@@ -71,7 +71,7 @@ class StepWriter:
         if isinstance(node, tree.Named):
             if node.comments.inside or comments_of(node.path):
                 return self.text(node)
-            writer = StatementWriter()
+            writer = StatementWriter(as_written=True)
             ends.append(Pair("as", self.laid(writer, writer.path(node.path))))
             inner = node.value
         taken = ""

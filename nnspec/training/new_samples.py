@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from nnspec.records import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from nnspec.data.tables import read_columns
 from nnspec.dims import as_var
 from nnspec.graph.ir import CallNetwork, Graph, InputEntry, SymbolOrigin, Value
 from nnspec.graph.recipe import DataSource, Recipe
+from nnspec.records import replace
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.training.evaluate import fitted

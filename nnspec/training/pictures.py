@@ -36,7 +36,8 @@ def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], fin
             axes.axvline(
                 place, color=_QUIET, linewidth=1, linestyle=":", label=f"kept: {'step' if steps_in_epoch else 'epoch'} {place}"
             )
-        axes.legend(fontsize=8, frameon=False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8, frameon=False)
     figure.suptitle(_title(title, final), fontsize=10, fontweight="bold")
     figure.savefig(path, dpi=_DPI)
     return path
@@ -44,7 +45,9 @@ def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], fin
 
 def _title(name: str, final: Evaluation) -> str:
     figures = {"loss": final.loss, **final.metrics}
-    said = ["  ".join(f"{key} {value:.4g}" for key, value in list(figures.items())[at : at + 3]) for at in range(0, len(figures), 3)]
+    said = [
+        "  ".join(f"{key} {value:.4g}" for key, value in list(figures.items())[at : at + 3]) for at in range(0, len(figures), 3)
+    ]
     return f"{name}, {final.part} ({final.samples:,} samples)\n" + "\n".join(said)
 
 

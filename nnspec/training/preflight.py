@@ -74,7 +74,8 @@ def _limits(recipe: Recipe, graph: Graph) -> Iterator[_Limit]:
             if isinstance(value, Value) and value in fields:
                 classes = _classes_of(recipe, node.operator, name)
                 if classes is not None:
-                    yield _Limit(fields[value], classes, f"`{node.operator.name}`", getattr(node.operator, "ignore_index", None))
+                    reader = node.operator.instance if isinstance(node.operator, CallNetwork) else node.operator.name
+                    yield _Limit(fields[value], classes, f"`{reader}`", getattr(node.operator, "ignore_index", None))
 
 
 def _classes_of(recipe: Recipe, operator: Any, name: str) -> int | None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -26,7 +27,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             target.parent.mkdir(exist_ok=True)
             shutil.copy(source, target)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder), "source"]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        str(folder),
+        "./source",
+    ]
     subprocess.run(build, cwd=folder, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -53,8 +66,8 @@ def test_commands_work_elsewhere(installed: Path, arguments: list[str]) -> None:
     if arguments[0] == "new":
         (folder / "mine.nn").unlink(missing_ok=True)
     program = "import sys, nnspec; from nnspec.cli import main; print(nnspec.__file__, file=sys.stderr); sys.exit(main())"
-    command = [sys.executable, "-c", program, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-S", "-c", program, *arguments]  # -S: without the checkout that is installed in place
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), sysconfig.get_path("purelib")])}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert str(installed) in result.stderr

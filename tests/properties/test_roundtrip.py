@@ -36,6 +36,17 @@ def read(text: str) -> tree.File:
     return file
 
 
+def plain(file: tree.File) -> tree.File:
+    """The tree with `0.5` for `.5`, the one thing that the format spells in another way."""
+    stack: list[tree.Node] = [file]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tree.Number) and node.text.startswith("."):
+            node.text = "0" + node.text
+        stack.extend(node.children())
+    return file
+
+
 def read_yaml(text: str) -> tree.File:
     file, findings = parse_yaml(Source("a.yaml", text))
     assert [f"{found.span}: {found.message}" for found in findings] == []
@@ -59,7 +70,7 @@ def check(file: tree.File, width: int) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_real_texts(name: str) -> None:
     for width in (30, 60, 100, 120):
-        check(read(TEXTS[name]), width)
+        check(plain(read(TEXTS[name])), width)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -97,7 +108,7 @@ def test_comments_between_any_two_tokens(name: str, width: int, rng: random.Rand
     tokens = [token for token in lex(load(), item, 0, len(item)) if token.kind not in ("COMMENT", "NEWLINE")]
     pieces: list[str] = []
     count = 0
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip(tokens, (*tokens[1:], None), strict=bool(tokens)):
         pieces.append(item[token.start : token.end])
         if rng.random() < 0.05:
             count += 1
@@ -108,7 +119,7 @@ def test_comments_between_any_two_tokens(name: str, width: int, rng: random.Rand
     file, findings = parse(Source("a.nn", "".join(pieces)))
     if not findings:
         assert len(comments_of(file)) == count
-        check(file, width)
+        check(plain(file), width)
 
 
 @given(files(depth=2), st.randoms(use_true_random=False))

@@ -109,6 +109,11 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     numpy.savez(tmp_path / "t.npz", x=X, y=Y)
     whole = (tmp_path / "t.npz").read_bytes()
     place = whole.index(X.tobytes())
-    damaged = {"cut": whole[:-30], "garbage": b"no archive", "empty": b"", "entry": whole[:place] + b"\xff" * 9 + whole[place + 9 :]}
+    damaged = {
+        "cut": whole[:-30],
+        "garbage": b"no archive",
+        "empty": b"",
+        "entry": whole[:place] + b"\xff" * 9 + whole[place + 9 :],
+    }
     (tmp_path / "t.npz").write_bytes(damaged[damage])
     assert "cannot be read as an .npz file" in refused(tmp_path)

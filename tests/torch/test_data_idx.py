@@ -83,7 +83,13 @@ def a_set(folder: Path, images: int = 6, labels: int = 6, kind: str = "mnist", s
 
 @pytest.mark.parametrize(
     ("name", "kind", "suffix"),
-    [("MNIST", "mnist", ".gz"), ("MNIST", "mnist", ""), ("MNIST", "MNIST/raw", ""), ("FashionMNIST", "fashion-mnist", ".gz"), ("KMNIST", "kmnist", ".gz")],
+    [
+        ("MNIST", "mnist", ".gz"),
+        ("MNIST", "mnist", ""),
+        ("MNIST", "MNIST/raw", ""),
+        ("FashionMNIST", "fashion-mnist", ".gz"),
+        ("KMNIST", "kmnist", ".gz"),
+    ],
 )
 def test_sets_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str, suffix: str) -> None:
     a_set(tmp_path / "data", kind=kind, suffix=suffix)

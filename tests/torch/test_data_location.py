@@ -73,7 +73,12 @@ def test_a_good_file_is_downloaded_once(server: str, cache: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("wrong", "is not the file that was published"), ("cut", "is not the file that was published"), ("error", "the server is tired"), ("missing", "gone")],
+    [
+        ("wrong", "is not the file that was published"),
+        ("cut", "is not the file that was published"),
+        ("error", "the server is tired"),
+        ("missing", "gone"),
+    ],
 )
 def test_a_bad_file_leaves_nothing_behind(server: str, cache: Path, kind: str, said: str) -> None:
     with pytest.raises(DataError, match=said) as found:

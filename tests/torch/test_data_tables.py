@@ -48,7 +48,9 @@ def test_whole_file(tmp_path: Path) -> None:
     assert found.class_names == {"sex": ("male", "female"), "port": ("C", "Q")}
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.replace("\n", "\r\n"), GOOD + "\n\n", GOOD.replace("age", ' "age"'[1:])])
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.replace("\n", "\r\n"), GOOD + "\n\n", GOOD.replace("age", ' "age"'[1:])]
+)
 def test_byte_order_mark_line_ends_and_blank_lines(tmp_path: Path, content: str | bytes) -> None:
     assert read(tmp_path, content).size() == 2
 
@@ -94,7 +96,10 @@ def test_many_broken_rows_are_counted(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         (HEADER, "and no rows"),
-        ("22.5,male,C,3,yes\n31,female,C,1,0\n", "has no column `age`; its first line has 22.5, male, C, 3, yes; name the columns with `names=`"),
+        (
+            "22.5,male,C,3,yes\n31,female,C,1,0\n",
+            "has no column `age`; its first line has 22.5, male, C, 3, yes; name the columns with `names=`",
+        ),
         (GOOD.replace("rooms", "age", 1), "has 2 columns `age`"),
         (b"age,sex\n\xff\xfe,male\n", "cannot be read as text in UTF-8"),
         (b"\x1f\x8b\x08\x00" + bytes(range(256)), "cannot be read as text in UTF-8"),
@@ -108,7 +113,9 @@ def test_a_field_of_a_megabyte_is_read_and_a_larger_one_refused(tmp_path: Path) 
     before = csv.field_size_limit()
     columns = "column a: float32\n column note: str\n output a"
     assert read(tmp_path, "a,note\n1," + "x" * (1 << 20) + "\n", columns=columns).size() == 1
-    assert "line 2: field larger than field limit" in refused(tmp_path, "a,note\n1," + "x" * ((1 << 20) + 1) + "\n", columns=columns)
+    assert "line 2: field larger than field limit" in refused(
+        tmp_path, "a,note\n1," + "x" * ((1 << 20) + 1) + "\n", columns=columns
+    )
     said = refused(tmp_path, "a,note\n" + "7" * 100_000 + "z,x\n", columns=columns)
     assert len(said) < 500, "a long value is not repeated whole"
     assert csv.field_size_limit() == before
@@ -125,7 +132,8 @@ def test_missing_file_and_folder_instead_of_a_file(tmp_path: Path) -> None:
 
 def test_split_of_the_body_is_stratified(tmp_path: Path) -> None:
     rows = "".join(f"{each},{'u' if each % 4 else 'v'}\n" for each in range(200))
-    columns = 'column a: float32\n column kind: category("u", "v")\n output a, kind\n split (train=0.5, validation=0.25, test=0.25, stratify=kind, seed=3)'
+    split = "split (train=0.5, validation=0.25, test=0.25, stratify=kind, seed=3)"
+    columns = f'column a: float32\n column kind: category("u", "v")\n output a, kind\n {split}'
     found = read(tmp_path, "a,kind\n" + rows, columns=columns)
     assert {part: found.size(part) for part in found.parts} == {"train": 100, "validation": 50, "test": 50}
     for fields in found.parts.values():

@@ -50,6 +50,11 @@ def unary(draw: Random) -> Case:
     return Case({"input": any_tensor(draw, (*ANY, "complex64"))})
 
 
+@covers("detach", cases=60, refuses=False)
+def without_gradient(draw: Random) -> Case:
+    return Case({"input": any_tensor(draw)})
+
+
 @covers("round", cases=60, refuses=False)
 def rounding(draw: Random) -> Case:
     return Case({"input": any_tensor(draw)}, {"decimals": draw.choice([0, 0, 1, -1])})

@@ -112,7 +112,7 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 @pytest.mark.skipif(not hasattr(os, "fork") or not os.path.isdir("/proc/self/fd"), reason="needs fork and /proc")
 @pytest.mark.parametrize("torn", [False, True])
-@pytest.mark.parametrize(("before", "step"), [([], 1), ([1], 2), ([1, 2, 3], 4), ([1, 2], 2)])
+@pytest.mark.parametrize(("before", "step"), [([], 1), ([1], 2), ([1, 2], 2)])
 def test_a_kill_at_every_call_loses_nothing(tmp_path: Path, before: list[int], step: int, torn: bool) -> None:
     outcomes = []
     for point in range(1, 100):
@@ -132,7 +132,9 @@ def test_a_kill_at_every_call_loses_nothing(tmp_path: Path, before: list[int], s
                 assert "holds no checkpoint" in str(error)
         save(folder, 50, content(50))
         assert number(load(folder)) == 50
-        assert not [name for name in names(folder) if name.endswith((".tmp", ".old")) and name.startswith("step")], "left-overs are swept"
+        assert not [name for name in names(folder) if name.endswith((".tmp", ".old")) and name.startswith("step")], (
+            "left-overs are swept"
+        )
         shutil.rmtree(folder)
     else:
         pytest.fail("the save never came to its end")
@@ -230,7 +232,22 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     path.write_text(json.dumps(manifest if changed is None else changed))
 
 
-@pytest.mark.parametrize("name", ["../secret.json", "/etc/hostname", "..", ".", "a/../../secret.json", "C:\\x.json", "x\0.json", "link.json", "pipe.json", "folder.json", "a" * 300 + ".json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.json",
+        "/etc/hostname",
+        "..",
+        ".",
+        "a/../../secret.json",
+        "C:\\x.json",
+        "x\0.json",
+        "link.json",
+        "pipe.json",
+        "folder.json",
+        "a" * 300 + ".json",
+    ],
+)
 def test_names_in_the_manifest_are_no_paths(tmp_path: Path, name: str) -> None:
     save(tmp_path, 1, content(1))
     secret = tmp_path / "secret.json"

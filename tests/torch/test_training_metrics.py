@@ -39,7 +39,9 @@ def metric(name: str, tensors: dict[str, Tensor], classes: dict[str, int | None]
     return Metric(name, operator, Span(Source("t.nn", ""), 0, 0))
 
 
-def measured(name: str, tensors: dict[str, Tensor], classes: dict[str, int | None] | None = None, size: int = 7, **attributes: Any) -> float:
+def measured(
+    name: str, tensors: dict[str, Tensor], classes: dict[str, int | None] | None = None, size: int = 7, **attributes: Any
+) -> float:
     """The metric over batches; half-way it is saved and restored."""
     made = metric(name, tensors, classes or {}, **attributes)
     accumulator = Accumulator(made)
@@ -48,7 +50,9 @@ def measured(name: str, tensors: dict[str, Tensor], classes: dict[str, int | Non
         if low == size * 2:
             saved, accumulator = accumulator.tensors(), Accumulator(made)
             accumulator.restore({key: value.clone() for key, value in saved.items()})
-        accumulator.add({f"metric.{name}.{field}": tensor[low : low + size] for field, tensor in tensors.items()}, min(size, count - low))
+        accumulator.add(
+            {f"metric.{name}.{field}": tensor[low : low + size] for field, tensor in tensors.items()}, min(size, count - low)
+        )
     return accumulator.result()
 
 
@@ -62,7 +66,9 @@ def same(ours: float, theirs: float) -> None:
 CASES = st.tuples(st.integers(0, 2**31), st.integers(2, 6), st.integers(15, 60), st.booleans(), st.booleans())
 
 
-def classes_drawn(seed: int, classes: int, count: int, kept: bool, ties: bool) -> tuple[dict[str, Tensor], numpy.ndarray[Any, Any]]:
+def classes_drawn(
+    seed: int, classes: int, count: int, kept: bool, ties: bool
+) -> tuple[dict[str, Tensor], numpy.ndarray[Any, Any]]:
     """Scores and targets; not every class has to occur."""
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(count, classes, generator=generator)
@@ -89,12 +95,22 @@ def test_accuracy(case: tuple[int, int, int, bool, bool], top_k: int) -> None:
         same(measured("accuracy", tensors, {"target": case[1]}, top_k=top_k), expected)
 
 
-@given(CASES, st.sampled_from(["precision", "recall", "f1", "iou"]), st.sampled_from([None, "macro", "micro", "weighted"]), st.booleans())
+@given(
+    CASES,
+    st.sampled_from(["precision", "recall", "f1", "iou"]),
+    st.sampled_from([None, "macro", "micro", "weighted"]),
+    st.booleans(),
+)
 @settings(deadline=None, max_examples=120)
 def test_retrieval(case: tuple[int, int, int, bool, bool], name: str, average: str | None, known: bool) -> None:
     tensors, chosen = classes_drawn(*case)
     target, decided = tensors["target"].numpy()[chosen], tensors["pred"].argmax(1).numpy()[chosen]
-    score = {"precision": sklearn.precision_score, "recall": sklearn.recall_score, "f1": sklearn.f1_score, "iou": sklearn.jaccard_score}[name]
+    score = {
+        "precision": sklearn.precision_score,
+        "recall": sklearn.recall_score,
+        "f1": sklearn.f1_score,
+        "iou": sklearn.jaccard_score,
+    }[name]
     effective = average or ("binary" if case[1] == 2 else "macro")
     expected = score(target, decided, average=effective, zero_division=0, **({} if effective != "binary" else {"pos_label": 1}))
     same(measured(name, tensors, {"target": case[1] if known else None}, average=average), expected)
@@ -129,7 +145,11 @@ def test_area_under_the_curve(case: tuple[int, int, int, bool, bool]) -> None:
             yes = {**tensors, "pred": tensors["pred"][:, 1] - tensors["pred"][:, 0], "target": tensors["target"].bool()}
             same(measured("auc", yes), sklearn.roc_auc_score(target, yes["pred"].numpy()[chosen]))
         return
-    found = [sklearn.roc_auc_score(target == each, scores[:, each]) for each in range(case[1]) if 0 < (target == each).sum() < len(target)]
+    found = [
+        sklearn.roc_auc_score(target == each, scores[:, each])
+        for each in range(case[1])
+        if 0 < (target == each).sum() < len(target)
+    ]
     same(ours, float(numpy.mean(found)) if found else math.nan)
 
 
@@ -153,7 +173,10 @@ def test_r2(seed: int, count: int, kept: bool, offset: float) -> None:
 def test_perplexity_and_exact_match(case: tuple[int, int, int, bool, bool]) -> None:
     seed, classes, count, kept, _ = case
     generator = torch.Generator().manual_seed(seed)
-    tensors = {"pred": torch.randn(count, 3, classes, generator=generator), "target": torch.randint(0, classes, (count, 3), generator=generator)}
+    tensors = {
+        "pred": torch.randn(count, 3, classes, generator=generator),
+        "target": torch.randint(0, classes, (count, 3), generator=generator),
+    }
     chosen = torch.ones(count, 3, dtype=torch.bool)
     if kept:
         chosen = torch.rand(count, 3, generator=generator) < 0.7
@@ -170,9 +193,15 @@ def test_perplexity_and_exact_match(case: tuple[int, int, int, bool, bool]) -> N
 
 def test_pictures_and_masks_of_samples() -> None:
     generator = torch.Generator().manual_seed(0)
-    tensors = {"pred": torch.randn(9, 4, 5, 6, generator=generator), "target": torch.randint(0, 4, (9, 5, 6), generator=generator)}
+    tensors = {
+        "pred": torch.randn(9, 4, 5, 6, generator=generator),
+        "target": torch.randint(0, 4, (9, 5, 6), generator=generator),
+    }
     decided = tensors["pred"].argmax(1)
-    same(measured("iou", tensors, {"target": 4}), sklearn.jaccard_score(tensors["target"].flatten(), decided.flatten(), average="macro"))
+    same(
+        measured("iou", tensors, {"target": 4}),
+        sklearn.jaccard_score(tensors["target"].flatten(), decided.flatten(), average="macro"),
+    )
     keep = torch.arange(9) % 2 == 0
     expected = sklearn.accuracy_score(tensors["target"][keep].flatten(), decided[keep].flatten())
     same(measured("accuracy", {**tensors, "keep": keep}, {"target": 4}), expected)
@@ -207,7 +236,9 @@ def test_expressions_are_weighted_by_samples() -> None:
 
 def test_which_way_is_better() -> None:
     tensors = {"pred": torch.randn(4, 3), "target": torch.zeros(4, dtype=torch.int64)}
-    found = {name: lower_is_better(metric(name, tensors, {"target": 3})) for name in ("accuracy", "auc", "f1", "iou", "perplexity")}
+    found = {
+        name: lower_is_better(metric(name, tensors, {"target": 3})) for name in ("accuracy", "auc", "f1", "iou", "perplexity")
+    }
     assert found == {"accuracy": False, "auc": False, "f1": False, "iou": False, "perplexity": True}
 
 

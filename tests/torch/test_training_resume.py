@@ -78,7 +78,9 @@ def same(ours: Path, theirs: Path) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("batch", [12, 17, 30])
-def test_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult], name: str, batch: int) -> None:
+def test_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult], name: str, batch: int
+) -> None:
     """Batch 12 ends an epoch; 17 and 30 lie within one."""
     run = interrupted(tmp_path, RECIPES[name], batch, monkeypatch)
     state = checkpoint.load(run / "checkpoints").state
@@ -104,7 +106,9 @@ def test_stopped_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [each["step"] for each in sessions] == [0, 1, 2, 11, 14, 34]
 
 
-def test_a_damaged_checkpoint_costs_one_interval_only(tmp_path: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_checkpoint_costs_one_interval_only(
+    tmp_path: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nnspec.training.loop._CHECKPOINT_SHARE", 0)
     run = interrupted(tmp_path, RECIPES["momentum"], 29, monkeypatch)
     assert sorted(each.name for each in (run / "checkpoints").iterdir()) == ["latest", "step_24", "step_29"]
@@ -115,7 +119,9 @@ def test_a_damaged_checkpoint_costs_one_interval_only(tmp_path: Path, whole: Cal
     same(run, whole("momentum").run)
 
 
-def test_a_log_that_is_ahead_of_its_checkpoint_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult]) -> None:
+def test_a_log_that_is_ahead_of_its_checkpoint_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult]
+) -> None:
     run = interrupted(tmp_path, RECIPES["momentum"], 14, monkeypatch)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 2, "step": 24, "loss": 9}\n{"epoch": 3, "st')
@@ -123,7 +129,9 @@ def test_a_log_that_is_ahead_of_its_checkpoint_is_taken_back(tmp_path: Path, mon
     same(run, whole("momentum").run)
 
 
-def test_a_full_disk_is_said_and_the_checkpoint_before_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult]) -> None:
+def test_a_full_disk_is_said_and_the_checkpoint_before_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult]
+) -> None:
     monkeypatch.setattr("nnspec.training.loop._CHECKPOINT_SHARE", 0)
     write, calls = checkpoint.write_synced, iter(range(100))
 
@@ -231,7 +239,9 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         trained(tmp_path, RECIPES["momentum"])
 
 
-def test_a_signal_at_the_last_step_lets_the_run_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: dict[int, Any]) -> None:
+def test_a_signal_at_the_last_step_lets_the_run_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: dict[int, Any]
+) -> None:
     stop_at(monkeypatch, 36)
     assert trained(tmp_path, RECIPES["momentum"]).steps == 36
 

@@ -31,7 +31,9 @@ class Hand:
         first = lower_recipe(recipe, seed=0).instances[instance].state_dict()
         self.network = network
         self.names = layers
-        network.load_state_dict({f"{own}.{leaf}": first[f"{theirs}.{leaf}"] for own, theirs in layers.items() for leaf in ("weight", "bias")})
+        network.load_state_dict(
+            {f"{own}.{leaf}": first[f"{theirs}.{leaf}"] for own, theirs in layers.items() for leaf in ("weight", "bias")}
+        )
         network.train()
         self.run = train(self.report, device="cpu", out=folder / "runs").run
         self.instance = instance
@@ -64,7 +66,12 @@ def mlp(dropout: float = 0.0) -> nn.Module:
 MLP = {"1": "logits.1", "4": "logits.4"}
 
 
-def five(hand: Hand, optimizer: torch.optim.Optimizer, before: Callable[[int], Any] = lambda step: None, clip: Callable[[], Any] = lambda: None) -> None:
+def five(
+    hand: Hand,
+    optimizer: torch.optim.Optimizer,
+    before: Callable[[int], Any] = lambda step: None,
+    clip: Callable[[], Any] = lambda: None,
+) -> None:
     batches = hand.batches()
     for step in range(5):
         before(step)
@@ -115,7 +122,7 @@ def test_cnn_with_momentum(tmp_path: Path) -> None:
 
 
 def test_groups_by_override(tmp_path: Path) -> None:
-    written = "optimizer AdamW(lr=1e-2, weight_decay=0.5) { override weight_decay = 0 where rank < 2\n override lr = 1e-3 where named(\"logits.4.*\") }"
+    written = 'optimizer AdamW(lr=1e-2, weight_decay=0.5) { override weight_decay = 0 where rank < 2\n override lr = 1e-3 where named("logits.4.*") }'
     hand = Hand(tmp_path, digits(written, settings=FIVE), mlp(), MLP)
     first, last = hand.network[1], hand.network[4]  # type: ignore[index]
     groups = [
