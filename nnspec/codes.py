@@ -86,6 +86,7 @@ CODES: dict[str, Code] = {
     # NN5xx: what a spec ensures
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
+    "NN503": Code("ensure-not-applied", "info", "claims on a network as it is written, which parameters set from outside have changed"),
     # NN6xx: lint
     "NN601": Code("unused-binding", "warning", "a value that nothing uses"),
     "NN602": Code("softmax-before-cross-entropy", "warning", "cross-entropy of something that already is a softmax"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from nnspec.diagnostics import Diagnostic
+from nnspec.diagnostics import Diagnostic, Span
 from nnspec.graph import ensure, networks, recipes
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
 from nnspec.graph.recipe import Recipe
+from nnspec.graph.settings import SETTINGS
 from nnspec.graph.values import BlockMaker
 from nnspec.similar import nearest
 from nnspec.syntax import tree
@@ -22,6 +23,7 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
     checked: dict[str, Recipe] = {}
     items = [item for item in program.file.items if isinstance(item, tree.Item)]
     _check_version(program)
+    _check_settings(program, items)
     for item in items:
         if item.word.id == "network":
             _check_network(program, item, graphs)
@@ -39,6 +41,22 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
     if not any(finding.severity == "error" for finding in program.findings.values()):
         program.report_unused()
     return graphs, checked
+
+
+def _check_settings(program: Program, items: list[tree.Item]) -> None:
+    """Every `--set` has to name something."""
+    known = {parameter.name.id for item, _ in program.home.items.values() for parameter in item.parameters}
+    known |= {parameter.name.id for item in items for parameter in item.parameters}
+    known |= {f"train.{word}" for word in SETTINGS}
+    for name in program.settings:
+        if name not in known:
+            similar = nearest(name, known)
+            program.report(
+                Diagnostic(
+                    "NN102", f"`{name}` is set, and nothing in this spec has a parameter or setting of this name",
+                    Span(program.source, 0, 0), help=f"a similar name exists: `{similar}`" if similar else None,
+                )
+            )  # fmt: skip
 
 
 def _check_version(program: Program) -> None:
@@ -105,7 +123,16 @@ def network_graph(program: Program, name: str, *, training: bool = False, option
 def _check_ensure(program: Program, item: tree.Item, graphs: dict[str, Graph]) -> None:
     name = item.name.id
     if name in graphs:
-        ensure.check_claims(program, item, graphs[name])
+        changed = sorted(set(program.settings) & set(graphs[name].parameters))
+        if changed:
+            program.report(
+                Diagnostic(
+                    "NN503", f"the claims on `{name}` are not checked: {', '.join(f'`{each}`' for each in changed)} is set from outside",
+                    item.name.span, help="claims are about the network as it is written",
+                )
+            )  # fmt: skip
+        else:
+            ensure.check_claims(program, item, graphs[name])
         return
     known = [key for key, (found, _) in program.home.items.items() if found.word.id == "network"]
     if name not in known:

@@ -41,7 +41,8 @@ SETTINGS: dict[str, Setting] = {
 def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any = None) -> Any:
     """The accepted value of a setting; poison where it is wrong, which has been reported. `replaced` comes from `--set train.NAME`."""
     if replaced is not None:
-        return accept(word, from_text(replaced), statement.span, scope)
+        accepted = accept(word, from_text(replaced), statement.span, scope)
+        return ("epochs", accepted) if word == "measure_every" and not is_silent(accepted) else accepted
     if word == "measure_every":
         return _measure_every(statement, scope)
     if len(statement.values) != 1 or statement.names:

@@ -122,7 +122,8 @@ def test_cnn_with_momentum(tmp_path: Path) -> None:
 
 
 def test_groups_by_override(tmp_path: Path) -> None:
-    written = 'optimizer AdamW(lr=1e-2, weight_decay=0.5) { override weight_decay = 0 where rank < 2\n override lr = 1e-3 where named("logits.4.*") }'
+    overrides = 'override weight_decay = 0 where rank < 2\n override lr = 1e-3 where named("logits.4.*")'
+    written = f"optimizer AdamW(lr=1e-2, weight_decay=0.5) {{ {overrides} }}"
     hand = Hand(tmp_path, digits(written, settings=FIVE), mlp(), MLP)
     first, last = hand.network[1], hand.network[4]  # type: ignore[index]
     groups = [
