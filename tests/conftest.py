@@ -1,1 +1,26 @@
 """Makes `spec_files.py` importable from the tests in every folder below: pytest puts this folder on the path for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+#: What searches widely or builds a package: part of `make test`, too long for the minute that `make check` may take.
+SLOW = (
+    "properties",
+    "syntax/test_nn_mutations.py",
+    "syntax_yaml/test_yaml_hostile.py",
+    "syntax_yaml/test_nn_writer.py",
+    "architecture/test_wheel.py",
+    "test_hostile.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow files."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix()
+        if place.startswith(SLOW):
+            item.add_marker("slow")
