@@ -63,18 +63,23 @@ def check(spec: Spec, *, sizes: dict[str, int] | None = None, **settings: Any) -
 
 
 def compile(
-    spec: Spec, *, network: str | None = None, mode: str = "training", seed: int = 0, sizes: dict[str, int] | None = None,
-    **parameters: Any,
+    spec: Spec, *, network: str | None = None, mode: str = "training", example_batch: int | None = None, seed: int = 0,
+    sizes: dict[str, int] | None = None, **parameters: Any,
 ) -> GraphModule:  # fmt: skip
     """Compile one network of a spec to a `torch.fx.GraphModule` with fresh weights.
 
-    In the mode "training" it holds ordinary parameters under stable names; in "inference" it is folded and fused. Raises
-    `SpecError` with all findings where the spec has errors.
+    In the mode "training" it holds ordinary parameters under stable names; in "inference" it is folded and fused. With
+    `example_batch` it is compared, on random inputs of so many samples, with the network as written. Raises `SpecError` with all
+    findings where the spec has errors.
     """
-    from nnspec.torch_backend.compile import compile_graph
+    from nnspec.torch_backend.compile import compile_graph, verify_compiled
 
     report = _sound(check(spec, sizes=sizes, **parameters))
-    return compile_graph(report.graph(network, training=mode == "training"), mode=mode, seed=seed)
+    graph = report.graph(network, training=mode == "training")
+    module = compile_graph(graph, mode=mode, seed=seed)
+    if example_batch is not None:
+        verify_compiled(graph, module, example_batch, seed=seed)
+    return module
 
 
 def train(spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str = "runs", **settings: Any) -> RunResult:

@@ -67,7 +67,9 @@ def _version(distribution: str) -> str | None:
 
 
 def _device() -> dict[str, Any]:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        return {"torch": f"installed, but it cannot be imported: {error}"}
     cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     return {"CPU threads": torch.get_num_threads(), "CUDA device": cuda}

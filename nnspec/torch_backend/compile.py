@@ -5,6 +5,7 @@ from __future__ import annotations
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
 from nnspec.passes.pipeline import PIPELINES, Mode, run_passes
+from nnspec.torch_backend.equivalence import Difference, compare_graphs
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.torch_backend.weights import State, derive
@@ -33,6 +34,28 @@ def compile_graph(
         module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
     module.meta[REPORTS] = rewritten.reports
     return module
+
+
+def verify_compiled(
+    graph: Graph, module: NetworkModule, batch: int, *, seed: int | None = None, tolerance: float = 1e-4
+) -> Difference:
+    """Compare a compiled network, made with this seed, with the network as written on random inputs of `batch` samples.
+
+    Raises ArithmeticError where they differ by more than `tolerance` of the largest output, which is a bug of a pass.
+    """
+    sizes = {
+        symbol.name: batch
+        for symbol, origin in graph.symbols.items()
+        if origin.axis == 0 and origin.input == graph.inputs[0].name
+    }
+    reference = lower(graph, seed=seed).eval()
+    found = compare_graphs(graph, reference, module.eval(), sizes=sizes, tolerance=tolerance)
+    module.train(graph.training)
+    if not found.within(tolerance):
+        raise ArithmeticError(
+            f"the compiled {graph.name} differs from the network as written by {found.relative:.1e}, first at {found.first}"
+        )
+    return found
 
 
 def optimized(graph: Graph, mode: str) -> Rewritten:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from nnspec.graph.recipe import Recipe
 from nnspec.training.errors import RunError
 
 
-def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
     """The context of `precision`: bfloat16 or float16 for products and convolutions, or none of that for float32."""
     precision = recipe.settings.get("precision", "float32")
-    enabled = precision != "float32"
-    return torch.autocast(device.type, dtype=getattr(torch, precision) if enabled else torch.bfloat16, enabled=enabled)
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, precision))
 
 
 def chosen_device(name: str) -> torch.device:

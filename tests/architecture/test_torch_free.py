@@ -89,7 +89,11 @@ def folder(tmp_path: Path) -> Path:
 def test_without_torch(folder: Path, arguments: list[str], code: int) -> None:
     found, loaded, said = run(folder, *arguments)
     assert (found, loaded) == (code, []), said
-    assert run(folder, *arguments, blocked=True)[0] == code
+
+
+@pytest.mark.parametrize("arguments", [["check", "a.nn"], ["doctor"], ["list", "targets"]], ids=" ".join)
+def test_where_torch_is_missing(folder: Path, arguments: list[str]) -> None:
+    assert run(folder, *arguments, blocked=True)[0] == 0
 
 
 @pytest.mark.parametrize("command", ["compile", "train", "profile"])

@@ -296,3 +296,33 @@ def test_names_of_checkpoints_are_no_paths(tmp_path: Path, name: str) -> None:
     save(tmp_path, 1, content(1))
     with pytest.raises(CheckpointError, match="is not the name of a checkpoint"):
         load(tmp_path, name)
+
+
+def test_everything_is_flushed_before_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[tuple[str, str]] = []
+    flush, rename, replace = os.fsync, os.rename, os.replace
+
+    def fsync(descriptor: int) -> None:
+        events.append(("flush", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+        flush(descriptor)
+
+    def noted(kind: str, function: Callable[..., None]) -> Callable[..., None]:
+        def called(old: Any, new: Any) -> None:
+            events.append((kind, Path(new).name))
+            function(old, new)
+
+        return called
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("names of open files are read from /proc")
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", noted("rename", rename))
+    monkeypatch.setattr(os, "replace", noted("replace", replace))
+    folder = tmp_path / "checkpoints"
+    save(folder, 1, content(1))
+    files = ["network.net.safetensors", "optimizer.safetensors", "state.json", "manifest.json", "step_1.tmp"]
+    assert events[:5] == [("flush", name) for name in files]
+    assert events[5:7] == [("rename", "step_1"), ("flush", "checkpoints")]
+    assert events[7][0] == "flush"
+    assert events[7][1].startswith(".latest")
+    assert events[8:] == [("replace", "latest"), ("flush", "checkpoints")]
