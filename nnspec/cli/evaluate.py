@@ -17,7 +17,9 @@ _MOST_CLASSES = 20
 
 def run(
     run: Run,
-    split: Annotated[str, typer.Option(metavar="train|validation|test", help="Which part of the data.")] = "test",
+    split: Annotated[
+        str, typer.Option(metavar="train|validation|test", help="Which part of the data: by default the last of these there is.")
+    ] = "",
     device: Device = "auto",
     json: Json = False,
 ) -> int:
@@ -27,12 +29,12 @@ def run(
     """
     from nnspec.cli.output import one_of, say, show_json
 
-    one_of("--split", split, ("train", "validation", "test"))
+    one_of("--split", split, ("", "train", "validation", "test"))
     one_of("--device", device, ("auto", "cpu", "cuda"))
 
     from nnspec.training import evaluate
 
-    result = evaluate(run, split, device=device)
+    result = evaluate(run, split or None, device=device)
     if json:
         show_json(as_object(result))
     else:
@@ -44,7 +46,7 @@ def as_text(result: Evaluation) -> str:
     """Metrics, then a row for each class: precision, recall, F1, and what its samples were taken for."""
     from nnspec.cli.tables import table
 
-    lines = [f"{result.part}, {result.samples:,} samples"]
+    lines = [*(f"note: {note}" for note in result.notes), f"{result.part}, {result.samples:,} samples"]
     figures = {"loss": result.loss, **result.metrics}
     widest = max(map(len, figures))
     lines += [f"  {name:<{widest}}  {value:.4f}" for name, value in figures.items()]
@@ -77,4 +79,5 @@ def as_object(result: Evaluation) -> dict[str, Any]:
         "classes": list(result.class_names),
         "confusion": result.confusion,
         "per_class": result.per_class,
+        "notes": list(result.notes),
     }

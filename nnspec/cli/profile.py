@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnspec.cli.options import Device, Json, Network, Path, Quiet, Settings, Sizes
+from nnspec.cli.options import Device, Json, Network, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from nnspec.graph.ir import Graph
     from nnspec.profiling.measure import Measurement, Spread
 
 
 def run(
-    path: Path,
+    source: Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)],
     batch: Annotated[int, typer.Option(min=1, help="Samples in a batch: the size of the symbol N.")] = 8,
     training: Annotated[bool, typer.Option("--training", help="Measure a training step: forward, backward, optimizer.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="How many runs to take the median of.")] = 10,
@@ -27,26 +32,45 @@ def run(
     """Measure time and memory, by line of the spec."""
     from nnspec.cli.options import sizes
     from nnspec.cli.output import one_of, progress, say, show_json
-    from nnspec.cli.subject import network as chosen
-    from nnspec.cli.subject import sound_report
 
     one_of("--device", device, ("auto", "cpu", "cuda"))
-    report = sound_report(path, set_, quiet=quiet)
-    graph = chosen(report, network, training=training)
+    graph, state = _subject(source, network, set_, training=training, quiet=quiet)
     given = sizes(with_)
     if any(symbol.name == "N" for symbol in graph.symbols):
         given.setdefault("N", batch)
 
     from nnspec.cli.devices import chosen_device
     from nnspec.profiling.measure import measure
+    from nnspec.torch_backend.lower import lower
 
     progress(f"measuring {graph.name}, {repeats} runs", quiet=quiet)
-    measured = measure(graph, sizes=given, device=chosen_device(device), repeats=repeats)
+    where = chosen_device(device)
+    measured = measure(graph, lower(graph, seed=0, state=state), sizes=given, device=where, repeats=repeats)
     if json:
         show_json(as_object(measured))
     else:
-        say(as_text(measured, report.source.path))
+        say(as_text(measured, graph.span.source.path if graph.span else ""))
     return 0
+
+
+def _subject(
+    source: str, network: str, set_: list[str], *, training: bool, quiet: bool
+) -> tuple[Graph, Mapping[str, Tensor] | None]:
+    """The graph to measure, and the weights where a run has trained them."""
+    import os
+
+    from nnspec.cli.subject import network as chosen
+    from nnspec.cli.subject import sound_report
+    from nnspec.errors import UsageError
+
+    if not os.path.isdir(source):
+        return chosen(sound_report(source, set_, quiet=quiet), network, training=training), None
+    if training or set_:
+        raise UsageError("a run is measured as it is, in inference: for --training or --set name its spec")
+    from nnspec.cli.exports import context
+
+    given = context(source, network, (), quiet=quiet)
+    return given.graph, given.state
 
 
 def as_text(measured: Measurement, path: str) -> str:

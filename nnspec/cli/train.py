@@ -16,6 +16,7 @@ def run(
     path: Path,
     recipe: Recipe = "",
     device: Device = "auto",
+    precision: Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Instead of the recipe's `precision`.")] = "",
     set_: Settings = [],  # noqa: B006  (Typer copies it)
     output: Output = "runs",
     resume: Annotated[
@@ -34,7 +35,7 @@ def run(
     from nnspec.cli.subject import sound_report
 
     one_of("--device", device, ("auto", "cpu", "cuda"))
-    report = sound_report(path, set_, quiet=quiet)
+    report = sound_report(path, [*set_, *([f"train.precision={precision}"] if precision else [])], quiet=quiet)
     name = chosen(report, recipe)
 
     from nnspec.training import train

@@ -35,24 +35,28 @@ class Bounds:
 
     def nonnegative(self, dim: Dim) -> bool:
         """Whether the dimension is surely at least 0."""
+        scale = 1
         for _ in range(_RELAXATIONS):
-            low = self.interval(dim)[0]
-            if low is not None and low >= 0:
+            # Of an integer it is enough that it is greater than -1.
+            if self._is_plainly_nonnegative(dim + scale - 1):
                 return True
-            if isinstance(dim, int):
-                return False
-            shifted = self._shifted(dim)
-            factors = (-1,) if shifted is None else (shifted,) if isinstance(shifted, int) else tuple(shifted.terms.values())
-            if min(factors) >= 0:
-                return True
-            relaxed = self._relaxed(dim)
+            relaxed = None if isinstance(dim, int) else self._relaxed(dim)
             if relaxed is None:
                 return False
-            dim = relaxed
+            dim, scale = relaxed[0], scale * relaxed[1]
         return False
 
-    def _relaxed(self, dim: Poly) -> Dim | None:
-        """A multiple of a lower bound, with one floor division less: n//d is at most n/d and at least (n - d + 1)/d."""
+    def _is_plainly_nonnegative(self, dim: Dim) -> bool:
+        low = self.interval(dim)[0]
+        if low is not None and low >= 0:
+            return True
+        shifted = dim if isinstance(dim, int) else self._shifted(dim)
+        if isinstance(shifted, Poly):
+            return min(shifted.terms.values()) >= 0
+        return shifted is not None and shifted >= 0
+
+    def _relaxed(self, dim: Poly) -> tuple[Dim, int] | None:
+        """A lower bound times a number, with one floor division less: n//d is at most n/d and at least (n - d + 1)/d."""
         if len(dim.terms) > _LONG:
             return None
         for monomial, factor in dim.terms.items():
@@ -64,7 +68,8 @@ class Bounds:
                 if low is not None and low >= 0:
                     bound = atom.numerator if factor < 0 else atom.numerator - atom.denominator + 1
                     rest = dim - from_terms({monomial: factor})
-                    return rest * atom.denominator + (bound * others if factor > 0 else -(bound * others))
+                    part = bound * others if factor > 0 else -(bound * others)
+                    return rest * atom.denominator + part, atom.denominator
         return None
 
     def _shifted(self, dim: Poly) -> Dim | None:

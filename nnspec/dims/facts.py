@@ -89,8 +89,9 @@ class Facts:
 
     def _conditional(self, claim: Claim, goal: Claim, parts: Sequence[tuple[Claim, Claim]], outcome: Outcome) -> Verdict:
         kind = outcome.kind
-        witness = self._failing(claim, goal, outcome)
-        if witness is None and is_impossible(self._known, negation(goal)):
+        opposite = self._known.goal(negation(claim))
+        witness = self._failing(claim, opposite, outcome)
+        if witness is None and is_impossible(self._known, negation(claim)):
             return Verdict("true")
         if kind == "unknown":
             holding = example(self._known, claim, goal)
@@ -142,7 +143,7 @@ class Facts:
             return None
         return SizeSet(origin.declared, *image)
 
-    def _failing(self, claim: Claim, goal: Claim, outcome: Outcome) -> Assignment | None:
+    def _failing(self, claim: Claim, opposite: Claim | bool, outcome: Outcome) -> Assignment | None:
         first: dict[Var, int] = {}
         for symbol, sizes in outcome.sets.items():
             failing = (self._known.prover.domain(symbol) - sizes).first
@@ -150,12 +151,12 @@ class Facts:
                 first[symbol] = failing
         found = None
         for symbol in sorted(first, key=lambda symbol: first[symbol]):
-            found = example(self._known, claim, negation(goal), {symbol: Sizes.of([first[symbol]])})
+            found = example(self._known, claim, opposite, {symbol: Sizes.of([first[symbol]])})
             if found is not None:
                 break
         if found is not None and outcome.relation is None:
             return found
-        return _smaller(found, example(self._known, claim, negation(goal)))
+        return _smaller(found, example(self._known, claim, opposite))
 
 
 def _is_too_large(claim: Claim) -> bool:

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 from nnspec.dims.bounds import Bounds, Interval
 from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, holds
 from nnspec.dims.division import content, over_monomial
-from nnspec.dims.polynomial import ONE, Dim, Monomial, Poly, Var, atom_poly
+from nnspec.dims.polynomial import Dim, Floor, Monomial, Poly, Var, atom_poly, atoms_of
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.sizes import Sizes, TooComplexError
-from nnspec.dims.traversal import atoms_below
+from nnspec.dims.traversal import atoms_below, variables
 from nnspec.dims.truth import classify, truth_set
 
 _MAX_SYMBOLS = 8
@@ -41,9 +41,10 @@ class Prover:
         self._bounds = Bounds(self._range)
         self._known = frozenset(self.facts)
         comparisons = [fact for fact in self.facts if isinstance(fact, Relation)]
-        self._inequalities = [fact.left for fact in comparisons if fact.op in (">=", "==")]
-        self._inequalities += [-fact.left for fact in comparisons if fact.op == "=="]
-        self._terms = {fact: set(fact.terms) - {ONE} if isinstance(fact, Poly) else set() for fact in self._inequalities}
+        inequalities = [fact.left for fact in comparisons if fact.op in (">=", "==")]
+        inequalities += [-fact.left for fact in comparisons if fact.op == "=="]
+        #: What is at least 0, and its symbols.
+        self._inequalities = {fact: variables(fact) for fact in inequalities}
 
     def domain(self, symbol: Var) -> Sizes:
         """The sizes that the symbol may have."""
@@ -113,11 +114,12 @@ class Prover:
         """Whether bounds, and one fact at a time, show that the dimension is at least 0."""
         if self._bounds.nonnegative(gap):
             return True
-        near = set(gap.terms) if isinstance(gap, Poly) else set()
+        near = variables(gap)
         return any(
-            self._bounds.nonnegative(gap - times * fact)
-            for fact in self._inequalities if near & self._terms[fact]
-            for times in _multiples(gap, fact)
+            self._bounds.nonnegative(scale * gap + (scale - 1) - times * fact)
+            for fact, symbols in self._inequalities.items()
+            if near & symbols
+            for scale, times in _multiples(gap, fact)
         )  # fmt: skip
 
     def _without_factors(self, claim: Relation, gap: Poly, monomial: Monomial) -> Claim | bool:
@@ -236,12 +238,14 @@ def _turning(reached: Callable[[int], bool], start: int) -> int:
     return high
 
 
-def _multiples(gap: Dim, fact: Dim) -> set[int]:
-    """How often a fact fits into a claim: so that some term of it is gone."""
-    if isinstance(gap, int) or isinstance(fact, int):
-        return {1}
-    shared = ((gap.terms[monomial], factor) for monomial, factor in fact.terms.items() if monomial and monomial in gap.terms)
-    return {1} | {value // factor for value, factor in shared if value % factor == 0 and value // factor > 0}
+def _multiples(gap: Dim, fact: Dim) -> set[tuple[int, int]]:
+    """How often to take a claim, and a fact away from it: so that some term is gone, perhaps after a floor division is."""
+    found = {(1, 1)}
+    if isinstance(gap, Poly) and isinstance(fact, Poly):
+        shared = ((gap.terms[monomial], factor) for monomial, factor in fact.terms.items() if monomial and monomial in gap.terms)
+        found |= {(1, value // factor) for value, factor in shared if value % factor == 0 and value // factor > 0}
+        found |= {(atom.denominator, 1) for atom in atoms_of(gap) if isinstance(atom, Floor)}
+    return found
 
 
 def _trimmed(truth: Sizes, domain: Sizes) -> Sizes:

@@ -97,8 +97,7 @@ class _RecipeRun:
         if not isinstance(body, tree.Body):
             self.build.report("NN401", f"the recipe `{self.item.name.id}` has no body", self.item.span)
             return
-        if not any(statement.word is not None and statement.word.id == "param" for statement in body.statements):
-            self.scope.bind("N", symbol("N"), self.item.name.span)
+        self.scope.bind("N", symbol("N"), self.item.name.span)
         for statement in body.statements:
             self._statement(statement)
         self._settings_from_outside()

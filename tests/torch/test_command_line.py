@@ -130,6 +130,30 @@ def test_profile(folder: Path, capsys: pytest.CaptureFixture[str], training: boo
     assert ("backward ms" in capsys.readouterr().out) == training
 
 
+def test_profile_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", str(run), "--repeats", "1", "--device", "cpu", "-q"]) == 0
+    assert "Conv2d" in capsys.readouterr().out
+    assert main(["profile", str(run), "--training"]) == 2
+
+
+def test_precision(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "train",
+        str(folder / "small.nn"),
+        "-q",
+        "-o",
+        str(folder / "half"),
+        "--device",
+        "cpu",
+        "--set",
+        "train.epochs=1",
+    ]
+    result = report(capsys, *arguments, "--precision", "bfloat16")
+    assert isinstance(result, dict)
+    assert "bfloat16" in (Path(result["run"]) / "manifest.json").read_text(encoding="utf-8")
+    assert main([*arguments, "--precision", "float3"]) == 1
+
+
 def test_export_of_a_run_keeps_its_weights(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = folder / "trained.safetensors"
     result = report(capsys, "export", str(run), "--to", "safetensors", "-o", str(target), "-q")
