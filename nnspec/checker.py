@@ -128,7 +128,11 @@ def _check(
     program = Program(file, source, _loader, settings, sizes)
     networks, recipes = check_program(program)
     told = {(finding.code, finding.span.start) for finding in found}
-    everything = [*found, *(each for each in program.findings.values() if (each.code, each.span.start) not in told), *lint(recipes)]
+    everything = [
+        *found,
+        *(each for each in program.findings.values() if (each.code, each.span.start) not in told),
+        *lint(recipes),
+    ]
     everything.sort(key=Diagnostic.sort_key)
     return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources, tuple(program.behaviours))
 

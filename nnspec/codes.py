@@ -86,13 +86,16 @@ CODES: dict[str, Code] = {
     # NN5xx: what a spec ensures
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
-    "NN503": Code("ensure-not-applied", "info", "claims on a network as it is written, which parameters set from outside have changed"),
+    "NN503": Code(
+        "ensure-not-applied", "info", "claims on a network as it is written, which parameters set from outside have changed"
+    ),
     # NN6xx: lint
     "NN601": Code("unused-binding", "warning", "a value that nothing uses"),
     "NN602": Code("softmax-before-cross-entropy", "warning", "cross-entropy of something that already is a softmax"),
     "NN603": Code("sigmoid-before-logits-loss", "warning", "a loss on logits of something that already is a sigmoid"),
     "NN604": Code("unused-parameter", "warning", "a parameter that nothing uses"),
     "NN605": Code("dropout-without-effect", "warning", "dropout between layers where there is only one"),
+    "NN606": Code("shadowed-operator", "warning", "a block, network or data item with the name of an operator"),
     # NN9xx: said, not done
     "NN901": Code("not-run-yet", "info", "parsed and kept, but not yet checked or run by this version"),
 }

@@ -110,7 +110,12 @@ class Knowledge:
             return True
         self.prover.facts.append(goal)
         self.prover.refresh()
-        if not isinstance(goal, Relation) or goal.op == "!=" or not isinstance(goal.left, Poly) or len(goal.left.terms) > _MAX_TERMS:
+        if (
+            not isinstance(goal, Relation)
+            or goal.op == "!="
+            or not isinstance(goal.left, Poly)
+            or len(goal.left.terms) > _MAX_TERMS
+        ):
             return True
         for gap in (goal.left,) if goal.op == ">=" else (goal.left, -goal.left):
             symbols = sorted(variables(gap), key=lambda symbol: symbol.serial)

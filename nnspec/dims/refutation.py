@@ -35,7 +35,9 @@ def is_impossible(known: Knowledge, claim: Claim, cases: int = _MAX_CASES) -> bo
 
 def _is_exhausted(known: Knowledge) -> bool:
     """Whether the kept facts are about few sizes, and none of those meets them."""
-    symbols = sorted({symbol for fact in known.prover.facts for symbol in claim_variables(fact)}, key=lambda symbol: symbol.serial)
+    symbols = sorted(
+        {symbol for fact in known.prover.facts for symbol in claim_variables(fact)}, key=lambda symbol: symbol.serial
+    )
     domains = [known.prover.domain(symbol) for symbol in symbols]
     if not symbols or not all(domain.is_finite for domain in domains):
         return False

@@ -113,19 +113,33 @@ def apply(op: str, args: Iterable[Dim]) -> Dim:
 
 
 def extreme(op: str, args: tuple[Dim, ...]) -> Dim:
-    """The smallest (`min`) or largest (`max`) of dimensions; those that differ by a number are compared at once."""
+    """The smallest (`min`) or largest (`max`) of dimensions, without those that are plainly not it."""
     kept: list[Dim] = []
     for arg in _flat(op, args):
-        for place, other in enumerate(kept):
-            gap = arg - other
-            if isinstance(gap, int):
-                kept[place] = arg if (gap < 0) == (op == "min") and gap else other
-                break
-        else:
-            kept.append(arg)
+        gaps = [arg - other if op == "max" else other - arg for other in kept]
+        if any(_is_plainly_nonnegative(-gap) for gap in gaps):
+            continue
+        kept = [other for other, gap in zip(kept, gaps, strict=True) if not _is_plainly_nonnegative(gap)]
+        kept.append(arg)
     if len(kept) == 1:
         return kept[0]
     return opaque(op, tuple(sorted(kept, key=lambda arg: (isinstance(arg, int), str(arg)))))
+
+
+def _is_plainly_nonnegative(gap: Dim, depth: int = 3) -> bool:
+    """By its signs alone: no term is subtracted, and no atom can be negative."""
+    if isinstance(gap, int):
+        return gap >= 0
+    if not depth or min(gap.terms.values()) < 0:
+        return False
+    for atom in atoms_of(gap):
+        if isinstance(atom, Var):
+            nonnegative = atom.minimum >= 0
+        else:
+            nonnegative = isinstance(atom, Floor) and _is_plainly_nonnegative(atom.numerator, depth - 1)
+        if not nonnegative:
+            return False
+    return True
 
 
 def _flat(op: str, args: tuple[Dim, ...]) -> list[Dim]:

@@ -11,6 +11,7 @@ from nnspec.graph.build import Build
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, Unsupported
 from nnspec.operators.declare import OPERATORS
+from nnspec.operators.families import FAMILY_OF
 from nnspec.records import replace
 from nnspec.similar import nearest
 from nnspec.syntax import tree
@@ -203,6 +204,13 @@ class Program:
             scope.recipes[item.name.id] = item
         else:
             scope.items[item.name.id] = (item, scope)
+            if item.name.id in FAMILY_OF and scope.source is self.source:
+                self.report(
+                    Diagnostic(
+                        "NN606", f"`{item.name.id}` hides the operator of this name", item.name.span,
+                        help="choose another name, so that both can be used",
+                    )
+                )  # fmt: skip
 
     def _check_parameters(self, item: tree.Item) -> None:
         first: dict[str, tree.Name] = {}

@@ -237,5 +237,3 @@ class bool_(Conversion):
     """Whether each value differs from 0."""
 
     method = "bool"
-
-

@@ -50,4 +50,3 @@ def center_crop(input: Tensor, size: Sequence[int]) -> Tensor:
 def pick(values: Tensor, index: Tensor) -> Tensor:
     """`values[n, index[n]]` for each row n."""
     return values.gather(1, index.unsqueeze(1)).squeeze(1)
-

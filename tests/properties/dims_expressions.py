@@ -68,7 +68,9 @@ expressions = st.recursive(_leaf, _extended, max_leaves=6)
 #: Divided by anything, in particular by symbols.
 wild_expressions = st.recursive(
     _leaf,
-    lambda inner: _extended(inner) | st.builds(lambda op, a, b: Expression(op, (a, b)), st.sampled_from(("//", "%")), inner, _leaf),
+    lambda inner: (
+        _extended(inner) | st.builds(lambda op, a, b: Expression(op, (a, b)), st.sampled_from(("//", "%")), inner, _leaf)
+    ),
     max_leaves=6,
 )
 

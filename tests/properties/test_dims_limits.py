@@ -27,7 +27,19 @@ def repeated(times: int, step: Callable[[Dim], Dim], start: Dim = H) -> Dim:
 
 
 def test_constants_are_python_integers() -> None:
-    for dim in (H - H, H * 0, (H + 2) - H, 0 * H, H // H, (3 * H) // H, H**0, H % 1, 0 // H, maximum(H, H + 2) - H, minimum(7, 9)):
+    for dim in (
+        H - H,
+        H * 0,
+        (H + 2) - H,
+        0 * H,
+        H // H,
+        (3 * H) // H,
+        H**0,
+        H % 1,
+        0 // H,
+        maximum(H, H + 2) - H,
+        minimum(7, 9),
+    ):
         assert isinstance(dim, int)
     assert as_int(H) is None
     assert as_int(H - H) == 0
