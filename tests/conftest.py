@@ -1,10 +1,16 @@
-"""Makes `spec_files.py` importable from the tests in every folder below: pytest puts this folder on the path for it."""
+"""What holds for all tests: steady examples, and marks. pytest also puts this folder on the path, for `spec_files.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a red test means a change. `pytest --hypothesis-profile=explore` draws new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None)
+settings.load_profile("steady")
 
 HERE = Path(__file__).resolve().parent
 #: What searches widely or builds a package: part of `make test`, too long for the minute that `make check` may take.

