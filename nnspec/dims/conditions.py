@@ -134,11 +134,11 @@ def _part(each: SizeSet, start: int, end: int | None, modulus: int, mask: int) -
         outside = each.within - pattern
     except TooComplexError:
         possible, outside = pattern, Sizes.at_least(start)
-    before = possible.first
-    beyond = None if end is None else possible.following(end)
     inside = outside.following(start)
     if inside is None or (end is not None and inside >= end):
-        modulus, mask = 1, 1
+        modulus, mask, possible = 1, 1, each.within  # the bounds alone say it, so they have to say all of it
+    before = possible.first
+    beyond = None if end is None else possible.following(end)
     least = each.sizes.following(start) if before is not None and before < start else None
     return _Part(modulus, mask, least, None if end is None or beyond is None else each.sizes.preceding(end - 1))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, negation, relations, substituted
+from nnspec.dims.claims import AllOf, Claim, Relation, claim_variables, holds, negation, relations, substituted
 from nnspec.dims.conditions import Condition, SizeSet, Verdict
 from nnspec.dims.knowledge import Knowledge
 from nnspec.dims.notation import format_dim
-from nnspec.dims.polynomial import ONE, Dim, DimensionTooLargeError, Poly, Var, from_terms
+from nnspec.dims.polynomial import ONE, Atom, Dim, DimensionTooLargeError, Floor, Opaque, Poly, Var, atom_poly, from_terms
 from nnspec.dims.prove import Outcome, grouped
 from nnspec.dims.reduction import joined, reduced
 from nnspec.dims.refutation import example, is_impossible
 from nnspec.dims.sizes import Sizes, TooComplexError
-from nnspec.dims.traversal import is_larger
+from nnspec.dims.traversal import atoms_below, evaluate, is_larger
 from nnspec.dims.witness import Assignment
 
 #: So many kept facts are looked at again when a claim is taken for granted.
@@ -21,6 +21,8 @@ _EFFORT = 100
 #: Claims that are made of more atoms or comparisons than this are not decided.
 _LARGEST = 1500
 _MOST_RELATIONS = 128
+#: So many sizes of a symbol are tried for one at which a product is too small.
+_TRIES = 64
 
 
 class Facts:
@@ -28,6 +30,10 @@ class Facts:
 
     def __init__(self) -> None:
         self._known = Knowledge()
+        self._looked_at: Knowledge | None = None
+        self._some_bounded = False
+        #: Kept facts of the kind `N*H >= 2`. They bound no symbol by itself, whatever its size.
+        self._products: set[Claim] = set()
 
     def domain(self, symbol: Var) -> Sizes:
         """The sizes that a symbol may have by what is known of it alone."""
@@ -40,6 +46,34 @@ class Facts:
     def simplify(self, dim: Dim) -> Dim:
         """The normal form under the facts: `H//16*16` is `H` where H % 16 == 0."""
         return self._known.simplify(dim)
+
+    def number(self, dim: Dim) -> Dim:
+        """The number that the dimension is known to be, or the dimension as it is."""
+        known = self._known.simplify(dim)
+        if isinstance(known, int):
+            return known
+        atoms = atoms_below(known)
+        if self._any_is_bounded() and all(self._is_bounded(atom) for atom in atoms if isinstance(atom, Var)):
+            low, high = self._known.interval(known)
+            if low is not None and low == high:
+                return low
+        if any(isinstance(atom, Opaque) for atom in atoms) and self.decide(Relation(known, "==", 1)).kind == "true":
+            return 1  # that `min(N, T)` is 1 makes neither N nor T a number
+        return dim
+
+    def _any_is_bounded(self) -> bool:
+        """Whether some symbol has finitely many sizes: as a rule none has, which is found once for each state of knowledge."""
+        if self._looked_at is not self._known:
+            self._looked_at = self._known
+            self._some_bounded = any(sizes.is_finite for sizes in self._known.prover.domains.values())
+        return self._some_bounded
+
+    def _is_bounded(self, symbol: Var) -> bool:
+        """Whether a symbol has finitely many sizes."""
+        if symbol in self._known.values:
+            return self._known.domain(symbol).is_finite
+        domain = self._known.prover.domains.get(symbol)
+        return domain is not None and domain.is_finite
 
     def format(self, dim: Dim) -> str:
         """The simplified dimension as text."""
@@ -56,6 +90,9 @@ class Facts:
             if least > (self._known.prover.domain(symbol).first or 0):
                 self._known.prover.domains[symbol] = Sizes.at_least(least)
                 self._known.prover.refresh()
+            return True
+        if self._failing_product(claim) is not None:
+            self._keep_product(claim)
             return True
         if _is_too_large(claim):
             return True
@@ -76,6 +113,11 @@ class Facts:
             if domain.first is not None and domain.first >= least:
                 return Verdict("true")
             return Verdict("iff", Condition((SizeSet(symbol, Sizes.at_least(least), domain),)), {symbol: domain.first or 0})
+        if self._products and isinstance(claim, Relation) and Relation(claim.left - claim.right, claim.op, 0) in self._products:
+            return Verdict("true")
+        failing = self._failing_product(claim)
+        if failing is not None:
+            return Verdict("iff", Condition((), claim), failing)
         if _is_too_large(claim):
             return Verdict("unknown", Condition((), claim))
         parts: list[tuple[Claim, Claim]] = []
@@ -106,7 +148,7 @@ class Facts:
             or not isinstance(claim.right, int)
         ):
             return None
-        if self._known.values or self._known.prover.facts:
+        if self._known.values or not all(fact in self._products for fact in self._known.prover.facts):
             return None
         (monomial, factor), *others = sorted(claim.left.terms.items(), key=lambda term: len(term[0]), reverse=True)
         if factor != 1 or len(others) > 1 or (others and others[0][0] != ONE) or len(monomial) != 1:
@@ -118,6 +160,46 @@ class Facts:
         if len(domain.segments) != 1 or domain.segments[0].pattern != (1, 1):
             return None
         return atom, claim.right - claim.left.constant
+
+    def _failing_product(self, claim: Claim) -> Assignment | None:
+        """Sizes at which `N*((H + 1)//2) >= 2` fails, where all that joins symbols are such facts, and each symbol may grow forever.
+
+        Every batch norm makes one. It holds at some sizes, and says nothing of one symbol alone: the others can be large.
+        """
+        known = self._known
+        if (
+            not isinstance(claim, Relation)
+            or not _is_product(claim)
+            or not all(fact in self._products for fact in known.prover.facts)
+        ):
+            return None
+        symbols = claim_variables(claim)
+        if len(symbols) < 2 or symbols & known.values.keys() or any(known.prover.domain(own).last is not None for own in symbols):
+            return None
+        near = [fact for fact in known.prover.facts if claim_variables(fact) & symbols]
+        symbols = symbols.union(*map(claim_variables, near))
+        least = {symbol: known.prover.domain(symbol).first or 0 for symbol in sorted(symbols, key=lambda symbol: symbol.serial)}
+        if not all(_at_least_one(part, least) for part in (claim, *near)):
+            return None
+        for symbol in least:
+            size: int | None = least[symbol]
+            for _ in range(_TRIES):
+                sizes = least | {symbol: size or 0}
+                if size is None or holds(claim, sizes):
+                    break
+                if all(holds(fact, sizes) for fact in near):
+                    return {own: size for own, size in sizes.items() if own in claim_variables(claim)}
+                size = known.prover.domain(symbol).following(size + 1)
+        return None
+
+    def _keep_product(self, claim: Claim) -> None:
+        assert isinstance(claim, Relation)
+        gap = claim.left - claim.right
+        fact = Relation(gap, ">=", 0)
+        if fact not in self._products:
+            self._products.add(fact)
+            self._known.prover.facts.append(fact)
+            self._known.prover.refresh()
 
     def _refuted(self, claim: Claim) -> Verdict:
         try:
@@ -196,6 +278,39 @@ class Facts:
         if found is not None and outcome.relation is None:
             return found
         return _smaller(found, example(self._known, claim, opposite))
+
+
+def _is_product(claim: Claim) -> bool:
+    """Whether a claim is that a product of sizes, each of which grows with its symbols, is at least a number."""
+    if (
+        not isinstance(claim, Relation)
+        or claim.op != ">="
+        or not isinstance(claim.left, Poly)
+        or not isinstance(claim.right, int)
+    ):
+        return False
+    terms = dict(claim.left.terms)
+    terms.pop(ONE, None)
+    if len(terms) != 1:
+        return False
+    ((monomial, factor),) = terms.items()
+    return factor > 0 and all(_grows(atom) for atom, _ in monomial)
+
+
+def _grows(atom: Atom) -> bool:
+    """Whether an atom is a symbol, or the floor of a sum that grows with a symbol."""
+    if isinstance(atom, Var):
+        return True
+    if not isinstance(atom, Floor):
+        return False
+    return all(not part or (factor > 0 and all(_grows(own) for own, _ in part)) for part, factor in atom.numerator.terms.items())
+
+
+def _at_least_one(claim: Claim, least: Mapping[Var, int]) -> bool:
+    """Whether each factor of a product is at least 1 at the least sizes."""
+    assert isinstance(claim, Relation)
+    assert isinstance(claim.left, Poly)
+    return all(evaluate(atom_poly(atom), least) >= 1 for monomial in claim.left.terms for atom, _ in monomial)
 
 
 def _is_too_large(claim: Claim) -> bool:

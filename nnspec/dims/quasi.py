@@ -6,6 +6,7 @@ Polynomials are held as forward differences: `p(k) = sum of d[j] * binomial(k, j
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import lcm
 
@@ -81,8 +82,14 @@ def compiled(dim: Poly, symbols: Sequence[Var], atoms: Sequence[Atom]) -> Callab
             names[atom] = f"f{len(names)}"
             lines.append(f"    {names[atom]} = ({_written(atom.numerator, names)})//{atom.denominator}")
     lines.append(f"    return {_written(dim, names)}")
+    return _function("\n".join(lines))
+
+
+@lru_cache(1024)
+def _function(text: str) -> Callable[..., int]:
+    """The function of a text. Height and width ask for the same ones, as texts know no symbols."""
     scope: dict[str, Callable[..., int]] = {}
-    exec("\n".join(lines), scope)
+    exec(text, scope)
     return scope["value"]
 
 

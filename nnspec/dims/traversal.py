@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nnspec.dims.polynomial import (
@@ -22,10 +22,25 @@ from nnspec.dims.polynomial import (
 _EXTREME = {"min": min, "max": max}
 
 
-def atoms_below(*dims: Dim) -> list[Atom]:
-    """Every atom of the dimensions once, each after those that it is made of."""
+#: Up to so many atoms of a dimension are remembered with it; of a chain of thousands that would be too many.
+_REMEMBERED = 48
+
+
+def atoms_below(dim: Dim) -> Sequence[Atom]:
+    """Every atom of the dimension once, each after those that it is made of."""
+    if isinstance(dim, int):
+        return ()
+    if dim.below is not None:
+        return dim.below
+    found = _atoms_below(dim)
+    if len(found) <= _REMEMBERED:
+        dim.below = tuple(found)
+    return found
+
+
+def _atoms_below(dim: Poly) -> list[Atom]:
     order: dict[Atom, None] = {}
-    stack: list[tuple[Atom, bool]] = [(atom, False) for dim in reversed(dims) for atom in atoms_of(dim)]
+    stack: list[tuple[Atom, bool]] = [(atom, False) for atom in atoms_of(dim)]
     while stack:
         atom, ready = stack.pop()
         if atom in order:

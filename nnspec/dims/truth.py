@@ -71,12 +71,24 @@ def truth_set(claim: Claim, symbol: Var, least: int, most_classes: int = MAX_CLA
 
 def _changes(claim: Claim, found: Mapping[Relation, Signs]) -> list[tuple[int, bool]]:
     """Where on a class the claim's truth changes, counted in steps; starts at 0."""
+    if isinstance(claim, Relation) and len(found) == 1:
+        return _of_signs(claim.op, found[claim])
     changes: list[tuple[int, bool]] = []
     for place in sorted({start for each in found.values() for start, _ in each}):
         now: dict[Relation, int | None] = {}
         for relation, each in found.items():
             now[relation] = next(sign for start, sign in reversed(each) if start <= place)
         truth = bool(is_true(claim, now))
+        if not changes or changes[-1][1] != truth:
+            changes.append((place, truth))
+    return changes
+
+
+def _of_signs(op: str, signs_: Signs) -> list[tuple[int, bool]]:
+    """The same for a single comparison."""
+    changes: list[tuple[int, bool]] = []
+    for place, sign in signs_:
+        truth = sign >= 0 if op == ">=" else (sign == 0) == (op == "==")
         if not changes or changes[-1][1] != truth:
             changes.append((place, truth))
     return changes

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import product as combinations
 
-from nnspec.dims import Dim, Var, as_var, symbol
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnspec.dims import Dim, Var, as_var, minimum, symbol
 from nnspec.dims.claims import Claim, Relation, at_least, broadcastable, divisible, equal, holds
-from nnspec.dims.conditions import describe
+from nnspec.dims.conditions import as_claim, describe
 from nnspec.dims.facts import Facts
 from nnspec.dims.preconditions import Precondition, Preconditions
 
@@ -90,6 +94,30 @@ def test_finite_sizes() -> None:
     assert few.where == ["C == 1 or C == 64"]
 
 
+def test_bounds_that_a_remainder_implies_are_said() -> None:
+    """((W + 3)//4) is even, then 2: the sizes from 5 to 8, of which the remainder of the first condition says nothing more."""
+    width = symbol("W")
+    (found,) = checked([divisible((width + 3) // 4, 2), equal((width + 3) // 4, 2)])
+    assert found.text == "exactly 5 to 8"
+    assert found.where == ["W >= 5", "W <= 8"]
+    assert [size for size in range(1, 40) if holds(found.claim, {var(width): size})] == [5, 6, 7, 8]
+
+
+def test_what_is_known_to_be_a_number() -> None:
+    height, width = symbol("H"), symbol("W")
+    facts = Facts()
+    assert facts.learn(equal(height, 4))
+    assert facts.number(height // 2) == 2
+    assert facts.learn(Relation((width + 9) // 16 + 1, "==", 1))  # so that W is at most 6
+    assert facts.number((width + 9) // 16 + 1) == 1
+    assert facts.number(width) == width
+    assert facts.number(width + height) == width + height
+    batch, steps = symbol("N"), symbol("T")
+    assert facts.learn(at_least(1, minimum(batch, steps)))
+    assert facts.number(minimum(batch, steps)) == 1
+    assert facts.number(batch) == batch
+
+
 def test_relations_stay_relations() -> None:
     height, width, model, heads = symbol("H"), symbol("W"), symbol("D"), symbol("heads")
     first, second = checked([equal((height // 2) * (width // 2), 49), divisible(model, heads), divisible(3 * model, heads)])
@@ -159,3 +187,32 @@ def test_dimensions_are_shown_under_a_remainder() -> None:
     for dim, text in shown.items():
         assert facts.format(dim) == text
         assert facts.decide(equal(dim, facts.simplify(dim))).kind == "true"
+
+
+@given(st.data())
+def test_products_are_decided_as_without_the_short_way(data: st.DataObject) -> None:
+    """`N*((H + 1)//2) >= 2` and its like go a short way; the answers are those of brute force, whatever was learned before."""
+    symbols = [symbol(name) for name in "NHW"[: data.draw(st.integers(2, 3))]]
+    most = 6 if len(symbols) == 2 else 3
+    facts = Facts()
+    learned: list[Claim] = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        size: Dim = data.draw(st.integers(1, 2))
+        for own in symbols:
+            stride = data.draw(st.integers(1, 4))
+            size = size * ((own + stride - 1) // stride)
+        claim = at_least(size, data.draw(st.integers(1, most)))
+        verdict = facts.decide(claim)
+        sizes = [
+            dict(zip(map(var, symbols), each, strict=True)) for each in combinations(range(1, 4 * most + 2), repeat=len(symbols))
+        ]
+        admitted = [each for each in sizes if all(holds(fact, each) for fact in learned)]
+        truths = {holds(claim, each) for each in admitted}
+        assert verdict.kind == ("true" if truths == {True} else "iff")
+        if verdict.kind == "iff":
+            assert verdict.condition is not None
+            assert verdict.witness is not None
+            assert not holds(claim, verdict.witness)
+            assert all(holds(as_claim(verdict.condition), each) == holds(claim, each) for each in admitted)
+        assert facts.learn(claim)
+        learned.append(claim)
