@@ -80,6 +80,7 @@ class _Repair:
         self._lines = lines
         self._stack: list[_Open] = []
         self._closed_braces: set[int] = set()
+        self._even: dict[int, bool] = {}
         self._closed_at = -1
         self._closed_line = -1
         self._number = 0
@@ -204,7 +205,7 @@ class _Repair:
     def _take_brace(self, number: int, order: int, token: Token) -> None:
         closed = self._lines[number].places[order] in self._closed_braces
         last = order + 1 == len(self._lines[number].places)
-        if self._stack and self._stack[-1].kind != "LBRACE" and not self._may_hold_steps():
+        if self._stack and self._stack[-1].kind != "LBRACE" and not (self._may_hold_steps() or self._is_even(number)):
             # a body cannot stand in parentheses: `network A(n: int {`
             if last or closed:
                 while self._stack and self._stack[-1].kind != "LBRACE":
@@ -216,6 +217,12 @@ class _Repair:
             self._drop(token, "unclosed")
             return
         self._push(number, token)
+
+    def _is_even(self, number: int) -> bool:
+        """Whether the brackets of a line are in pairs, so that nothing is to be repaired in it: `Conv2d(8, {3, 3})`."""
+        if number not in self._even:
+            self._even[number] = _is_balanced([self._raw[place] for place in self._lines[number].places])
+        return self._even[number]
 
     def _may_hold_steps(self) -> bool:
         """Whether `repeat`, `scan` or `if` stands after the innermost open bracket."""

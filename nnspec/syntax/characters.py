@@ -6,6 +6,7 @@ Works on raw tokens, before `brackets` and `layout`; every token that comes out 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -188,21 +189,26 @@ class _Mender:
     def _name(self, token: Token) -> None:
         name = self._text[token.start : token.end]
         span = Span(self._source, token.start, token.end)
-        if not name.isascii():
+        if not name.isascii() or len(name) > NAME_LIMIT:
             self._names.setdefault(name, []).append(span)
-        elif len(name) > NAME_LIMIT:
-            message = f"a name of {len(name):,} characters, more than {NAME_LIMIT}"
-            self._report("NN005", message, span, f"`{name[:20]}...`", "names become keys of checkpoints: keep them short")
 
     def _report_names(self) -> None:
-        for name, spans in self._names.items():
-            plain = _plain(name)
-            shown = name if len(name) <= NAME_LIMIT else name[:20] + "..."
-            fix = None
-            help = "names have the letters a to z, A to Z, digits and `_`"
-            if plain is not None and len(plain) <= NAME_LIMIT:
-                fix = Fix(f"write `{plain}`", tuple(Edit(span, plain) for span in spans))
-            self._report("NN005", f"the name `{shown}` is not plain ASCII", spans[0], _first_strange(name), help, fix)
+        self.findings += [strange_name(name, spans) for name, spans in list(self._names.items())[: FINDING_LIMIT + 1]]
+
+
+def strange_name(name: str, spans: Sequence[Span]) -> Diagnostic:
+    """NN005 for a name that is too long or not plain ASCII, at the first of its places; the fix is for all of them."""
+    if name.isascii():
+        help = "names become keys of checkpoints: keep them short"
+        message = f"a name of {len(name):,} characters, more than {NAME_LIMIT}"
+        return Diagnostic("NN005", message, spans[0], f"`{name[:20]}...`", help=help)
+    plain = _plain(name)
+    shown = name if len(name) <= NAME_LIMIT else name[:20] + "..."
+    fix = None
+    if plain is not None and len(plain) <= NAME_LIMIT:
+        fix = Fix(f"write `{plain}`", tuple(Edit(span, plain) for span in spans))
+    help = "names have the letters a to z, A to Z, digits and `_`"
+    return Diagnostic("NN005", f"the name `{shown}` is not plain ASCII", spans[0], _first_strange(name), help=help, fix=fix)
 
 
 def _title(letter: str) -> str:

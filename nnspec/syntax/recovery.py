@@ -143,12 +143,21 @@ class Parser:
     def _repair_early(self, place: int) -> int | None:
         """Repair before the reductions that precede an error: they would take `b` in `if b = 3` for the whole test."""
         automaton = self._automaton
-        if automaton.probe(automaton.states.copy(), self._tokens[place].kind) or self._is_hopeless():
+        if self._is_hopeless():
             return None
-        self._recoveries += 1
         stop = statement_end(self._tokens, place)
+        if automaton.probe(automaton.states.copy(), self._tokens[place].kind):
+            return self._replace(place, stop) if self._binds_by_colon(place) else None
+        self._recoveries += 1
         after = self._leave_out_else(place)
         return after if after is not None else self._replace(place, stop)
+
+    def _binds_by_colon(self, place: int) -> bool:
+        """`h: x -> A` for `h = x -> A`: no type goes on with an arrow."""
+        if self._tokens[place].kind != "COLON" or place < 2:
+            return False
+        before, *kinds = (token.kind for token in self._tokens[place - 2 : place + 3])
+        return before in ("_SEP", "LBRACE") and kinds == ["NAME", "COLON", "NAME", "ARROW"]
 
     def _fill(self, place: int, stop: int) -> int | None:
         """An operand, step, type or statement is missing."""

@@ -151,7 +151,10 @@ class _FileReader(StatementReader):
         for piece in found[1].split(","):
             part = _IMPORTED.match(piece)
             if part is None:
-                self.report(f"`{piece.strip()[:40]}` is no name to import", value, help='`A, B as C from "other.nn"`')
+                start = place + len(piece) - len(piece.lstrip())
+                span = self.scalars.span(region.part(start, start + max(len(piece.strip()), 1)))
+                message = f"`{piece.strip()[:40]}` is no name to import"
+                self._findings.report("NN013", message, span.start, span.end, help='`A, B as C from "other.nn"`')
                 return None
             name, alias = (self._piece(region.part(place), part, group, value) for group in (1, 2))
             if name is None:
@@ -170,7 +173,7 @@ class _FileReader(StatementReader):
     def _item(self, entry: Entry, word: tree.Name, name: tree.Name) -> tree.Item:
         value = entry.value
         item = tree.Item(self.span(entry.start, max(value.end, entry.start)), word, name)
-        if value.kind == "mapping":
+        if value.kind == "mapping" and (word.id != "ensure" or any(key in ("doc", "with") for key in _keys(value))):
             self._fill(item, entry)
         elif word.id == "ensure":
             item.body = self._claims(value, entry)
@@ -284,6 +287,10 @@ class _FileReader(StatementReader):
         entry.opening = None
         value.inside.clear()
         return node
+
+
+def _keys(value: Value) -> list[str]:
+    return [entry.key.text for entry in value.entries if entry.key is not None]
 
 
 def _hand_down(entry: Entry) -> None:

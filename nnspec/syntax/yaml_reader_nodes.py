@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from nnspec.diagnostics import Diagnostic, Label, Source, Span
+from nnspec.records import replace
 from nnspec.syntax.limits import FINDING_LIMIT
 
 DEPTH_LIMIT: Final = 64
@@ -35,6 +36,21 @@ _EXPLAINED: Final = (
     ("block collections are not allowed", "a block cannot begin here", "put it on the next line, further right"),
     ("unknown escape character", "an escape that YAML does not know", "write `\\\\` for a backslash, or use single quotes"),
 )
+
+
+_AT_ERROR: Final = re.compile(r"\w+|\\.|(?s:.)")
+"""What is marked where YAML ends."""
+
+_GLUED: Final = re.compile(r"[ ]*[^\s:#'\"{}\[\],&*!|>%@`-][^:#'\"{}\[\]]*(:)[^\s:]")
+"""A line that begins as `key:value`."""
+
+
+def _glued(text: str, place: int) -> int | None:
+    """The `:` without a blank behind it in the line above, which made one text of that line and the key in this one."""
+    start = text.rfind("\n", 0, place)
+    above = text.rfind("\n", 0, max(start, 0)) + 1
+    found = _GLUED.match(text, above, start) if start >= 0 else None
+    return found.start(1) if found else None
 
 
 class Value:
@@ -87,6 +103,7 @@ class Findings(list[Diagnostic]):
         super().__init__()
         self.source = source
         self._known: set[tuple[str, int, int, str]] = set()
+        self._names: dict[str, int] = {}
 
     def report(self, code: str, message: str, start: int, end: int, label: str = "", **more: Any) -> None:
         """Add a finding about a stretch of the text, once: a mapping may be read twice."""
@@ -101,10 +118,25 @@ class Findings(list[Diagnostic]):
         return len(self) >= FINDING_LIMIT
 
     def take(self, findings: list[Diagnostic]) -> None:
-        self.extend(findings[: max(0, FINDING_LIMIT - len(self))])
+        """Add findings on a scalar. A name that is not plain (NN005) is told once, with a fix for all its places."""
+        for finding in findings:
+            known = self._names.get(finding.message) if finding.code == "NN005" else None
+            if known is not None:
+                self[known] = _with_edits(self[known], finding)
+            elif not self.is_full:
+                if finding.code == "NN005":
+                    self._names[finding.message] = len(self)
+                self.append(finding)
 
     def span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
+
+
+def _with_edits(finding: Diagnostic, other: Diagnostic) -> Diagnostic:
+    """The finding with the edits of another one's fix besides its own."""
+    if finding.fix is None or other.fix is None or other.fix.edits[0] in finding.fix.edits:
+        return finding
+    return replace(finding, fix=replace(finding.fix, edits=(*finding.fix.edits, *other.fix.edits)))
 
 
 class _StopError(Exception):
@@ -269,7 +301,10 @@ class _Composer:
         context = getattr(error, "context_mark", None)
         if context is not None and context.index < start:
             labels = (Label(self._findings.span(context.index, context.index + 1), "in what begins here"),)
-        self._findings.report("NN010", message, start, min(start + 1, len(text)), "here", labels=labels, help=help)
+        if "mapping values are not allowed" in problem and (glued := _glued(text, start)):
+            start, message, help, labels = glued, "no blank behind the `:`", "a key ends with `: `", ()
+        found = _AT_ERROR.match(text, start)
+        self._findings.report("NN010", message, start, found.end() if found else start, "here", labels=labels, help=help)
 
     def _stray(self, letter: str) -> tuple[str, str | None]:
         if letter == "\t":

@@ -80,7 +80,8 @@ class StatementReader(StepReader):
         key = self.key(entry)
         if key is None:
             self.scalars.extra += self.unclaimed(entry)
-            return []
+            span = self.span(entry.start, max(entry.value.end, entry.start))
+            return [tree.Statement(span, values=(tree.Broken(span),))]
         value = entry.value
         if value.kind == "mapping" and len(value.entries) == 1 and _has(value, EACH):
             return self._each(entry, key, value.entries[0])

@@ -8,6 +8,7 @@ from typing import Final
 
 from nnspec.diagnostics import Edit, Fix, Label, Source, Span
 from nnspec.syntax import tree
+from nnspec.syntax.characters import strange_name
 from nnspec.syntax.limits import NAME_LIMIT
 from nnspec.syntax.node import Comments
 from nnspec.syntax.table import load
@@ -321,9 +322,7 @@ class StepReader:
             self.report(f"`{shown}` is no name", key, help="names have the letters a to z, A to Z, digits and `_`")
             return None
         if not text.isascii() or len(text) > NAME_LIMIT:
-            why = f"has more than {NAME_LIMIT} characters" if text.isascii() else "is not plain ASCII"
-            self._findings.report("NN005", f"the name `{shown}` {why}", span.start, span.end)
-            return None
+            self._findings.take([strange_name(text, [span])])
         if reserved and text in load().keywords:
             self.report(f"`{text}` is a reserved word, not a name", key)
             return None

@@ -261,9 +261,9 @@ def _is_each(value: Text | Block) -> bool:
 
 
 def _documentation(comments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
-    """The text of the comments above an item for `doc`, if it can be read back; else the comments."""
+    """The text of the comments above an item for `doc`, if it can be read back and speaks to people; else the comments."""
     lines = [text[2:] for text in comments]
-    exact = all(("# " + line).rstrip() == text for line, text in zip(lines, comments, strict=True))
+    exact = all(("# " + line).rstrip() == text and "nnspec:" not in line for line, text in zip(lines, comments, strict=True))
     if not comments or not exact or not lines[0].strip() or not lines[-1].strip() or lines[0][0].isspace():
         return None, comments
     return "\n".join(lines), ()

@@ -57,7 +57,7 @@ from nnspec.syntax.yaml_reader import parse_yaml
         ("network A: {h: x, with: {g: y}}\n", "1:25 NN013 `with` beside statements", "{g: y}"),
         ("ensure A: {x: y}\n", "1:11 NN013 expected a list of claims", "{x: y}"),
         ("use: A\n", "1:6 NN013 expected names and a file", "A"),
-        ('use: 3 from "a.nn"\n', "1:6 NN013 `3` is no name to import", '3 from "a.nn"'),
+        ('use: 3 from "a.nn"\n', "1:6 NN013 `3` is no name to import", "3"),
         ("spec: one\n", "1:7 NN013 expected the number of the language's version", "one"),
         ("spec: 2\n", "1:7 NN014 version `2` of the language is not known", "2"),
         ("network Ñ:\n  h: x\n", "1:9 NN005 the name `Ñ` is not plain ASCII", "Ñ"),
