@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnspec.diagnostics import Span
 from nnspec.dims import Poly, variables
 from nnspec.graph import declared, expressions, selections
 from nnspec.graph.build import Build
@@ -22,16 +23,37 @@ def draw_of(expression: tree.Expression, scope: Scope) -> Operator | None:
     value = carry(expressions.evaluate(expression, scope))
     if is_silent(value):
         return None
-    if not isinstance(value, OperatorMaker) or "sizes" not in value.operator.fields:
+    if not isinstance(value, OperatorMaker) or not (value.operator.is_initializer or "sizes" in value.operator.fields):
         scope.build.report(
             "NN115", f"a weight is filled by a draw, and this is {describe(value)}", expression.span,
             help="such as `zeros`, `normal(std=0.02)` or `uniform(-1, 1)`", frames=scope.frames,
         )  # fmt: skip
         return None
-    from nnspec.graph import apply
+    from nnspec.graph import apply, binding
 
-    bound = apply.bind(value.operator, (), value.given, expression.span, scope)
-    return None if bound is None else apply.accepted(value.operator, bound, expression.span, scope)
+    bound = binding.bind(value.operator, (), value.given, expression.span, scope)
+    draw = None if bound is None else apply.accepted(value.operator, bound, expression.span, scope)
+    if bound is None or draw is None:
+        return None
+    draw.written = {**draw.written, "": expression.span}
+    try:
+        getattr(draw, "check", lambda: None)()
+    except Refusal as refusal:
+        apply.refuse(refusal, draw, bound, expression.span, scope)
+        return None
+    return draw
+
+
+def _can_fill(draw: Operator, rank: int, name: str, span: Span, scope: Scope) -> bool:
+    """Whether a weight has as many axes as the draw needs; else it is reported."""
+    least = getattr(draw, "least_rank", 0)
+    if rank >= least:
+        return True
+    scope.build.report(
+        "NN203", f"`{draw.name}` fills weights of {least} axes or more, and `{name}` has {rank}", span,
+        help=f"choose the weights: `init {draw.name} where rank >= {least}`", frames=scope.frames,
+    )  # fmt: skip
+    return False
 
 
 def _own_type(statement: tree.Statement, name: tree.Name, scope: Scope) -> TensorType | None:
@@ -70,10 +92,11 @@ def _enter(path: str, type_: TensorType, name: tree.Name, scope: Scope, **more: 
 def parameter(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
     """`param class_token: float32[1, 1, width] = zeros`"""
     type_ = _own_type(statement, name, scope)
-    if type_ is None:
+    if type_ is None or statement.type is None:
         return POISON
     if not type_.is_float:
-        scope.build.report("NN204", f"a param is trained, so it holds floating-point numbers, not {type_.dtype}", statement.span)
+        message = f"a param is trained, so it holds floating-point numbers, not {type_.dtype}"
+        scope.build.report("NN204", message, declared.name_place(statement.type), frames=scope.frames)
         return POISON
     if not statement.values:
         scope.build.report(
@@ -81,7 +104,9 @@ def parameter(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
         )
         return POISON
     draw = draw_of(statement.values[0], scope)
-    return POISON if draw is None else _enter(scope.prefix + name.id, type_, name, scope, trainable=True, initial=draw)
+    if draw is None or not _can_fill(draw, type_.rank, name.id, statement.values[0].span, scope):
+        return POISON
+    return _enter(scope.prefix + name.id, type_, name, scope, trainable=True, initial=draw)
 
 
 def buffer(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
@@ -98,9 +123,8 @@ def buffer(statement: tree.Statement, name: tree.Name, scope: Scope) -> Any:
         if written is None:
             return POISON
         if written[:2] != type_[:2]:
-            scope.build.report(
-                "NN205", f"`{name.id}` is declared as {written}, but is {type_}", statement.type.span, frames=scope.frames
-            )
+            place = declared.difference(statement.type, written, type_)
+            scope.build.report("NN205", f"`{name.id}` is declared as {written}, but is {type_}", place, frames=scope.frames)
             return POISON
     return _enter(scope.prefix + name.id, type_, name, scope, trainable=False, value=graph)
 
@@ -146,12 +170,16 @@ def initialize(statement: tree.Statement, first: int, scope: Scope) -> None:
         if not entry.trainable or not path.startswith(scope.prefix):
             continue
         if selection is None or selection.matches(relative, len(entry.dims), entry.operator):
-            weights[path] = replace(entry, initial=draw)
             found = True
+            if not _can_fill(draw, len(entry.dims), relative, statement.values[0].span, scope):
+                return
+            weights[path] = replace(entry, initial=draw)
     if not found and not scope.build.failed and not scope.build.is_repeated(scope):
         names = [path.removeprefix(scope.prefix) for path in list(weights)[first:]][:6]
+        conditions = statement.conditions
+        place = conditions[0].test.span.to(conditions[-1].test.span) if conditions else statement.span
         scope.build.report(
-            "NN306", "this matches no weight", statement.span, notes=(f"the weights here are {', '.join(names)}",) if names else (),
+            "NN306", "this matches no weight", place, notes=(f"the weights here are {', '.join(names)}",) if names else (),
             frames=scope.frames,
         )  # fmt: skip
 

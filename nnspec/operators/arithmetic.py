@@ -31,7 +31,7 @@ class Binary(Operator):
     def infer(self) -> Inferred:
         left, right = self.input, self.other
         if not isinstance(left, TensorType) and not isinstance(right, TensorType):
-            raise Refusal("NN114", f"`{self.name}` needs a tensor, and both operands are numbers", "input")
+            raise Refusal("NN114", f"`{self.name}` needs a tensor, and both operands are numbers")
         dtype = self.dtype()
         dims, obligations = broadcast(self.doing, left, right, "other")
         classes = self.classes() if dtype == "int64" else None
@@ -129,6 +129,14 @@ class floor_divide(FloorDivision):
         if divisor is None or not isinstance(self.input, TensorType) or self.input.classes is None:
             return None
         return ceil_div(self.input.classes, divisor)
+
+    def lower(self) -> TorchCall:
+        """Of real numbers with a derivative, zero, which torch's `//` has not."""
+        kinds = [category(dtype_of(operand)) for operand in (self.input, self.other)]
+        if 2 not in kinds or 3 in kinds:
+            return super().lower()
+        target = "nnspec.torch_backend.functions.floor_divide"
+        return call_function(target, as_argument(self.input, "input"), as_argument(self.other, "other"))
 
 
 @operator("remainder", source="https://docs.pytorch.org/docs/stable/generated/torch.remainder.html")

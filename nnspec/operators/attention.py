@@ -57,6 +57,13 @@ def _same(found: Dim, wanted: Dim, blame: str, message: str) -> Obligation:
     return Obligation(equal(found, wanted), "NN201", blame, message)
 
 
+def _one_element(name: str, first: TensorType, others: dict[str, TensorType]) -> None:
+    """NN204 unless all have the element type of the first, which that of the weights is too."""
+    for field, other in others.items():
+        if other.dtype != first.dtype:
+            raise Refusal("NN204", f"`{name}` needs one element type, got {first} and {other}", field)
+
+
 def _keep_fits(keep: TensorType | None, wanted: tuple[Dim, ...]) -> list[Obligation]:
     """`keep` names the last axes of `wanted`, the first (samples) always among them."""
     if keep is None:
@@ -164,6 +171,7 @@ class CrossAttention(Attention):
     def infer(self) -> Inferred:
         N, T, D = self.input.dims  # noqa: N806
         batch, S, _ = self.memory.dims  # noqa: N806
+        _one_element(self.name, self.input, {"memory": self.memory})
         self.weights()
         message = f"the memory has {format_dim(batch)} samples, and the input {format_dim(N)}"
         obligations = (_heads_divide(D, self.heads, "heads"), _same(batch, N, "memory", message))
@@ -208,6 +216,7 @@ class MultiheadAttention(Operator):
             raise Refusal(
                 "NN105", "`attn_mask` and `is_causal` are given together", "is_causal", help="put both into `attn_mask`"
             )
+        _one_element(self.name, self.query, {"key": self.key, "value": self.value})
         wrong = f"query is {self.query}, key {self.key}, value {self.value}: samples, and steps of key and value, have to agree"
         self.weights()
         obligations = [_heads_divide(D, self.num_heads, "num_heads")]
@@ -278,6 +287,7 @@ class scaled_dot_product_attention(Operator):
         for name, other in (("key", key), ("value", value)):
             if other.rank != query.rank:
                 raise Refusal("NN203", f"{name} is {other}, and query is {query}: they need the same number of axes", name)
+        _one_element(self.name, query, {"key": key, "value": value})
         self._refuse_two_masks()
         obligations = [*self._leading(), *self._heads()]
         wrong = f"query is {query} and key is {key}: their last axes have to agree"
@@ -329,9 +339,11 @@ class scaled_dot_product_attention(Operator):
         if self.attn_mask is None:
             return []
         mask = self.attn_mask
-        if mask.rank > len(scores) or mask.rank < 2:
+        if mask.rank > len(scores):
             wrong = f"`attn_mask` is {mask}, and has to broadcast to {TensorType(scores, 'bool')}"
             raise Refusal("NN203", wrong, "attn_mask")
+        if mask.dtype not in ("bool", "float32", self.query.dtype):
+            raise Refusal("NN204", f"`attn_mask` is {mask}, and the scores are {self.query.dtype}", "attn_mask")
         return self._mask_broadcasts(mask, scores)
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnspec.dims import Dim, Poly, Var, format_dim
-from nnspec.dims.polynomial import Atom, Floor
+from nnspec.dims.polynomial import Atom, Floor, Opaque
 from nnspec.operators.kinds import Refusal
 from nnspec.types import TensorType
 
@@ -88,6 +88,23 @@ def is_at_least(dim: Dim, bound: int) -> bool:
     return low is not None and low >= bound
 
 
+def most(dim: Dim) -> int | None:
+    """An upper bound that holds for every size of the symbols, or None: a number, or the least of several of which one is."""
+    if isinstance(dim, int):
+        return dim
+    total = dim.constant
+    for monomial, factor in dim.terms.items():
+        if not monomial:
+            continue
+        ((atom, exponent), *others) = monomial
+        bounds = [most(arg) for arg in atom.args] if isinstance(atom, Opaque) and atom.op == "min" else []
+        known = [bound for bound in bounds if bound is not None]
+        if factor < 0 or others or exponent != 1 or not known:
+            return None
+        total += factor * min(known)
+    return total
+
+
 def surely_negative(dim: Dim) -> bool:
     """Whether the number surely is below 0, as in `x[-N]`."""
     return is_at_least(-dim, 1) if isinstance(dim, Poly) else dim < 0
@@ -100,5 +117,5 @@ def need_int64(type: TensorType, blame: str) -> None:
 
 
 __all__ = [
-    "axes", "axis", "is_at_least", "least", "need_int64", "replaced", "show", "simpler", "surely_negative", "without",
+    "axes", "axis", "is_at_least", "least", "most", "need_int64", "replaced", "show", "simpler", "surely_negative", "without",
 ]  # fmt: skip

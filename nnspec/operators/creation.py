@@ -31,12 +31,14 @@ def _holds(dtype: str, value: bool | float) -> None:
         raise Refusal("NN204", f"{dtype} cannot hold {value}", "dtype")
 
 
-def not_negative(sizes: tuple[Dim, ...]) -> tuple[Obligation, ...]:
-    """NN107 where a size may be negative."""
+def not_empty(sizes: tuple[Dim, ...]) -> tuple[Obligation, ...]:
+    """NN212 where a size may be 0, NN107 where it is negative."""
     return tuple(
-        Obligation(at_least(size, 0), "NN107", "sizes", f"size {format_dim(size)} of axis {place} is negative")
+        Obligation(at_least(size, 1), "NN107", "sizes", f"size {size} of axis {place} is negative")
+        if isinstance(size, int) and size < 0
+        else Obligation(at_least(size, 1), "NN212", "sizes", f"axis {place} would have {format_dim(size)} elements")
         for place, size in enumerate(sizes)
-        if not is_at_least(size, 0)
+        if not is_at_least(size, 1)
     )
 
 
@@ -57,7 +59,7 @@ class Constant(Operator):
             raise Refusal("NN115", f"`{self.name}` without sizes fills a weight, it is not a value", help=advice)
         dtype = self.dtype or dtype_of(self.number())
         _holds(dtype, self.number())
-        return Inferred({"output": constant(self.number(), self.sizes, dtype)}, not_negative(self.sizes))
+        return Inferred({"output": constant(self.number(), self.sizes, dtype)}, not_empty(self.sizes))
 
     def lower(self) -> TorchCall:
         kind = {} if self.dtype is None else {"dtype": f"torch.{self.dtype}"}

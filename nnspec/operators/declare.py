@@ -106,7 +106,7 @@ def attribute(
 
 
 class Obligation(NamedTuple):
-    """What has to hold for the operator to run. `blame` is the field at which the caret goes."""
+    """What has to hold for the operator to run. `blame` is the field at which the caret goes; "tensors.1" is the second of several."""
 
     claim: Claim
     code: str
@@ -199,6 +199,8 @@ class Operator:
     is_schedule: ClassVar[bool] = False
     is_source: ClassVar[bool] = False
     is_initializer: ClassVar[bool] = False
+    #: Where the text gives the fields, by name: spans that `graph` enters for those who write messages. Empty for calls of passes.
+    written: Mapping[str, Any] = {}
 
     def __init_subclass__(cls) -> None:
         inherited = {name: field for base in reversed(cls.__mro__[1:]) for name, field in getattr(base, "fields", {}).items()}
@@ -228,6 +230,10 @@ class Operator:
     def infer(self) -> Inferred:
         """Result types and obligations, from the bound types and attributes."""
         raise NotImplementedError
+
+    def in_training(self) -> tuple[Obligation, ...]:
+        """What has to hold besides, where the network is being trained."""
+        return ()
 
     def cost(self) -> Cost:
         """The work of one call. Zero unless the operator says otherwise."""

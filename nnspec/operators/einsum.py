@@ -44,7 +44,7 @@ def parse(equation: str, types: tuple[TensorType, ...]) -> Equation:
     texts = left.split(",")
     if len(texts) != len(types):
         raise Refusal("NN114", f"`{equation}` has {len(texts)} operands, and {len(types)} tensors are given", "operands")
-    operands = tuple(_operand(text, type, equation) for text, type in zip(texts, types, strict=True))
+    operands = tuple(_operand(text, types[place], equation, place) for place, text in enumerate(texts))
     dots = max((sum(isinstance(axis, int) for axis in operand) for operand in operands), default=0)
     front: tuple[Axis, ...] = tuple(range(-dots, 0))
     if not arrow:
@@ -66,12 +66,12 @@ def _letters(text: str, equation: str) -> list[str]:
     return letters
 
 
-def _operand(text: str, type: TensorType, equation: str) -> tuple[Axis, ...]:
+def _operand(text: str, type: TensorType, equation: str, place: int) -> tuple[Axis, ...]:
     letters = _letters(text, equation)
     named = sum(letter != DOTS for letter in letters)
     more = type.rank - named
     if more < 0 or (more > 0 and DOTS not in letters):
-        raise Refusal("NN203", f"`{text}` in `{equation}` names {named} axes, and {type} has {type.rank}", "operands")
+        raise Refusal("NN203", f"`{text}` in `{equation}` names {named} axes, and {type} has {type.rank}", f"operands.{place}")
     found: tuple[Axis, ...] = ()
     for letter in letters:
         found += tuple(range(-more, 0)) if letter == DOTS else (letter,)
@@ -112,7 +112,7 @@ class einsum(Operator):
         """The size of each axis, with NN201 where two of one name differ."""
         sizes: dict[Axis, Dim] = {}
         found: list[Obligation] = []
-        for axes, type in zip(equation.operands, self.operands, strict=True):
+        for place, (axes, type) in enumerate(zip(equation.operands, self.operands, strict=True)):
             for axis, size in zip(axes, type.dims, strict=True):
                 known = sizes.setdefault(axis, size)
                 if known == size:
@@ -124,7 +124,7 @@ class einsum(Operator):
                 else:
                     sizes[axis], claim = simpler(known, size), equal(known, size)
                 if claim is not None:
-                    found.append(Obligation(claim, "NN201", "operands", message))
+                    found.append(Obligation(claim, "NN201", f"operands.{place}", message))
         return sizes, found
 
     def _check_elements(self, equation: Equation) -> None:

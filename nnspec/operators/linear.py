@@ -20,6 +20,7 @@ from nnspec.operators.declare import (
     tensor,
 )
 from nnspec.operators.kinds import Flag, Integer, Listing, Maybe, Refusal, Size
+from nnspec.operators.reshaping import positive_sizes
 from nnspec.operators.widths import stated_width
 from nnspec.types import TensorType
 
@@ -159,13 +160,15 @@ class Unflatten(Operator):
         known = product(size for size in sizes if size != -1)
         if known == 0:
             raise Refusal("NN107", "a size of 0 cannot be split off", "unflattened_size")
+        positive = positive_sizes(sizes, "unflattened_size")
         shown = " * ".join(format_dim(size) for size in sizes if size != -1)
         if -1 not in sizes:
             message = f"{shown} = {format_dim(known)} is not the {format_dim(whole)} elements of axis {place}"
-            found = () if known == whole else (Obligation(equal(known, whole), "NN211", "unflattened_size", message),)
-            return Inferred({"output": self.input.with_dims(replaced(self.input.dims, place, *sizes))}, found)
+            same = () if known == whole else (Obligation(equal(known, whole), "NN211", "unflattened_size", message),)
+            obligations = (*positive, *same) if len(positive) > 1 else same  # a single one is, where the product is
+            return Inferred({"output": self.input.with_dims(replaced(self.input.dims, place, *sizes))}, obligations)
         message = f"{format_dim(whole)} elements of axis {place} cannot be split into parts of {shown or 1}"
-        found = () if known == 1 else (Obligation(divisible(whole, known), "NN211", "unflattened_size", message),)
+        found = () if known == 1 else (*positive, Obligation(divisible(whole, known), "NN211", "unflattened_size", message))
         sizes = tuple(whole // known if size == -1 else size for size in sizes)
         return Inferred({"output": self.input.with_dims(replaced(self.input.dims, place, *sizes))}, found)
 

@@ -24,6 +24,7 @@ from nnspec.operators.declare import (
     tensor,
 )
 from nnspec.operators.kinds import Choice, Either, Integer, Listing, Maybe, Real, Refusal
+from nnspec.operators.promotion import result_type
 from nnspec.operators.targets import class_axis, equal_shapes, keep_fits
 from nnspec.types import TensorType
 
@@ -79,20 +80,31 @@ class ClassLoss(Operator):
         """The type before reduction."""
         if self.soft:
             axis = self.axis
-            return self.input.with_dims(self.input.dims[:axis] + self.input.dims[axis + 1 :])
+            return TensorType(self.input.dims[:axis] + self.input.dims[axis + 1 :], result_type(self.input, self.target))
         return self.input.with_dims(self.target.dims)
 
     def infer(self) -> Inferred:
         if self.input.rank == 0:
             raise Refusal("NN203", "the scores need an axis of classes", "input")
         if self.soft:
+            self._refuse_float_classes()
             obligations = equal_shapes(self.input, self.target, "input", "target")
         elif self.target.dtype == "int64":
             obligations = list(class_axis(self.input, self.target, self.dim, "input").obligations)
         else:
-            raise Refusal("NN204", f"the target holds int64 indices or float probabilities, got {self.target}", "target")
+            message = f"the target holds int64 indices or float probabilities, got {self.target}"
+            raise Refusal("NN204", message, "target", help="convert it with `int64(...)`")
         obligations += [*keep_fits(self.keep, self._each), *self._weights_fit()]
         return Inferred({"output": reduced(self._each, self.reduction)}, tuple(obligations))
+
+    def _refuse_float_classes(self) -> None:
+        """The numbers of classes, converted to floating point: what torch takes for probabilities."""
+        if self.target.rank != self.input.rank - 1:
+            return
+        message = f"a float target holds a probability for each class, as {self.input}, and the classes are told by int64, got {self.target}"
+        raise Refusal(
+            "NN204", message, "target", help="give the numbers of the classes themselves, without `float32`, or as `int64(...)`"
+        )
 
     def _weights_fit(self) -> list[Obligation]:
         if self.weight is None:
@@ -165,7 +177,12 @@ class ElementLoss(Operator):
     def infer(self) -> Inferred:
         obligations = [] if isinstance(self.target, int | float) else equal_shapes(self.input, self.target, "input", "target")
         obligations += keep_fits(self.keep, self.input)
-        return Inferred({"output": reduced(self.input, self.reduction)}, tuple(obligations))
+        each = self.input if isinstance(self.target, int | float) else self.input.with_dtype(self.dtype(self.target))
+        return Inferred({"output": reduced(each, self.reduction)}, tuple(obligations))
+
+    def dtype(self, target: TensorType) -> str:
+        """The element type of the loss beside a target that is a tensor; refuses with NN204."""
+        return result_type(self.input, target)
 
     def options(self) -> Mapping[str, Any]:
         """Settings of the loss itself."""
@@ -222,6 +239,9 @@ class huber_loss(ElementLoss):
     reduction: str = attribute(_REDUCTIONS, "mean", doc="what becomes of the losses of all elements", keyword_only=True)
     delta: float = attribute(Real(), 1.0, gt=0, doc="where the square turns into a line", keyword_only=True)
 
+    def dtype(self, target: TensorType) -> str:
+        return self.input.dtype
+
 
 @operator("binary_cross_entropy", source=f"{DOCS}.binary_cross_entropy.html")
 class binary_cross_entropy(ElementLoss):
@@ -235,6 +255,11 @@ class binary_cross_entropy(ElementLoss):
     def infer(self) -> Inferred:
         _probability(self.target)
         return super().infer()
+
+    def dtype(self, target: TensorType) -> str:
+        if target.dtype != self.input.dtype:
+            raise Refusal("NN204", f"`{self.name}` needs one element type, got {self.input} and {target}", "target")
+        return target.dtype
 
 
 @operator("binary_cross_entropy_with_logits", source=f"{DOCS}.binary_cross_entropy_with_logits.html")
@@ -259,6 +284,10 @@ class binary_cross_entropy_with_logits(ElementLoss):
         message = f"`pos_weight` has {len(self.pos_weight)} numbers, and the last axis of the input {format_dim(last)}"
         fits = Obligation(equal(len(self.pos_weight), last), "NN201", "pos_weight", message)
         return inferred._replace(obligations=(*inferred.obligations, fits))
+
+    def dtype(self, target: TensorType) -> str:
+        """That of the target, as torch has it."""
+        return target.dtype
 
     def lower(self) -> TorchCall:
         if self.pos_weight is None:

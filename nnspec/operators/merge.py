@@ -24,9 +24,9 @@ class Merge(Operator):
         if not self.tensors:
             raise Refusal("NN114", f"`{self.name}` needs at least one tensor", "tensors")
         first = self.tensors[0]
-        for other in self.tensors[1:]:
+        for place, other in enumerate(self.tensors):
             if other.rank != first.rank:
-                raise Refusal("NN203", f"cannot {self.name} {first} and {other}: their ranks differ", "tensors")
+                raise Refusal("NN203", f"cannot {self.name} {first} and {other}: their ranks differ", f"tensors.{place}")
         return first.rank
 
     def element(self) -> tuple[str, Dim | None]:
@@ -49,7 +49,7 @@ class Merge(Operator):
         differing = f"axis {place} is {format_dim(wanted)} against {format_dim(size)}"
         message = f"cannot {self.name} {self.tensors[0]} and {other}: {differing}"
         notes = (f"tensor {number} of {len(self.tensors)}",) if len(self.tensors) > 2 else ()
-        return Obligation(equal(wanted, size), "NN201", "tensors", message, notes)
+        return Obligation(equal(wanted, size), "NN201", f"tensors.{number - 1}", message, notes)
 
 
 @operator("concat", source="https://docs.pytorch.org/docs/stable/generated/torch.cat.html")

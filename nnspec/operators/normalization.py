@@ -74,6 +74,14 @@ class ChannelNormalization(Normalization):
     def obligations(self) -> tuple[Obligation, ...]:
         return stated_width(self.name, "num_features", self.num_features, self.input.dims[1], "channels")
 
+    def _several(self, sizes: tuple[Dim, ...], what: str) -> tuple[Obligation, ...]:
+        """NN214 where the sizes may multiply to less than 2."""
+        count = product(sizes)
+        if is_at_least(count, 2):
+            return ()
+        message = f"`{self.name}` needs more than one {what} in each channel, and the input is {self.input}"
+        return (Obligation(at_least(count, 2), "NN214", "input", message),)
+
     def settings(self) -> dict[str, Any]:
         return self.attributes() | {"num_features": self.channels}
 
@@ -96,6 +104,14 @@ class BatchNormalization(ChannelNormalization):
     affine: bool = attribute(Flag(), True, doc="learn a factor and a summand for each channel")
     track_running_stats: bool = attribute(Flag(), True, doc="keep running statistics for inference")
 
+    def obligations(self) -> tuple[Obligation, ...]:
+        found = super().obligations()
+        return found if self.track_running_stats else (*found, *self.in_training())
+
+    def in_training(self) -> tuple[Obligation, ...]:
+        """The statistics of a batch want two values in each channel."""
+        return self._several((self.input.dims[0], *self.input.dims[2:]), "value")
+
 
 class InstanceNormalization(ChannelNormalization):
     """Normalization of each channel of each sample."""
@@ -105,11 +121,11 @@ class InstanceNormalization(ChannelNormalization):
 
     def obligations(self) -> tuple[Obligation, ...]:
         found = super().obligations()
-        positions = product(self.input.dims[2:])
-        if self.track_running_stats or is_at_least(positions, 2):
-            return found
-        message = f"`{self.name}` needs more than one position in each channel, and the input is {self.input}"
-        return (*found, Obligation(at_least(positions, 2), "NN214", "input", message))
+        return found if self.track_running_stats else (*found, *self.in_training())
+
+    def in_training(self) -> tuple[Obligation, ...]:
+        """The statistics of a sample want two positions in each channel."""
+        return self._several(self.input.dims[2:], "position")
 
 
 @operator("BatchNorm1d", source=IOFFE)

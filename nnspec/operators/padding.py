@@ -47,6 +47,8 @@ def _left(size: Dim, axis: int, added: tuple[Dim, Dim], field: str) -> list[Obli
         cropped = cropped - (0 if is_at_least(count, 0) else minimum(count, 0))
     if not is_at_least(size - cropped, 0):
         found.append(Obligation(at_least(size, cropped), "NN214", field, f"{shown} crops more than there is"))
+        if isinstance(size, int) and isinstance(cropped, int):
+            return found
     if not is_at_least(size + added[0] + added[1], 1):
         left = format_dim(size + added[0] + added[1])
         found.append(Obligation(at_least(size + added[0] + added[1], 1), "NN212", field, f"{shown} leaves {left}"))

@@ -6,8 +6,11 @@ fill weights. Constant fills (`zeros`, `ones`, `full`) live in `creation`.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from nnspec.dims import Dim, format_dim
-from nnspec.dims.claims import Relation, at_least
+from nnspec.dims.claims import Relation
+from nnspec.operators.creation import not_empty
 from nnspec.operators.declare import Inferred, Obligation, Operator, TorchCall, attribute, call_function, operator
 from nnspec.operators.kinds import Choice, Listing, Maybe, Real, Refusal, Size
 from nnspec.types import TensorType
@@ -24,6 +27,9 @@ class Draw(Operator):
 
     sizes: tuple[Dim, ...] | None
 
+    def check(self) -> None:
+        """Refuse settings that contradict one another."""
+
     def drawn(self) -> tuple[Dim, ...]:
         """The sizes in brackets; refuses where there are none."""
         if self.sizes is None:
@@ -32,19 +38,12 @@ class Draw(Operator):
         return self.sizes
 
     def infer(self) -> Inferred:
-        return Inferred({"output": TensorType(self.drawn())}, sizes_hold(self.drawn()))
+        self.check()
+        return Inferred({"output": TensorType(self.drawn())}, not_empty(self.drawn()))
 
     def lower(self) -> TorchCall:
         settings = {name: value for name, value in self.attributes().items() if name != "sizes"}
         return call_function(f"{DRAWS}.{self.name}", list(self.drawn()), **settings)
-
-
-def sizes_hold(sizes: tuple[Dim, ...]) -> tuple[Obligation, ...]:
-    """No size is negative."""
-    return tuple(
-        Obligation(at_least(size, 0), "NN107", "sizes", f"size {format_dim(size)} of axis {axis} is negative")
-        for axis, size in enumerate(sizes)
-    )
 
 
 @operator("normal", source="https://docs.pytorch.org/docs/stable/generated/torch.normal.html")
@@ -64,10 +63,9 @@ class uniform(Draw):
     high: float = attribute(Real(), 1.0, doc="bound above, not reached")
     sizes: tuple[Dim, ...] | None = attribute(Maybe(Listing(Size())), None, doc="sizes of the result", keyword_only=True)
 
-    def infer(self) -> Inferred:
+    def check(self) -> None:
         if self.low > self.high:
             raise Refusal("NN107", f"`low` = {self.low} is above `high` = {self.high}", "low")
-        return super().infer()
 
 
 @operator("bernoulli", source="https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html")
@@ -93,13 +91,14 @@ class randint(Draw):
         filled = Obligation(Relation(self.low, "<", self.high), "NN107", "high", message)
         classes = None if isinstance(self.low, int) and self.low < 0 else self.high
         result = TensorType(self.drawn(), "int64", classes)
-        return Inferred({"output": result}, (filled, *sizes_hold(self.drawn())))
+        return Inferred({"output": result}, (filled, *not_empty(self.drawn())))
 
 
 class Initializer(Operator):
-    """A way to fill a weight at first. It has no sizes: it takes those of the weight."""
+    """A way to fill a weight at first. It has no sizes: it takes those of the weight, which has `least_rank` axes or more."""
 
     is_initializer = True
+    least_rank: ClassVar[int] = 2
 
     def infer(self) -> Inferred:
         advice = f"write `init {self.name}` or give it to a `param`"
@@ -154,6 +153,8 @@ class orthogonal(Initializer):
 @operator("trunc_normal", source=INIT)
 class trunc_normal(Initializer):
     """Normally distributed, drawn again where a number falls outside of `a` to `b`."""
+
+    least_rank = 0
 
     mean: float = attribute(Real(), 0.0, doc="centre")
     std: float = attribute(Real(), 1.0, gt=0, doc="standard deviation before cutting")

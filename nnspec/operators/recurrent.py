@@ -73,15 +73,7 @@ class Recurrent(Operator):
             obligations.append(_agrees(self.lengths.dims[0], N, "lengths", "lengths", "samples"))
         obligations += _state_agrees("h_0", self.h_0, state)
         obligations += stated_width(self.name, "input_size", self.input_size, D, "features")
-        obligations += self._dropout_acts()
         return Inferred(outputs, tuple(obligations))
-
-    def _dropout_acts(self) -> list[Obligation]:
-        if not self.dropout:
-            return []
-        message = "`dropout` acts between layers, and with one layer it does nothing"
-        advice = "stack layers with `num_layers=2`, or drop features after the layer with `-> Dropout(...)`"
-        return [Obligation(at_least(self.num_layers, 2), "NN605", "dropout", message, help=advice)]
 
     def weights(self) -> tuple[Weight, ...]:
         entries: list[Weight] = []

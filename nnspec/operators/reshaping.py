@@ -23,6 +23,15 @@ def check_sizes(sizes: Sequence[Dim], blame: str, *, open_allowed: bool = True) 
         raise Refusal("NN211", f"only one size can be -1 in {show(sizes)}", blame)
 
 
+def positive_sizes(sizes: Sequence[Dim], blame: str) -> tuple[Obligation, ...]:
+    """NN107 for each symbolic size that may be below 1. -1 is the size that is left open."""
+    return tuple(
+        Obligation(at_least(size, 1), "NN107", blame, f"a size has to be at least 1, and {format_dim(size)} may be less")
+        for size in sizes
+        if size != -1 and not is_at_least(size, 1)
+    )
+
+
 def reshaped(
     doing: str, old: Sequence[Dim], sizes: Sequence[Dim], blame: str, type: TensorType
 ) -> tuple[tuple[Dim, ...], tuple[Obligation, ...]]:
@@ -33,17 +42,17 @@ def reshaped(
     check_sizes(sizes, blame)
     before, after = _uncommon(old, [size for size in sizes if size != -1])
     message = f"cannot {doing} {type} to {show(sizes)}"
+    positive = positive_sizes(sizes, blame)
     if -1 not in sizes:
+        positive = positive if len(positive) > 1 else ()  # a single one is, where the product is
         if before == after:
-            return tuple(sizes), ()
+            return tuple(sizes), positive
         note = f"{format_dim(product(old))} elements against {format_dim(product(sizes))}"
-        return tuple(sizes), (Obligation(equal(before, after), "NN211", blame, message, (note,)),)
+        return tuple(sizes), (*positive, Obligation(equal(before, after), "NN211", blame, message, (note,)))
     left_over = before // after
     if isinstance(left_over, int) and left_over == 0:
         raise Refusal("NN211", message, blame, notes=(f"{show(old)} has fewer elements than the sizes that are given",))
-    found: list[Obligation] = []
-    if not is_at_least(after, 1):
-        found.append(Obligation(at_least(after, 1), "NN211", blame, f"{message}: a size may be 0"))
+    found = [*positive]
     rest = before % after
     if not isinstance(rest, int) or rest != 0:
         note = f"-1 stands for {format_dim(before)} / {format_dim(after)}"
@@ -68,4 +77,4 @@ def _uncommon(old: Sequence[Dim], new: Sequence[Dim]) -> tuple[Dim, Dim]:
     return without_common_factor(before, after)
 
 
-__all__ = ["check_sizes", "reshaped"]
+__all__ = ["check_sizes", "positive_sizes", "reshaped"]

@@ -18,7 +18,7 @@ from nnspec.operators.declare import (
     tensor,
 )
 from nnspec.operators.kinds import Either, Integer, Listing, Refusal, Size
-from nnspec.operators.reshaping import check_sizes, reshaped
+from nnspec.operators.reshaping import check_sizes, positive_sizes, reshaped
 from nnspec.types import TensorType
 
 
@@ -193,7 +193,7 @@ class expand(Operator):
         check_sizes(self.sizes[:new], "sizes", open_allowed=False)
         check_sizes([size for size in self.sizes[new:] if size != -1], "sizes", open_allowed=False)
         dims: list[Dim] = list(self.sizes[:new])
-        obligations: list[Obligation] = []
+        obligations = [*positive_sizes(self.sizes, "sizes")]
         for old, size in zip(given.dims, self.sizes[new:], strict=True):
             dims.append(old if size == -1 else size)
             if size != -1 and old not in (1, size):

@@ -6,6 +6,7 @@ from nnspec.operators.axes import axis
 from nnspec.operators.declare import Inferred, Operator, Ref, TorchCall, attribute, call_function, operator, tensor
 from nnspec.operators.kinds import Choice, Flag, Integer, Real, Refusal
 from nnspec.operators.loss import DOCS, FUNCTIONAL, LOSSES, reduced
+from nnspec.operators.promotion import result_type
 from nnspec.operators.targets import equal_shapes, keep_fits
 from nnspec.types import TensorType
 
@@ -27,8 +28,9 @@ class kl_div(Operator):
     def infer(self) -> Inferred:
         if self.reduction == "batchmean" and self.input.rank == 0:
             raise Refusal("NN203", "`batchmean` needs an axis of samples", "input")
+        each = self.input.with_dtype(result_type(self.input, self.target))
         return Inferred(
-            {"output": reduced(self.input, self.reduction)}, tuple(equal_shapes(self.input, self.target, "input", "target"))
+            {"output": reduced(each, self.reduction)}, tuple(equal_shapes(self.input, self.target, "input", "target"))
         )
 
     def lower(self) -> TorchCall:
@@ -55,7 +57,8 @@ class gaussian_nll_loss(Operator):
             *equal_shapes(self.input, self.target, "input", "target"),
             *equal_shapes(self.input, self.var, "input", "var"),
         ]
-        return Inferred({"output": reduced(self.input, self.reduction)}, tuple(obligations))
+        each = self.input.with_dtype(result_type(self.input, self.target, self.var))
+        return Inferred({"output": reduced(each, self.reduction)}, tuple(obligations))
 
     def lower(self) -> TorchCall:
         return call_function(f"{FUNCTIONAL}.gaussian_nll_loss", Ref("input"), Ref("target"), Ref("var"), **self.attributes())
@@ -77,7 +80,7 @@ class dice_loss(Operator):
         if self.input.rank == 0:
             raise Refusal("NN203", "`dice_loss` needs an axis of samples", "input")
         obligations = [*equal_shapes(self.input, self.target, "input", "target"), *keep_fits(self.keep, self.input)]
-        each = self.input.with_dims(self.input.dims[:1])
+        each = TensorType(self.input.dims[:1], result_type(self.input, self.target))
         return Inferred({"output": reduced(each, self.reduction)}, tuple(obligations))
 
     def lower(self) -> TorchCall:
@@ -97,7 +100,8 @@ class cosine_similarity(Operator):
     def infer(self) -> Inferred:
         place = axis(self.dim, self.x1.rank)
         obligations = equal_shapes(self.x1, self.x2, "x1", "x2")
-        return Inferred({"output": self.x1.with_dims(self.x1.dims[:place] + self.x1.dims[place + 1 :])}, tuple(obligations))
+        dims = self.x1.dims[:place] + self.x1.dims[place + 1 :]
+        return Inferred({"output": TensorType(dims, result_type(self.x1, self.x2))}, tuple(obligations))
 
     def lower(self) -> TorchCall:
         return call_function(f"{FUNCTIONAL}.cosine_similarity", Ref("x1"), Ref("x2"), dim=self.dim, eps=self.eps)
@@ -121,7 +125,8 @@ class triplet_margin_loss(Operator):
             *equal_shapes(self.anchor, self.positive, "anchor", "positive"),
             *equal_shapes(self.anchor, self.negative, "anchor", "negative"),
         ]
-        return Inferred({"output": reduced(self.anchor.with_dims(self.anchor.dims[:1]), self.reduction)}, tuple(obligations))
+        each = TensorType(self.anchor.dims[:1], result_type(self.anchor, self.positive, self.negative))
+        return Inferred({"output": reduced(each, self.reduction)}, tuple(obligations))
 
     def lower(self) -> TorchCall:
         tensors = (Ref("anchor"), Ref("positive"), Ref("negative"))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from nnspec.dims import Dim, Poly, ceil_div, format_dim, minimum
 from nnspec.dims.claims import at_least
-from nnspec.operators.axes import is_at_least, surely_negative
+from nnspec.operators.axes import is_at_least, most, surely_negative
 from nnspec.operators.declare import Inferred, Obligation, Operator, Ref, TorchCall, attribute, call_function, operator, tensor
 from nnspec.operators.kinds import Kind, Refusal
 from nnspec.types import TensorType
@@ -69,16 +69,26 @@ class subscript(Operator):
         dims: list[Dim] = []
         obligations: list[Obligation] = []
         place = 0
-        for entry in self.full():
+        full = self.full()
+        for number, entry in enumerate(full):
+            blame = self._blame(number, len(full))
             if entry is None:
                 dims.append(1)
                 continue
             if isinstance(entry, Slice):
-                dims.append(self._sliced(entry, place, obligations))
+                dims.append(self._sliced(entry, place, blame, obligations))
             else:
-                self._taken(entry, place, obligations)
+                self._taken(entry, place, blame, obligations)
             place += 1
         return Inferred({"output": self.input.with_dims(dims)}, tuple(obligations))
+
+    def _blame(self, number: int, count: int) -> str:
+        """Which of the entries as written is one of those written out."""
+        gap = next((place for place, entry in enumerate(self.entries) if entry is Ellipsis), len(self.entries))
+        after = len(self.entries) - gap - 1
+        if number < gap:
+            return f"entries.{number}"
+        return f"entries.{len(self.entries) - (count - number)}" if number >= count - after else "entries"
 
     def full(self) -> list[Any]:
         """The entries with `...` and missing ones written out: one for each axis, besides `none`."""
@@ -92,7 +102,7 @@ class subscript(Operator):
         before, after = list(self.entries[:at]), list(self.entries[at + 1 :])
         return [*before, *[Slice()] * (self.input.rank - used), *after]
 
-    def _taken(self, index: Dim, place: int, obligations: list[Obligation]) -> None:
+    def _taken(self, index: Dim, place: int, blame: str, obligations: list[Obligation]) -> None:
         size = self.input.dims[place]
         claims = [at_least(size, -index)] if surely_negative(index) else [at_least(size - index, 1)]
         if isinstance(index, Poly) and not surely_negative(index) and not is_at_least(index, 0):
@@ -104,14 +114,14 @@ class subscript(Operator):
                 if isinstance(slack, int):
                     message = f"index {format_dim(index)} lies outside of axis {place} of {self.input}"
                 note = f"axis {place} has {format_dim(size)} places"
-                obligations.append(Obligation(claim, "NN213", "entries", message, (note,)))
+                obligations.append(Obligation(claim, "NN213", blame, message, (note,)))
 
-    def _sliced(self, entry: Slice, place: int, obligations: list[Obligation]) -> Dim:
+    def _sliced(self, entry: Slice, place: int, blame: str, obligations: list[Obligation]) -> Dim:
         """The size of a slice. Where it is not empty, only a start before the first place and a stop past the last are cut."""
         size = self.input.dims[place]
         step = 1 if entry.step is None else entry.step
         if isinstance(step, int) and step < 1:
-            raise Refusal("NN107", f"the step of a slice has to be at least 1, got {step}", "entries")
+            raise Refusal("NN107", f"the step of a slice has to be at least 1, got {step}", blame)
         start = 0 if entry.start is None else _from_start(entry.start, size, cut_end=False)
         stop = size if entry.stop is None else _from_start(entry.stop, size, cut_end=True)
         length = stop - start
@@ -119,9 +129,12 @@ class subscript(Operator):
             message = f"the slice `{entry}` of axis {place} of {self.input} "
             message += "is empty" if isinstance(length, int) else "may be empty"
             if isinstance(length, int):
-                raise Refusal("NN212", message, "entries")
+                raise Refusal("NN212", message, blame)
             note = f"axis {place} has {format_dim(size)} places"
-            obligations.append(Obligation(at_least(length, 1), "NN212", "entries", message, (note,)))
+            obligations.append(Obligation(at_least(length, 1), "NN212", blame, message, (note,)))
+        longest = most(length)
+        if isinstance(step, int) and longest is not None and longest <= step:
+            return 1  # however long it is, the second step leads beyond it
         return ceil_div(length, step)
 
     def lower(self) -> TorchCall:

@@ -74,7 +74,7 @@ def class_axis(
 
 def _indices_help(scores: TensorType, target: TensorType) -> str | None:
     if scores.dims == target.dims and target.is_integer:
-        return "the target holds the number of the class, not one number for each class"
+        return "give the number of the class, not one number for each class, or make probabilities of them with `float32(...)`"
     if scores.rank == target.rank and target.rank and target.dims[-1] == 1:
         return f"drop the last axis of the target with `-> squeeze({target.rank - 1})`"
     return None

@@ -16,6 +16,15 @@ def heaviside(input: Tensor, values: float) -> Tensor:
     return torch.where(input == 0, values, (input > 0).to(input.dtype)).to(input.dtype)
 
 
+def floor_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """The quotient rounded down, of which one operand may be a number. Its derivative is zero; torch's own `//` has none at all."""
+    if not isinstance(input, Tensor):
+        assert isinstance(other, Tensor)
+        other = other if other.is_floating_point() else other.to(torch.get_default_dtype())
+        input = torch.full_like(other, input)
+    return torch.div(input, other, rounding_mode="floor")
+
+
 def constant_like(input: Tensor, value: bool) -> Tensor:
     """A truth value everywhere, in the shape of the input."""
     return torch.full_like(input, value, dtype=torch.bool)

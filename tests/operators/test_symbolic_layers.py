@@ -209,3 +209,26 @@ def test_cost_of_a_convolution_with_symbols() -> None:
     """2 * positions * out_channels * in_channels / groups * window, for each image."""
     bound = layer("Conv2d", TensorType((N, 6, H, W)), out_channels=4, kernel_size=3, padding=1, groups=2)
     assert bound.cost().flop == 2 * N * H * W * 4 * 3 * 9
+
+
+# --- statistics ---------------------------------------------------------------------------------------------------------
+
+
+def trained(operator: str, *given: Dim, **settings: Any) -> list[str]:
+    """What has to hold besides in training."""
+    return [f"{each.code} {each.claim}" for each in layer(operator, TensorType(given), **settings).in_training()]
+
+
+def test_statistics_want_several_values() -> None:
+    assert trained("BatchNorm1d", N, 8) == ["NN214 N >= 2"]
+    assert trained("BatchNorm2d", N, 8, H, W) == ["NN214 N*H*W >= 2"]
+    assert trained("BatchNorm2d", N, 8, 4, 4) == []
+    assert trained("InstanceNorm1d", N, 8, L) == ["NN214 L >= 2"]
+    assert trained("GroupNorm", N, 8, L, num_groups=2) == []
+
+
+def test_without_tracked_statistics_they_are_wanted_in_inference_too() -> None:
+    assert inferred("BatchNorm1d", N, 8).obligations == ()
+    assert str(asked("BatchNorm1d", N, 8, track_running_stats=False).claim) == "N >= 2"
+    assert inferred("InstanceNorm1d", N, 8, L, track_running_stats=True).obligations == ()
+    assert str(asked("InstanceNorm1d", N, 8, L).claim) == "L >= 2"

@@ -10,6 +10,8 @@ from nnspec.dims import Dim, Poly, symbol
 from nnspec.dims.claims import AllOf, AnyOf, Relation
 from nnspec.operators import OPERATORS
 from nnspec.operators.declare import AttributeField, Inferred, Obligation, Operator, Refusal
+from nnspec.operators.ranges import symbolic_ranges
+from nnspec.operators.subscript import Slice
 from nnspec.types import TensorType, index
 
 N, T, D, H, W, A, B = (symbol(name) for name in ("N", "T", "D", "H", "W", "A", "B"))
@@ -123,6 +125,29 @@ def test_reshapes_that_cannot_be() -> None:
     assert refusal("reshape", floats(N, 6), [-1, -1]).code == "NN211"
     assert refusal("reshape", floats(N, 6), [N, 0, -1]).code == "NN107"
     assert refusal("reshape", floats(2), [4, -1]).code == "NN211"
+
+
+def test_symbolic_sizes_of_a_reshape_are_not_negative() -> None:
+    """With two of them, their product alone does not say so."""
+    made = inferred("reshape", floats(N, D), [D - 4, D - 4])
+    assert [str(obligation.claim) for obligation in made.obligations] == ["D - 4 >= 1", "D - 4 >= 1", "N*D == D**2 - 8*D + 16"]
+    assert [str(obligation.claim) for obligation in inferred("expand", floats(1), [D - 4]).obligations] == ["D - 4 >= 1"]
+
+
+def test_ranges_of_symbolic_settings() -> None:
+    def ranges(name: str, *arguments: Any, **named: Any) -> list[tuple[str, str]]:
+        return [(str(obligation.claim), obligation.code) for obligation in symbolic_ranges(bound(name, *arguments, **named))]
+
+    assert ranges("split", floats(N, D), [1, N - 1]) == [("N - 1 >= 1", "NN107")]
+    assert ranges("arange", N - 2) == [("N - 2 >= 1", "NN107")]
+    assert ranges("split", floats(N, D), [1, 3]) == []
+    assert ranges("arange", N + 1) == []
+
+
+def test_a_step_beyond_a_slice_takes_one() -> None:
+    """`x[-3::3]` is at most three long, so one is taken whatever the length."""
+    assert result("subscript", floats(N, D), [Slice(), Slice(-3, None, 3)]) == floats(N, 1)
+    assert str(result("subscript", floats(N, D), [Slice(), Slice(-3, None, 2)])) == "float32[N, (min(D, 3) + 1)//2]"
 
 
 def test_heads() -> None:

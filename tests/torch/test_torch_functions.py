@@ -23,6 +23,19 @@ def test_heaviside_is_torchs() -> None:
         torch.testing.assert_close(functions.heaviside(x.to(dtype), 0.1), wanted, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("left", [7.0, torch.tensor([7.0, -7.5, 0.5])])
+@pytest.mark.parametrize("right", [2, 2.5, torch.tensor([2.0, -3.0, 0.25]), torch.tensor([2, -3, 4])])
+def test_floor_divide_is_torchs_and_has_a_derivative(left: Any, right: Any) -> None:
+    if not isinstance(left, Tensor) and not isinstance(right, Tensor):
+        return
+    torch.testing.assert_close(functions.floor_divide(left, right), left // right, rtol=0, atol=0)
+    x = torch.tensor([3.0, -5.0], requires_grad=True)
+    functions.floor_divide(x, 2).sum().backward()
+    functions.floor_divide(2.0, x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
 def test_masked_mean_is_the_mean_of_what_is_kept() -> None:
     x = torch.randn(3, 4, 2)
     keep = torch.tensor([[True, True, False, False], [True, True, True, True], [False, False, False, False]])
