@@ -8,11 +8,15 @@ Severity = Literal["error", "warning", "info"]
 
 
 class Code(NamedTuple):
-    """A kind of finding: its readable name, its level, and one line on what it complains about."""
+    """A kind of finding: its readable name, its level, and one line on what it complains about.
+
+    A rule that is not `on` speaks only where it is selected.
+    """
 
     name: str
     severity: Severity
     summary: str
+    on: bool = True
 
 
 CODES: dict[str, Code] = {
@@ -82,13 +86,20 @@ CODES: dict[str, Code] = {
     "NN402": Code("loss-not-scalar", "error", "what is minimized is not a single number"),
     "NN403": Code("nothing-to-update", "error", "the loss does not depend on any weight"),
     "NN404": Code("misplaced-setting", "error", "a setting given twice or with a value that makes no sense"),
-    "NN405": Code("not-updated", "warning", "a network in a recipe that the loss does not reach"),
+    "NN405": Code("not-updated", "warning", "a network in a recipe that no loss and no step trains"),
+    "NN406": Code("missing-detach", "warning", "a step computes gradients of a network that it does not update"),
+    "NN407": Code("stale-value", "error", "a gradient through a value whose weights an earlier step has changed"),
+    "NN408": Code("partly-trained", "warning", "weights of a trained network that no loss reaches"),
+    "NN409": Code("batch-size", "warning", "batches of a size at which a network cannot run"),
+    "NN410": Code("gradient-into-target", "warning", "a loss whose target is learned along with what should meet it"),
+    "NN411": Code("constant-term", "warning", "a part of the loss that no weight can change"),
     # NN5xx: what a spec ensures
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
     "NN503": Code(
         "ensure-not-applied", "info", "claims on a network as it is written, which parameters set from outside have changed"
     ),
+    "NN504": Code("not-proved", "error", "a check that running the network contradicts"),
     # NN6xx: lint
     "NN601": Code("unused-binding", "warning", "a value that nothing uses"),
     "NN602": Code("softmax-before-cross-entropy", "warning", "cross-entropy of something that already is a softmax"),
@@ -96,6 +107,66 @@ CODES: dict[str, Code] = {
     "NN604": Code("unused-parameter", "warning", "a parameter that nothing uses"),
     "NN605": Code("dropout-without-effect", "warning", "dropout between layers where there is only one"),
     "NN606": Code("shadowed-operator", "warning", "a block, network or data item with the name of an operator"),
+    "NN607": Code(
+        "repeated-activation",
+        "warning",
+        "an activation of what an activation gave, which it leaves as it is or bends a second time",
+    ),
+    "NN608": Code(
+        "loss-of-wrong-form", "warning", "a loss of values of another form than it takes, such as probabilities for logits"
+    ),
+    "NN609": Code("log-softmax-twice", "warning", "a log-softmax of something that already is a softmax or log-softmax"),
+    "NN610": Code("bias-before-normalization", "warning", "a bias that the normalization behind it takes out again"),
+    "NN611": Code("missing-activation", "warning", "two linear layers in a row, which together are no more than one"),
+    "NN612": Code("activation-on-logits", "warning", "logits that an activation has cut off or bent"),
+    "NN613": Code("dropout-on-output", "warning", "dropout behind the last layer"),
+    "NN614": Code("even-kernel-same", "warning", "a kernel of even size, which `same` padding cannot centre"),
+    "NN615": Code("undecided-mask", "warning", "attention that says neither whether it is causal nor what it keeps"),
+    "NN616": Code("unused-lengths", "warning", "padded sequences that are read beyond their ends"),
+    "NN617": Code("reshape-across-axes", "warning", "a reshape that mixes axes instead of exchanging them"),
+    "NN618": Code("outer-broadcast", "warning", "a broadcast that pairs every element of an axis with every other"),
+    "NN619": Code("across-samples", "warning", "an operator that mixes the samples of a batch"),
+    "NN620": Code("unused-output", "info", "an output that nothing uses"),
+    "NN621": Code("unused-item", "info", "a block, network or data item that nothing uses"),
+    "NN622": Code("skipped-input", "warning", "a stride that steps over some of the input"),
+    "NN623": Code("shadowed-name", "warning", "a name that hides another one around it"),
+    "NN624": Code("swapped-axes", "warning", "height and width that seem to have changed places"),
+    "NN625": Code("fixed-batch", "warning", "a batch axis that is a number and should be a symbol"),
+    "NN626": Code("duplicate-block", "warning", "two blocks that say the same"),
+    "NN627": Code("narrow-for-tensor-cores", "info", "a width that fills tensor cores only in part", on=False),
+    "NN628": Code("repeated-normalization", "warning", "a normalization of something that was just normalized"),
+    "NN629": Code("dropout-before-batch-norm", "info", "dropout whose noise shifts the statistics of a batch norm behind it"),
+    "NN630": Code("extreme-dropout", "warning", "dropout that leaves almost nothing, or drops nothing"),
+    "NN631": Code("without-effect", "warning", "a step that returns its input unchanged"),
+    "NN632": Code("last-step-of-both-directions", "warning", "the last step of a recurrence that has not read everything there"),
+    "NN633": Code("unscaled-attention", "warning", "attention whose scores are not scaled by the width of a head"),
+    "NN634": Code("attention-over-queries", "warning", "attention weights that sum to one over the wrong axis"),
+    "NN635": Code("unstable-logarithm", "warning", "a logarithm of probabilities that are computed first"),
+    "NN636": Code("softmax-of-one", "warning", "a softmax or cross-entropy over an axis of size 1"),
+    "NN637": Code("padding-beyond-kernel", "warning", "padding as wide as the window, so that whole windows see nothing else"),
+    "NN638": Code("uneven-upsampling", "info", "a transposed convolution whose windows overlap unevenly", on=False),
+    "NN639": Code("equal-initial-weights", "warning", "layers whose units all start alike, so that they stay alike"),
+    "NN640": Code("redundant-width", "info", "an input width that is written and would be inferred", on=False),
+    "NN641": Code("inverted-mask", "warning", "a mask that is true for the opposite of what its argument takes"),
+    "NN642": Code("attention-without-positions", "warning", "attention over tokens that does not know where they stand"),
+    "NN643": Code("unreachable-target", "warning", "outputs that an activation keeps from reaching what they are compared with"),
+    # NN7xx: lint of training
+    "NN701": Code("unusual-learning-rate", "warning", "a learning rate far from what the optimizer is used with"),
+    "NN702": Code("decay-of-norms", "info", "weight decay on biases and the weights of normalizations"),
+    "NN703": Code("unfinished-schedule", "warning", "a schedule longer than the training"),
+    "NN704": Code("batch-norm-of-one", "warning", "batch normalization over a single sample"),
+    "NN705": Code("setting-without-effect", "warning", "a setting of a recipe that can never act"),
+    "NN706": Code("coupled-decay", "info", "weight decay that an adaptive optimizer scales away"),
+    "NN707": Code("nothing-measured", "info", "a recipe that measures nothing but its loss", on=False),
+    "NN708": Code("divergence-mean", "warning", "a divergence that is averaged over classes, which is none"),
+    "NN709": Code("future-in-input", "warning", "a network that sees the token that it has to predict"),
+    "NN710": Code("unclipped-recurrence", "info", "a recurrent network trained without a limit on its gradients", on=False),
+    "NN711": Code("swapped-betas", "warning", "averages of an optimizer in an order that is hardly meant"),
+    # NN8xx: lint of the text
+    "NN801": Code("unused-suppression", "warning", "a comment that ignores a finding that is not there"),
+    "NN802": Code("malformed-suppression", "warning", "a comment that should ignore a finding, without its code or a reason"),
+    "NN803": Code("unused-import", "warning", "a name of a `use` that nothing uses"),
+    "NN804": Code("lower-case-item", "info", "a block or network whose name is not capitalised"),
     # NN9xx: said, not done
     "NN901": Code("not-run-yet", "info", "parsed and kept, but not yet checked or run by this version"),
 }

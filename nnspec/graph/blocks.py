@@ -11,10 +11,11 @@ from nnspec.graph.build import TooLarge
 from nnspec.graph.conditions import check_condition
 from nnspec.graph.ir import Frame, Value
 from nnspec.graph.limits import BLOCK_WORK, MAX_DEPTH
+from nnspec.graph.lost import is_unread
 from nnspec.graph.scope import Numbering, Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, Layer, OperatorMaker, Record, carry, is_silent
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 
 
@@ -54,6 +55,7 @@ def instantiate(maker: BlockMaker, arrow: Sequence[Given], given: Sequence[Given
         )  # fmt: skip
         raise TooLarge
     build.spend(BLOCK_WORK, span)
+    build.items.add(item)
     inner = Scope(build, resolved.home, f"{path}." if path else "", (*scope.frames, Frame(item.name.id, span)))
     tensors = parameters.bind(resolved, given, inner, span)
     if tensors is None or not isinstance(item.body, tree.Body):
@@ -69,6 +71,10 @@ def run_body(item: tree.Item, inputs: Inputs | None, scope: Scope) -> Any:
     body = item.body
     assert isinstance(body, tree.Body)
     run = _Run(item, inputs, scope)
+    scope.build.items.add(item)
+    if scope.build.program.lost.tore(item):
+        scope.build.failed, run.is_whole = True, False
+        scope.lost += scope.build.program.lost.beside(item)
     for statement in body.statements:
         run.statement(statement)
     return run.result()
@@ -81,12 +87,19 @@ def bind_value(name: tree.Name, value: Any, scope: Scope) -> None:
             "NN108", f"`{name.id}` is bound already", name.span, labels=[Label(scope.spans[name.id], "first bound here")],
             help="bind each name once; choose another for the new value", frames=scope.frames,
         )  # fmt: skip
+        if not _is_alike(value, scope.names[name.id]):
+            scope.names[name.id] = POISON  # which of the two is meant below is not known
         return
     carried = carry(value)
     if isinstance(carried, Value) and not carried.label:
         carried.label = name.id
     scope.bind(name.id, value, name.span)
     scope.build.program.note_binding(name)
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    one, other = carry(one), carry(other)
+    return isinstance(one, Value) and isinstance(other, Value) and one.type == other.type
 
 
 def bind_values(statement: tree.Statement, value: Any, scope: Scope) -> None:
@@ -105,7 +118,8 @@ def bind_values(statement: tree.Statement, value: Any, scope: Scope) -> None:
         parts = [value]
     if len(parts) < len(names):
         scope.build.report(
-            "NN115", f"{len(names)} names are bound to {len(parts)} value{'' if len(parts) == 1 else 's'}", statement.span,
+            "NN115", f"{len(names)} names are bound to {len(parts)} value{'' if len(parts) == 1 else 's'}",
+            names[0].span.to(names[-1].span),
             frames=scope.frames,
         )  # fmt: skip
         parts = [POISON] * len(names)
@@ -122,28 +136,50 @@ class _Run:
         self.output_spans: dict[str, Span] = {}
         self.first_weight = len(scope.build.weights)
         self.initializers: list[tree.Statement] = []
+        #: Whether the words of all statements could be read.
+        self.is_whole = True
 
     def statement(self, statement: tree.Statement) -> None:
         word = statement.word.id if statement.word is not None else None
-        if word is None:
+        if self.scope.build.program.lost.took(statement):
+            self.lose(statement, word)
+        elif word is None:
             self.binding(statement)
         elif word in WORDS:
             WORDS[word](self, statement)
         else:
             assert statement.word is not None
-            similar = nearest(word, WORDS)
+            similar = similar_to(word, WORDS)
             self.scope.build.report(
                 "NN109", f"`{word}` is not a statement of a {self.item.word.id}", statement.word.span,
-                label=f"a similar one exists: `{similar}`" if similar else "",
+                label=similar.label("a similar one exists", "similar ones exist"),
                 help=f"a {self.item.word.id} has " + ", ".join(f"`{each}`" for each in WORDS),
-                fix=self.scope.build.program.rename_fix(statement.word.span, similar),
+                fix=self.scope.build.program.rename_fix(statement.word.span, similar, safe=True),
             )  # fmt: skip
+            # in YAML only the right word tells that its value is a type
+            if similar.sure and (similar.best != "input" or statement.type is not None):
+                WORDS[similar.names[0]](self, statement)
+                return
             for name in statement.names:
                 self.scope.bind(name.id, POISON, name.span)
+
+    def lose(self, statement: tree.Statement, word: str | None) -> None:
+        """Keep silent about a statement that a syntax error took, and about what may depend on it."""
+        self.scope.build.failed = True
+        self.scope.lost.append(statement.span)
+        self.is_whole = self.is_whole and not is_unread(statement) and (word != "input" or bool(statement.names))
+        for name in statement.names:
+            if word == "input" and self.inputs is not None:
+                self.inputs.take(name.id, bool(statement.values))
+            self.scope.names.setdefault(name.id, POISON)
+            self.scope.spans.setdefault(name.id, name.span)
+        if word == "output":
+            self.outputs[statement.names[0].id if statement.names else "output"] = POISON
 
     def value(self, statement: tree.Statement, base: str) -> Any:
         """The value of a statement whose unnamed layers are numbered below `base`."""
         self.scope.numbering = naming.numbering(base, statement.values, self.scope)
+        self.scope.build.named_at[self.scope.prefix + base] = statement.names[0].span
         if len(statement.values) != 1:
             self.scope.build.report("NN115", "one value belongs here", statement.span, frames=self.scope.frames)
             return POISON
@@ -159,19 +195,28 @@ class _Run:
 
     def input(self, statement: tree.Statement) -> None:
         if statement.type is None or not statement.names:
-            self.scope.build.report(
-                "NN110",
-                "an input needs a type",
-                statement.span,
-                help="such as `input x: float32[N, D]`",
-                frames=self.scope.frames,
-            )
+            self._without_type(statement)
         for name in statement.names:
             value = POISON if statement.type is None else self._input_value(statement, name)
             bind_value(name, value, self.scope)
         for condition in statement.conditions:
             if not check_condition(condition, self.scope, declare=self.inputs is None):
                 self.scope.names |= {name.id: POISON for name in statement.names}
+        if self.inputs is None and statement.type is not None:
+            for name in statement.names:
+                if not declared.has_elements(statement.type, self.scope.names.get(name.id), name, self.scope):
+                    self.scope.names[name.id] = POISON
+
+    def _without_type(self, statement: tree.Statement) -> None:
+        names = statement.names or tuple(value for value in statement.values if isinstance(value, tree.Name))
+        place = names[0].span.to(names[-1].span) if names else statement.span
+        self.scope.build.report(
+            "NN110", "an input needs a type", place, help="such as `input x: float32[N, D]`", frames=self.scope.frames
+        )
+        for name in names if not statement.names else ():
+            bind_value(name, POISON, self.scope)
+            if self.inputs is not None:
+                self.inputs.take(name.id, False)
 
     def _input_value(self, statement: tree.Statement, name: tree.Name) -> Any:
         assert statement.type is not None
@@ -212,6 +257,8 @@ class _Run:
     def output(self, statement: tree.Statement) -> None:
         if statement.names:
             name = statement.names[0]
+            if self._is_given(name.id, name.span):
+                return
             if statement.values:
                 value = self.value(statement, name.id)
                 if name.id not in self.scope.names:
@@ -221,24 +268,32 @@ class _Run:
             self._give(statement, name.id, name.span, value)
             return
         for expression in statement.values:
+            name_ = expression.id if isinstance(expression, tree.Name) else "output"
+            if self._is_given(name_, expression.span):
+                continue
             self.scope.numbering = Numbering("", False)
-            value = expressions.evaluate(expression, self.scope)
-            self._give(statement, expression.id if isinstance(expression, tree.Name) else "output", expression.span, value)
+            self._give(statement, name_, expression.span, expressions.evaluate(expression, self.scope))
+
+    def _is_given(self, name: str, span: Span) -> bool:
+        """Whether there is an output of this name, which is then reported."""
+        if name not in self.outputs:
+            return False
+        first = [Label(self.output_spans[name], "the first one")] if name in self.output_spans else []
+        self.scope.build.report(
+            "NN305", f"there are two outputs `{name}`", span, labels=first, help="name the second: `output name = ...`",
+            frames=self.scope.frames,
+        )  # fmt: skip
+        return True
 
     def _give(self, statement: tree.Statement, name: str, span: Span, value: Any) -> None:
         build = self.scope.build
         if statement.type is not None and not is_silent(value):
             declared.assert_type(statement.type, value, name, self.scope)
-        if name in self.outputs:
-            build.report(
-                "NN305", f"there are two outputs `{name}`", span, labels=[Label(self.output_spans[name], "the first one")],
-                help="name the second: `output name = ...`", frames=self.scope.frames,
-            )  # fmt: skip
-            return
         build.program.mark_used(span)
         value = carry(value)
         if not isinstance(value, Value) and not is_silent(value) and not (isinstance(value, list) and self.inputs is not None):
-            build.report("NN115", f"an output is a tensor, and this is {describe(value)}", span, frames=self.scope.frames)
+            place = statement.values[0].span if statement.names and statement.values else span
+            build.report("NN115", f"an output is a tensor, and this is {describe(value)}", place, frames=self.scope.frames)
             value = POISON
         self.outputs[name] = value
         self.output_spans[name] = span
@@ -246,6 +301,7 @@ class _Run:
     def layer(self, statement: tree.Statement) -> None:
         for name in statement.names:
             self.scope.numbering = Numbering(name.id, False)
+            self.scope.build.named_at[self.scope.prefix + name.id] = name.span
             value = expressions.evaluate(statement.values[0], self.scope) if statement.values else POISON
             if isinstance(value, OperatorMaker | BlockMaker | ChainMaker):
                 value = Layer(name.id, self.scope.prefix + name.id, value, name.span)
@@ -281,6 +337,8 @@ class _Run:
         build = self.scope.build
         for statement in self.initializers:
             initial.initialize(statement, self.first_weight, self.scope)
+        if not self.is_whole:
+            return POISON
         if self.inputs is not None:
             self._left_over()
         if not self.outputs:
@@ -296,22 +354,6 @@ class _Run:
         name = self.item.name.id
         for each in self.inputs.arrow[self.inputs.next :]:
             self.scope.build.report("NN114", f"`{name}` has no input for this tensor", each.span, frames=frames)
-        known = self._declared_names()
-        for argument, each in self.inputs.named.items():
-            similar = nearest(argument or "", known)
-            place = each.name_span or each.span
-            self.scope.build.report(
-                "NN102", f"`{name}` has no parameter or input `{argument}`", place,
-                label=f"a similar one exists: `{similar}`" if similar else "",
-                help=None if similar else f"`{name}` has " + (", ".join(f"`{each}`" for each in known) or "none"),
-                fix=self.scope.build.program.rename_fix(place, similar), frames=frames,
-            )  # fmt: skip
-
-    def _declared_names(self) -> list[str]:
-        body = self.item.body
-        assert isinstance(body, tree.Body)
-        inputs = [name.id for each in body.statements if each.word is not None and each.word.id == "input" for name in each.names]
-        return [parameter.name.id for parameter in self.item.parameters] + inputs
 
 
 WORDS: dict[str, Callable[[_Run, tree.Statement], None]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Diagnostic, Label, Span
 from nnspec.dims import Poly, Var
-from nnspec.dims.claims import Claim
+from nnspec.dims.claims import Claim, equal
 from nnspec.dims.facts import Facts
 from nnspec.dims.preconditions import Preconditions
 from nnspec.graph.ir import CheckValues, Frame, Graph, Guard, InputEntry, Node, Read, SymbolOrigin, Value, WeightEntry
@@ -21,6 +21,7 @@ from nnspec.types import TensorType
 if TYPE_CHECKING:
     from nnspec.graph.program import Program
     from nnspec.graph.scope import Scope
+    from nnspec.syntax import tree
 
 
 class TooLarge(Exception):
@@ -54,6 +55,9 @@ class Build:
         self.contradicted = False
         self.symbols: dict[Var, SymbolOrigin] = {} if parent is None else parent.symbols
         self.symbol_spans: dict[Var, Span] = {} if parent is None else parent.symbol_spans
+        #: Where paths of weights are named in the text, by `as` or by a binding; and where they were when a path was entered.
+        self.named_at: dict[str, Span] = {} if parent is None else parent.named_at
+        self.entered_at: dict[str, dict[str, Span]] = {} if parent is None else parent.entered_at
         self.sub: dict[str, Graph] = {}
         #: Symbols that reached a weight's shape or a decision, so that a recipe has to give them as numbers.
         self.needed: set[Var] = set() if parent is None else parent.needed
@@ -61,7 +65,11 @@ class Build:
         self.initializers: list[Any] = [] if parent is None else parent.initializers
         self.own: set[Value] = set()
         self.captured: dict[Value, Value] = {}
+        #: Blocks and networks of which something is in this graph.
+        self.items: set[tree.Item] = set() if parent is None else parent.items
         self.states: dict[str, Any] = {}
+        #: Whether a `next` could not be read, so that any of the states may have had its next value there.
+        self.next_is_unclear = False
         self.quiet = 0
         self.failed = False
         #: Copies, list elements and block uses so far.
@@ -165,7 +173,8 @@ class Build:
         seen = self.seen_paths[-1]
         if path in seen and (weights or self.modules[path].weights()):
             self.report(
-                "NN304", f"two layers would keep their weights under the name `{path}`", span, label="named a second time here",
+                "NN304", f"two layers would keep their weights under the name `{path}`", self.place_of_name(path, span),
+                label="named a second time here",
                 labels=self._first_place(path), help="give each its own name with `as`", frames=frames,
             )  # fmt: skip
             return None
@@ -173,12 +182,13 @@ class Build:
             path = self._free(path)
         known = self.modules.get(path)
         if known is not None:
-            if known.weights() != weights:
+            if not self._may_be_one(known.weights(), weights):
                 self._report_changed(path, known.weights(), weights, span, frames)
                 return None
             seen.add(path)
             return path
         seen.add(path)
+        self.entered_at[path] = self._names_on_the_way(path)
         self.modules[path] = operator
         for weight in weights:
             self._note_needed(weight)
@@ -194,11 +204,36 @@ class Build:
         taken = first if first in TOP else next((part for part in others if part in INSIDE), None)
         if taken is None:
             return True
+        upto = path[: path.index(taken) + len(taken)] if first == taken else path[: path.index(f".{taken}") + len(taken) + 1]
         self.report(
-            "NN311", f"`{taken}` cannot be part of a name of weights: torch's modules or Python keep it for themselves", span,
-            label=f"would be called `{path}`", help="choose another name, or give the layer one with `as`", frames=frames,
+            "NN311", f"`{taken}` cannot be part of a name of weights: torch's modules or Python keep it for themselves",
+            self.place_of_name(upto, span), label=f"would be called `{path}`",
+            help="choose another name, or give the layer one with `as`", frames=frames,
         )  # fmt: skip
         return False
+
+    def _may_be_one(self, old: tuple[Weight, ...], new: tuple[Weight, ...]) -> bool:
+        """Whether the weights of two uses can be the same ones. That their sizes are equal is then obliged."""
+        if [weight._replace(dims=()) for weight in old] != [weight._replace(dims=()) for weight in new]:
+            return False
+        pairs = [(one.dims, other.dims) for one, other in zip(old, new, strict=True)]
+        return all(
+            len(dims) == len(others)
+            and all(a == b or self.facts.decide(equal(a, b)).kind != "false" for a, b in zip(dims, others, strict=True))
+            for dims, others in pairs
+        )
+
+    def _names_on_the_way(self, path: str) -> dict[str, Span]:
+        """The places that name the path or what it lies in, the longest name first."""
+        parts = path.split(".")
+        ways = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return {way: self.named_at[way] for way in ways if way in self.named_at}
+
+    def place_of_name(self, path: str, span: Span) -> Span:
+        """The part of the text that gives a path its name, and where the path is taken, that which is new; else the given place."""
+        now, before = self._names_on_the_way(path), self.entered_at.get(path, {})
+        new = (place for name, place in now.items() if before.get(name) != place)
+        return next(new, next(iter(now.values()), span))
 
     def _free(self, path: str) -> str:
         number = 2

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.dims import Poly, maximum, minimum
-from nnspec.graph import apply, blocks, expressions, steps
+from nnspec.graph import apply, binding, blocks, expressions, steps
 from nnspec.graph.ir import Value
 from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.scope import Scope
@@ -23,15 +23,17 @@ from nnspec.graph.values import (
     is_silent,
 )
 from nnspec.operators.kinds import describe
+from nnspec.records import replace
 from nnspec.syntax import tree
 
 
 def given(argument: tree.Argument, scope: Scope) -> Given:
     """An argument, evaluated."""
     value = expressions.evaluate(argument.value, scope)
+    members = tuple(item.span for item in argument.value.items) if isinstance(argument.value, tree.List) else ()
     if argument.name is None:
-        return Given(value, argument.value.span)
-    return Given(value, argument.value.span, argument.name.id, argument.name.span)
+        return Given(value, argument.value.span, members=members)
+    return Given(value, argument.value.span, argument.name.id, argument.name.span, members)
 
 
 def call(expression: tree.Call, scope: Scope) -> Any:
@@ -39,7 +41,7 @@ def call(expression: tree.Call, scope: Scope) -> Any:
     function = expression.function
     if isinstance(function, tree.Name) and function.id in BUILT_IN and scope.names.get(function.id) is None:
         return BUILT_IN[function.id](expression, scope)
-    callee = expressions.evaluate(function, scope)
+    callee = expressions.callee(function, scope)
     arguments = tuple(given(argument, scope) for argument in expression.arguments)
     if is_silent(callee) or any(is_silent(each.value) for each in arguments):
         return POISON
@@ -75,11 +77,16 @@ def complete_maker(callee: OperatorMaker, arguments: tuple[Given, ...], span: Sp
     merged = steps.complete(callee, arguments, scope)
     if merged is None:
         return POISON
-    for each in arguments:
-        if each.name is not None and each.name not in callee.operator.fields:
-            apply.bind(callee.operator, (), (each,), span, scope)
-            return POISON
-    return OperatorMaker(callee.operator, merged, span)
+    names = frozenset(each.name for each in merged)
+    known: list[Given] = []
+    for each in merged:
+        if each.name is not None and each.name not in callee.operator.fields and each in arguments:
+            meant = binding.meant(callee.operator, each, names, span, scope)
+            if meant is None:
+                return POISON
+            each = replace(each, name=meant)
+        known.append(each)
+    return OperatorMaker(callee.operator, tuple(known), span)
 
 
 def call_layer(layer: Layer, arrow: tuple[Given, ...], arguments: tuple[Given, ...], span: Span, scope: Scope) -> Any:
@@ -128,7 +135,10 @@ def _positional(expression: tree.Call, scope: Scope, least: int, most: int) -> l
         return None
     if any(each.name for each in arguments) or not least <= len(arguments) <= most:
         count = f"{least}" if least == most else f"{least} to {most}"
-        scope.build.report("NN105", f"`{name}` takes {count} argument{'' if most == 1 else 's'} by position", expression.span)
+        named = next((argument.name for argument in expression.arguments if argument.name is not None), None)
+        place = named or (expression.arguments[most].value if len(arguments) > most else expression)
+        code = "NN105" if place is not expression else "NN104"
+        scope.build.report(code, f"`{name}` takes {count} argument{'' if most == 1 else 's'} by position", place.span)
         return None
     return [carry(each.value) for each in arguments]
 
@@ -149,7 +159,7 @@ def _range(expression: tree.Call, scope: Scope) -> Any:
     if any(number is None for number in numbers):
         return POISON
     if len(numbers) == 3 and numbers[2] == 0:
-        scope.build.report("NN107", "the step of `range` is 0", expression.span, frames=scope.frames)
+        scope.build.report("NN107", "the step of `range` is 0", expression.arguments[2].value.span, frames=scope.frames)
         return POISON
     found = range(*numbers)  # type: ignore[arg-type]
     try:
@@ -168,8 +178,9 @@ def _len(expression: tree.Call, scope: Scope) -> Any:
         return POISON
     if not isinstance(values[0], list | tuple | str):
         scope.build.report(
-            "NN106", f"`len` takes a list, and this is {describe(values[0])}", expression.span, frames=scope.frames
-        )
+            "NN106", f"`len` takes a list, and this is {describe(values[0])}", expression.arguments[0].value.span,
+            frames=scope.frames,
+        )  # fmt: skip
         return POISON
     return len(values[0])
 
@@ -179,12 +190,13 @@ def _extreme(pick: Callable[..., Any], symbolic: Callable[[Any, Any], Any]) -> C
         values = _positional(expression, scope, 1, 64)
         if values is None:
             return POISON
+        places = [argument.value.span for argument in expression.arguments]
         if len(values) == 1 and isinstance(values[0], list) and values[0]:
-            values = values[0]
-        for value in values:
+            values, places = values[0], places * len(values[0])
+        for value, place in zip(values, places, strict=True):
             if isinstance(value, bool) or not isinstance(value, int | float | Poly):
                 advice = "use `minimum`, `maximum`, `amin` or `amax` on tensors" if isinstance(value, Value) else None
-                scope.build.report("NN106", f"this takes numbers, not {describe(value)}", expression.span, help=advice)
+                scope.build.report("NN106", f"this takes numbers, not {describe(value)}", place, help=advice)
                 return POISON
         if not any(isinstance(value, Poly) for value in values):
             return pick(values)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nnspec.diagnostics import Diagnostic, Span
-from nnspec.graph import ensure, networks, recipes
+from nnspec.graph import networks, recipes
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
 from nnspec.graph.recipe import Recipe
 from nnspec.graph.settings import SETTINGS
 from nnspec.graph.values import BlockMaker
-from nnspec.similar import nearest
+from nnspec.operators.declare import Operator
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
@@ -19,7 +22,7 @@ _LATER_ITEMS = ("agent", "sample")
 
 def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]]:
     """Everything that can be said about a spec; findings go to the program."""
-    graphs: dict[str, Graph] = {}
+    graphs = program.graphs
     checked: dict[str, Recipe] = {}
     items = [item for item in program.file.items if isinstance(item, tree.Item)]
     _check_version(program)
@@ -34,12 +37,12 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
                 checked[item.name.id] = recipe
         elif item.word.id in _LATER_ITEMS:
             program.later(f"`{item.word.id} {item.name.id}`", item.word.span)
-        elif item.word.id == "ensure":
-            _check_ensure(program, item, graphs)
         elif item.word.id not in _ITEM_WORDS:
             _unknown_item(program, item)
-    if not any(finding.severity == "error" for finding in program.findings.values()):
-        program.report_unused()
+    for item in items:
+        if item.word.id == "ensure":
+            _check_ensure(program, item, graphs, checked)
+    program.report_unused()
     return graphs, checked
 
 
@@ -50,11 +53,11 @@ def _check_settings(program: Program, items: list[tree.Item]) -> None:
     known |= {f"train.{word}" for word in SETTINGS}
     for name in program.settings:
         if name not in known:
-            similar = nearest(name, known)
+            similar = similar_to(name, known)
             program.report(
                 Diagnostic(
                     "NN102", f"`{name}` is set, and nothing in this spec has a parameter or setting of this name",
-                    Span(program.source, 0, 0), help=f"a similar name exists: `{similar}`" if similar else None,
+                    Span(program.source, 0, 0), help=similar.label() or None,
                 )
             )  # fmt: skip
 
@@ -67,11 +70,11 @@ def _check_version(program: Program) -> None:
 
 
 def _unknown_item(program: Program, item: tree.Item) -> None:
-    similar = nearest(item.word.id, _ITEM_WORDS)
+    similar = similar_to(item.word.id, _ITEM_WORDS)
     program.report(
         Diagnostic(
             "NN109", f"`{item.word.id}` is not something a file can hold", item.word.span,
-            label=f"a similar one exists: `{similar}`" if similar else "", fix=program.rename_fix(item.word.span, similar),
+            label=similar.label("a similar one exists", "similar ones exist"), fix=program.rename_fix(item.word.span, similar),
             help=None if similar else "a file holds " + ", ".join(_ITEM_WORDS),
         )
     )  # fmt: skip
@@ -83,18 +86,17 @@ def _check_network(program: Program, item: tree.Item, graphs: dict[str, Graph]) 
     built = networks.check_alone(program, maker)
     if built is None:
         if not _is_used(program, item):
-            needed = ", ".join(f"`{each.name.id}`" for each in item.parameters if each.default is None)
+            needed = networks.open_parameters(program, maker)
+            names = " and ".join(f"`{name}`" for name in needed)
             program.report(
                 Diagnostic(
-                    "NN309", f"`{item.name.id}` is checked only where {needed} is given", item.name.span,
-                    help=f"give a default, use it in a variant or a recipe, or pass `--set {item.parameters[0].name.id}=...`",
+                    "NN309", f"`{item.name.id}` is checked only where {names} {'is' if len(needed) == 1 else 'are'} given", item.name.span,
+                    help=f"give a default, use it in a variant or a recipe, or pass `--set {needed[0] if needed else 'NAME'}=...`",
                 )
             )  # fmt: skip
         return
     if built.graph is not None:
         graphs[item.name.id] = built.graph
-    else:
-        program.mark_all_used(built.item.span)
     optional = networks.optional_inputs(built.item)
     if built.graph is not None and optional:
         networks.check_alone(program, maker, optional=optional)
@@ -120,7 +122,7 @@ def network_graph(program: Program, name: str, *, training: bool = False, option
     return built.graph if built is not None else None
 
 
-def _check_ensure(program: Program, item: tree.Item, graphs: dict[str, Graph]) -> None:
+def _check_ensure(program: Program, item: tree.Item, graphs: dict[str, Graph], checked: dict[str, Recipe]) -> None:
     name = item.name.id
     if name in graphs:
         changed = sorted(set(program.settings) & set(graphs[name].parameters))
@@ -132,14 +134,30 @@ def _check_ensure(program: Program, item: tree.Item, graphs: dict[str, Graph]) -
                 )
             )  # fmt: skip
         else:
-            ensure.check_claims(program, item, graphs[name])
+            from nnspec.graph import ensure
+            from nnspec.graph.budgets import Subject
+
+            training = partial(network_graph, program, name, training=True)
+            ensure.check_claims(program, item, Subject(graphs[name], training, _optimizer(name, checked)))
         return
     known = [key for key, (found, _) in program.home.items.items() if found.word.id == "network"]
     if name not in known:
-        similar = nearest(name, known)
+        similar = similar_to(name, known)
         program.report(
             Diagnostic(
-                "NN101", f"there is no network `{name}`", item.name.span, label=f"a similar name exists: `{similar}`" if similar else "",
+                "NN101", f"there is no network `{name}`", item.name.span, label=similar.label(),
                 fix=program.rename_fix(item.name.span, similar),
             )
         )  # fmt: skip
+
+
+def _optimizer(network: str, checked: dict[str, Recipe]) -> Operator | None:
+    """The optimizer that trains a network, where the spec's recipes name only one."""
+    found = [
+        step.optimizer.operator
+        for recipe in checked.values()
+        for step in recipe.steps
+        for name, instance in recipe.instances.items()
+        if instance.network == network and (name in step.updates or not step.updates)
+    ]
+    return found[0] if len(found) == 1 else None

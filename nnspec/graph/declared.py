@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import Dim, Poly, format_dim, symbol, variables
-from nnspec.dims.claims import Relation, equal
+from nnspec.dims.claims import Relation, at_least, equal
 from nnspec.graph import expressions
 from nnspec.graph.ir import SymbolOrigin, Value
 from nnspec.graph.obligations import oblige
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import carry, is_silent
+from nnspec.operators.axes import is_at_least
 from nnspec.operators.declare import Obligation
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
+from nnspec.syntax.node import Node
 from nnspec.types import DTYPES, TensorType
 
 
 def dimension(expression: tree.Expression, scope: Scope) -> Dim | None:
     """The size that an expression in a type stands for; None where it is none, which has been reported."""
-    if isinstance(expression, tree.Name) and scope.lookup(expression.id) is None and expression.id not in scope.names:
-        similar = nearest(expression.id, (name for name, value in scope.names.items() if isinstance(value, int | Poly)))
-        scope.build.report(
-            "NN112", f"the dimension `{expression.id}` is not introduced by any input or parameter", expression.span,
-            label=f"a similar name exists: `{similar}`" if similar else "",
-            fix=scope.build.program.rename_fix(expression.span, similar),
-            help=None if similar else "a dimension name may first appear only in the type of an `input`", frames=scope.frames,
-        )  # fmt: skip
+    unknown = [name for name in _names(expression) if scope.lookup(name.id) is None and name.id not in scope.names]
+    for name in unknown:
+        _report_unknown(name, scope)
+    if unknown:
         return None
     value = carry(expressions.evaluate(expression, scope))
     if is_silent(value):
@@ -42,6 +41,29 @@ def dimension(expression: tree.Expression, scope: Scope) -> Dim | None:
         scope.build.report("NN107", f"a dimension cannot be negative, and this is {value}", expression.span, frames=scope.frames)
         return None
     return value
+
+
+def _names(expression: Node) -> Iterator[tree.Name]:
+    """The names that stand for values in an expression."""
+    if isinstance(expression, tree.Name):
+        yield expression
+    for child in expression.children():
+        if isinstance(expression, tree.Comprehension | tree.Pipeline):
+            return
+        if not (isinstance(expression, tree.Call) and child is expression.function) and not isinstance(expression, tree.Member):
+            yield from _names(child)
+
+
+def _report_unknown(name: tree.Name, scope: Scope) -> None:
+    if scope.may_be_lost(name.id):
+        scope.build.failed = True
+        return
+    similar = similar_to(name.id, (known for known, value in scope.names.items() if isinstance(value, int | Poly)))
+    scope.build.report(
+        "NN112", f"the dimension `{name.id}` is not introduced by any input or parameter", name.span,
+        label=similar.label(), fix=scope.build.program.rename_fix(name.span, similar),
+        help=None if similar else "a dimension name may first appear only in the type of an `input`", frames=scope.frames,
+    )  # fmt: skip
 
 
 def tensor_type(declared: tree.Type, scope: Scope) -> TensorType | None:
@@ -72,17 +94,38 @@ def _dtype(declared: tree.Type, scope: Scope) -> str | None:
         return name
     if name in DTYPES and not declared.arguments and not declared.optional:
         return name
-    similar = nearest(name, (*DTYPES, "index"))
-    message = f"`{declared.span.text}` is not the type of a tensor"
-    fix = scope.build.program.rename_fix(
-        Span(declared.span.source, declared.span.start, declared.span.start + len(name)), similar
-    )
+    similar = similar_to(name, (*DTYPES, "index"))
+    place = wrong_part(declared, (*DTYPES, ""))
+    fits = not declared.optional and len(declared.arguments) == (similar.best == "index")
     scope.build.report(
-        "NN110", message, declared.span, label=f"a similar type exists: `{similar}`" if similar else "",
+        "NN110", f"`{declared.span.text}` is not the type of a tensor", place,
+        label=similar.label("a similar type exists", "similar types exist"),
         help="a type is an element type and dimensions, such as `float32[N, 3, H, W]` or `index(10)[N]`" if not similar else None,
-        fix=fix if similar else None, frames=scope.frames,
+        fix=scope.build.program.rename_fix(place, similar, safe=fits), frames=scope.frames,
     )  # fmt: skip
-    return None
+    return similar.best if similar.sure and fits else None
+
+
+def wrong_part(declared: tree.Type, known: Container[str]) -> Span:
+    """The name in a type where that is what is wrong, or else the whole type."""
+    while declared.element is not None and not declared.optional:
+        declared = declared.element
+    return declared.span if declared.name in known or declared.element is not None else name_place(declared)
+
+
+def name_place(declared: tree.Type) -> Span:
+    """Where the element type stands in a type."""
+    return Span(declared.span.source, declared.span.start, declared.span.start + len(declared.name))
+
+
+def difference(declared: tree.Type, wanted: TensorType, actual: TensorType) -> Span:
+    """The first part of a declared type that is not as in the actual one: the number of axes, the element type, or a size."""
+    if actual.rank != wanted.rank:
+        return declared.span
+    if actual.dtype != wanted.dtype:
+        return name_place(declared)
+    entries = zip(declared.dimensions or (), wanted.dims, actual.dims, strict=True)
+    return next((entry.span for entry, size, dim in entries if size != dim), declared.span)
 
 
 # --- inputs of a network: symbols are introduced ------------------------------------------------------------------
@@ -112,6 +155,17 @@ def introduce(declared: tree.Type, name: str, scope: Scope) -> TensorType | None
     if any(dim is None for dim in dims):
         return None
     return TensorType(tuple(dim for dim in dims if dim is not None), "int64" if dtype == "index" else dtype, classes)
+
+
+def has_elements(declared: tree.Type, value: Any, name: tree.Name, scope: Scope) -> bool:
+    """Whether an input of a network has at least one element along each axis, as symbols do: sizes may be computed, such as `H - 4`."""
+    good = True
+    if isinstance(value, Value):
+        for entry, dim in zip(declared.dimensions or (), value.type.dims, strict=True):
+            if not is_at_least(dim, 1):
+                text = f"`{name.id}` is {value.type}, and an input has at least one element along each axis"
+                good = oblige(Obligation(at_least(dim, 1), "NN212", "type", text), name.id, entry.span, scope) and good
+    return good
 
 
 def _known(name: str, scope: Scope) -> bool:
@@ -196,7 +250,9 @@ def _match_classes(declared: tree.Type, actual: TensorType, name: str, place: Sp
     if actual.classes is None:
         return True
     text = f"`{name}` holds values below {format_dim(size)}, and {actual} arrives"
-    return oblige(Obligation(Relation(actual.classes, "<=", size), "NN206", "type", text), name, place, scope)
+    before = scope.build.program.error_count
+    oblige(Obligation(Relation(actual.classes, "<=", size), "NN206", "type", text), name, place, scope)
+    return scope.build.program.error_count == before
 
 
 def _mismatch(message: str, code: str, declared: tree.Type, place: Span, scope: Scope) -> None:
@@ -220,20 +276,25 @@ def assert_type(declared: tree.Type, value: Any, name: str, scope: Scope) -> boo
     actual = value.type
     labels = [Label(value.span, f"is {actual}")]
     if actual.rank != wanted.rank or actual.dtype != wanted.dtype:
+        place = difference(declared, wanted, actual)
         scope.build.report(
-            "NN205", f"`{name}` is declared as {wanted}, but is {actual}", declared.span, labels=labels, frames=scope.frames
+            "NN205", f"`{name}` is declared as {wanted}, but is {actual}", place, labels=labels, frames=scope.frames
         )
         return False
-    good = True
-    for entry, size, dim in zip(declared.dimensions or (), wanted.dims, actual.dims, strict=True):
-        text = f"`{name}` is declared as {wanted}, but is {actual}"
-        good = oblige(Obligation(equal(dim, size), "NN205", "type", text), name, entry.span, scope) and good
-    return good
+    text = f"`{name}` is declared as {wanted}, but is {actual}"
+    return all(
+        oblige(Obligation(equal(dim, size), "NN205", "type", text), name, entry.span, scope)
+        for entry, size, dim in zip(declared.dimensions or (), wanted.dims, actual.dims, strict=True)
+    )
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------------
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int, Poly), "float": (float, int), "bool": (bool,), "str": (str,)}
+
+
+#: The names of types that a parameter can have.
+PARAMETER_TYPES = (*_KINDS, "block")
 
 
 def fits_parameter(declared: tree.Type, value: Any) -> bool:
@@ -256,4 +317,4 @@ def is_parameter_type(declared: tree.Type) -> bool:
         return False
     if declared.element is not None:
         return is_parameter_type(declared.element)
-    return declared.name in (*_KINDS, "block")
+    return declared.name in PARAMETER_TYPES

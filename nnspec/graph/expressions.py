@@ -16,7 +16,7 @@ from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Unsupported, carry, is_silent
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -54,17 +54,24 @@ def _name(expression: tree.Name, scope: Scope) -> Any:
     return undefined(expression, scope)
 
 
-def undefined(expression: tree.Name, scope: Scope) -> Any:
-    """Report a name that nothing defines."""
-    if scope.build.program.is_full:
+def callee(expression: tree.Expression, scope: Scope) -> Any:
+    """The value of what is called or stands after an arrow. An unknown name can be meant only for what may stand there."""
+    if isinstance(expression, tree.Name) and expression.id not in scope.names and scope.lookup(expression.id) is None:
+        return undefined(expression, scope, called=True)
+    return evaluate(expression, scope)
+
+
+def undefined(expression: tree.Name, scope: Scope, *, called: bool = False) -> Any:
+    """Report a name that nothing defines. `called`: as the name of a step or a function."""
+    if scope.build.program.is_full or scope.may_be_lost(expression.id):
         scope.build.failed = True
         return POISON
     capital = expression.id[:1].isupper()
-    similar = nearest(expression.id, scope.visible())
+    similar = similar_to(expression.id, *scope.groups(called=called))
     what = "no operator, block or network is called" if capital else "nothing is called"
     scope.build.report(
         "NN103" if capital else "NN101", f"{what} `{expression.id}`", expression.span,
-        label=f"a similar name exists: `{similar}`" if similar else f"not found in `{scope.build.name}`",
+        label=similar.label(otherwise=f"not found in `{scope.build.name}`"),
         fix=scope.build.program.rename_fix(expression.span, similar), frames=scope.frames,
     )  # fmt: skip
     return POISON

@@ -7,16 +7,16 @@ from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import Dim, Poly, Var, format_dim, substitute, variables
-from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, equal
+from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, claim_variables, equal
 from nnspec.graph import networks
 from nnspec.graph.build import Build
-from nnspec.graph.ir import CallNetwork, Graph, InputEntry, Value
+from nnspec.graph.ir import CallNetwork, Graph, Guard, InputEntry, Value
 from nnspec.graph.obligations import oblige
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, NetworkInstance, carry, is_silent
 from nnspec.operators.declare import Obligation
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.types import TensorType
 
 
@@ -50,13 +50,15 @@ def _variant(instance: NetworkInstance, arguments: Sequence[Given], optional: fr
     known = key(scope.build.training, optional & names)
     if known in instance.variants:
         return instance.variants[known]
-    built = _built(instance, optional & networks.optional_inputs(_item(instance, scope)), scope, program.sizes)
+    # How many samples a batch has is the recipe's to say, whatever `--with N=1` says of networks by themselves.
+    stated = {name: size for name, size in program.sizes.items() if name != "N"}
+    built = _built(instance, optional & networks.optional_inputs(_item(instance, scope)), scope, stated)
     if built is None:
         return None
     graph, build = built
     if (build.needed and graph is None) or _open_weights(graph):
         sizes = _sizes_from(arguments, instance, scope, build)
-        again = _built(instance, optional, scope, {**program.sizes, **sizes}) if sizes else None
+        again = _built(instance, optional, scope, {**stated, **sizes}) if sizes else None
         graph = again[0] if again else None
     if graph is not None:
         instance.variants[known] = graph
@@ -117,14 +119,19 @@ def _assign(
     for each in arguments:
         name = each.name or (waiting[0] if waiting else None)
         if each.name is not None and each.name not in known:
-            similar = nearest(each.name, known)
+            similar = similar_to(each.name, known)
             place = each.name_span or each.span
             scope.build.report(
                 "NN102", f"`{instance.name}` has no input `{each.name}`", place,
-                label=f"a similar name exists: `{similar}`" if similar else "",
-                help=f"it has {', '.join(f'`{input}`' for input in known)}", fix=scope.build.program.rename_fix(place, similar),
+                label=similar.label(),
+                help=f"it has {', '.join(f'`{input}`' for input in known)}",
+                fix=scope.build.program.rename_fix(place, similar, safe=similar.best in waiting),
             )  # fmt: skip
-            good = False
+            name = similar.best if similar.sure and similar.best in waiting else None
+            good = good and name is not None
+            if name is not None:
+                given[name] = each
+                waiting.remove(name)
         elif name is None:
             scope.build.report("NN114", f"`{instance.name}` has no further input", each.span, label="one too many")
             good = False
@@ -172,8 +179,22 @@ def _matches(
     if wanted.classes is not None and actual.classes is not None:
         limit = substitute(wanted.classes, bindings)
         claim = Relation(actual.classes, "<=", limit)
-        oblige(Obligation(claim, "NN206", "", message), instance.name, each.span, scope)
+        oblige(
+            Obligation(claim, "NN206", "", message, help=_more_kinds(instance, entry, actual.classes)),
+            instance.name,
+            each.span,
+            scope,
+        )
     return True
+
+
+def _more_kinds(instance: NetworkInstance, entry: InputEntry, classes: Dim) -> str:
+    """What makes room for more kinds of indices: the parameter that an input's type names, where it names one."""
+    written = entry.span.source.text[entry.span.end :].lstrip(" :")
+    name = written.removeprefix("index(").partition(")")[0]
+    if written.startswith("index(") and name in instance.parameters:
+        return f"make room for all kinds: `layer ... = {instance.maker.item.name.id}({name}={format_dim(classes)})`"
+    return f"declare the input as `index({format_dim(classes)})`, and make room for all kinds in the network"
 
 
 def substituted(claim: Claim, bindings: Mapping[Var, Dim]) -> Claim:
@@ -184,12 +205,25 @@ def substituted(claim: Claim, bindings: Mapping[Var, Dim]) -> Claim:
     return AllOf(parts) if isinstance(claim, AllOf) else AnyOf(parts)
 
 
+def _blamed(
+    instance: NetworkInstance, graph: Graph, guard: Guard, given: Mapping[str, Given], span: Span
+) -> tuple[Span, tuple[str, ...]]:
+    """The tensor that brings a size of which a condition of the network speaks, and what is to be said of it."""
+    spoken = claim_variables(guard.claim)
+    names = [origin.input for symbol, origin in graph.symbols.items() if symbol in spoken and origin.input in given]
+    each = given[names[0]] if names else next(iter(given.values()), None)
+    value = carry(each.value) if each is not None else None
+    if each is None or not isinstance(value, Value):
+        return span, ()
+    return each.span, (f"`{each.span.text}` is {value.type}, and `{instance.name}` needs {guard.claim}",)
+
+
 def _add(instance: NetworkInstance, graph: Graph, given: Mapping[str, Given], bindings: Mapping[Var, Dim],
          optional: frozenset[str], span: Span, scope: Scope) -> Any:  # fmt: skip
     for guard in graph.guards:
         claim = substituted(guard.claim, bindings)
-        place = next(iter(given.values())).span if given else span
-        if not oblige(Obligation(claim, "NN230", "", guard.message), instance.name, place, scope):
+        place, notes = _blamed(instance, graph, guard, given, span)
+        if not oblige(Obligation(claim, "NN230", "", guard.message, notes), instance.name, place, scope):
             return POISON
     outputs = {name: _retyped(value.type, bindings) for name, value in graph.outputs.items()}
     reads = {entry.name: carry(given[entry.name].value) for entry in graph.inputs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nnspec.dims import Dim, Poly
@@ -21,7 +22,7 @@ from nnspec.graph.values import (
     is_silent,
 )
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 
@@ -63,14 +64,16 @@ def _record_fact(value: Record, name: tree.Name, scope: Scope) -> Any:
 
 
 def unknown_member(name: tree.Name, owner: str, known: Any, scope: Scope) -> Any:
-    similar = nearest(name.id, known)
+    """Report a member that does not exist. Where `known` maps names to values, that of the name which is surely meant; else poison."""
+    similar = similar_to(name.id, known)
+    values = known if isinstance(known, Mapping) else {}
     listed = ", ".join(f"`{each}`" for each in known)
     scope.build.report(
-        "NN111", f"{owner} has no `{name.id}`", name.span, label=f"a similar name exists: `{similar}`" if similar else "",
-        help=f"it has {listed}" if listed and not similar else None, fix=scope.build.program.rename_fix(name.span, similar),
-        frames=scope.frames,
+        "NN111", f"{owner} has no `{name.id}`", name.span, label=similar.label(),
+        help=f"it has {listed}" if listed and not similar else None,
+        fix=scope.build.program.rename_fix(name.span, similar, safe=bool(values)), frames=scope.frames,
     )  # fmt: skip
-    return POISON
+    return values.get(similar.names[0], POISON) if similar.sure else POISON
 
 
 _FACTS = ("shape", "T", "classes", "rank", "dtype")
@@ -140,7 +143,8 @@ def subscript(expression: tree.Subscript, scope: Scope) -> Any:
     if isinstance(value, list | tuple):
         return _item(value, entries, expression, scope)
     if isinstance(value, Value):
-        arguments = [Given(value, expression.value.span), Given(tuple(entries), expression.span)]
+        places = tuple(index.span for index in expression.indices)
+        arguments = [Given(value, expression.value.span), Given(tuple(entries), expression.span, members=places)]
         return apply.apply_operator("subscript", arguments, expression.span, scope)
     scope.build.report("NN106", f"{describe(value)} has no elements to choose from", expression.span, frames=scope.frames)
     return POISON
@@ -179,11 +183,13 @@ def _item(values: Any, entries: list[Any], expression: tree.Subscript, scope: Sc
             )
             return POISON
         return values[entry]
-    index = apply.whole_number(entry, expression, scope, "an index into a list")
+    index = apply.whole_number(entry, expression.indices[0], scope, "an index into a list")
     if index is None:
         return POISON
     if not -len(values) <= index < len(values):
-        scope.build.report("NN213", f"index {index} is outside of a list of {len(values)}", expression.span, frames=scope.frames)
+        scope.build.report(
+            "NN213", f"index {index} is outside of a list of {len(values)}", expression.indices[0].span, frames=scope.frames
+        )
         return POISON
     return values[index]
 

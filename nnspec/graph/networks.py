@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nnspec.diagnostics import Span
 from nnspec.graph import blocks, parameters
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.ir import Graph, Value
@@ -27,23 +26,30 @@ def build_network(program: Program, maker: BlockMaker, given: list[Given], *, tr
                   optional: frozenset[str] = frozenset(), sizes: Mapping[str, int] | None = None,
                   aggregate: bool = True) -> Built:  # fmt: skip
     """Build a network with its parameters given. `optional` names the optional inputs that it has, `sizes` fixes input symbols."""
-    build = Build(program, maker.item.name.id, training=training, sizes=sizes or program.sizes, given=optional)
+    built = _build(program, maker, given, training, optional, sizes, aggregate)
+    if built.graph is None:  # what was not built may be what reads a name
+        for item in (*built.build.items, built.item):
+            program.mark_all_used(item.span)
+    return built
+
+
+def _build(program: Program, maker: BlockMaker, given: list[Given], training: bool, optional: frozenset[str],
+           sizes: Mapping[str, int] | None, aggregate: bool) -> Built:  # fmt: skip
+    build = Build(program, maker.item.name.id, training=training, sizes=program.sizes if sizes is None else sizes, given=optional)
     outside = Scope(build, maker.home, "", ())
     resolved = parameters.resolve_variant(maker, outside)
     if resolved is None:
         return Built(None, build, maker.item)
     scope = Scope(build, resolved.home, "", ())
     left = parameters.bind(resolved, given, scope, maker.span)
-    if left:
-        _unknown(left[0], resolved, scope)
-    if left is None or left or not isinstance(resolved.item.body, tree.Body):
+    if left is None or not isinstance(resolved.item.body, tree.Body):
         return Built(None, build, resolved.item)
     values = {parameter.name.id: scope.names.get(parameter.name.id) for parameter in resolved.item.parameters}
     try:
         result = blocks.run_body(resolved.item, None, scope)
     except TooLarge:
         return Built(None, build, resolved.item)
-    if aggregate:
+    if aggregate and not build.failed:  # what could not be read may be subject to further conditions
         report_preconditions(build, resolved.item, maker.item.name.span)
         report_open_weights(build, resolved.item)
     if build.failed or not isinstance(result, Record) or not all(isinstance(value, Value) for value in result.outputs.values()):
@@ -55,20 +61,6 @@ def _graph(maker: BlockMaker, build: Build, result: Record, values: dict[str, An
     return Graph(
         maker.item.name.id, tuple(build.inputs), tuple(build.nodes), dict(result.outputs), build.weights, tuple(build.guards),
         dict(build.symbols), dict(build.sub), maker.item.span, values, training,
-    )  # fmt: skip
-
-
-def _unknown(each: Given, maker: BlockMaker, scope: Scope) -> None:
-    from nnspec.similar import nearest
-
-    known = [parameter.name.id for parameter in maker.item.parameters]
-    place: Span = each.name_span or each.span
-    similar = nearest(each.name or "", known)
-    scope.build.report(
-        "NN102", f"`{maker.item.name.id}` has no parameter `{each.name}`", place,
-        label=f"a parameter with a similar name exists: `{similar}`" if similar else "",
-        help=None if similar else f"`{maker.item.name.id}` has " + (", ".join(f"`{each}`" for each in known) or "no parameters"),
-        fix=scope.build.program.rename_fix(place, similar),
     )  # fmt: skip
 
 
@@ -92,11 +84,26 @@ def check_alone(program: Program, maker: BlockMaker, *, training: bool = False,
     resolved = parameters.resolve_variant(maker, probe)
     if resolved is None:
         return Built(None, probe.build, maker.item)
-    positions = sum(each.name is None for each in resolved.given)
-    names = [parameter.name.id for parameter in resolved.item.parameters]
-    taken = {each.name for each in resolved.given} | set(names[:positions])
     home = Scope(probe.build, resolved.home, "", ())
-    given = parameters.alone(resolved.item, program.settings, taken, home)
+    given = parameters.alone(resolved.item, program.settings, _taken(resolved), home)
     if given is None:
         return None
     return build_network(program, maker, given, training=training, optional=optional)
+
+
+def _taken(resolved: BlockMaker) -> set[str | None]:
+    """The parameters that a variant gives."""
+    positions = sum(each.name is None for each in resolved.given)
+    names = [parameter.name.id for parameter in resolved.item.parameters]
+    return {each.name for each in resolved.given} | set(names[:positions])
+
+
+def open_parameters(program: Program, maker: BlockMaker) -> list[str]:
+    """The parameters without which a network cannot be checked by itself."""
+    probe = Scope(Build(program, maker.item.name.id), maker.home, "", ())
+    resolved = parameters.resolve_variant(maker, probe)
+    if resolved is None:
+        return []
+    given = {*_taken(resolved), *program.settings}
+    missing = [each for each in resolved.item.parameters if each.default is None and each.name.id not in given]
+    return [each.name.id for each in missing if not parameters.is_size(each)]

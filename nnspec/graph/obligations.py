@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import Var, variables
-from nnspec.dims.claims import Claim, Relation
+from nnspec.dims.claims import Claim, Relation, equal
 from nnspec.dims.facts import Facts
 from nnspec.graph.chain import arithmetic_chain
 from nnspec.graph.ir import Frame, Guard, Read, Value
@@ -39,10 +39,16 @@ def claim_variables(claim: Claim) -> frozenset[Var]:
 
 def discharge(found: Sequence[Obligation], operator: Operator, places: Mapping[str, Span], reads: Mapping[str, Read],
               span: Span, scope: Scope) -> bool:  # fmt: skip
-    """Whether the operator's result may be used. Findings, preconditions and guards are recorded on the way."""
+    """Whether the operator's result may be used. Findings, preconditions and guards are recorded on the way.
+
+    What has to hold in training alone is guarded there, and no precondition of the network: declared at its input, it would hold in
+    inference too.
+    """
     good = True
     for obligation in found:
         good = _settle(obligation, operator.name, places, reads, span, scope) and good
+    for obligation in operator.in_training() if scope.build.training else ():
+        good = _settle(obligation, operator.name, places, reads, span, scope, advise=False) and good
     return good
 
 
@@ -51,10 +57,29 @@ def oblige(obligation: Obligation, what: str, place: Span, scope: Scope) -> bool
     return _settle(obligation, what, {obligation.blame: place}, {}, place, scope)
 
 
+def place_of(blame: str, places: Mapping[str, Span], span: Span) -> Span:
+    """Where the caret goes for a blamed field, or for one of its members ("tensors.1"); the operator's own place by default."""
+    return places.get(blame) or places.get(blame.partition(".")[0]) or span
+
+
+def same_weights(known: Operator, operator: Operator, path: str, place: Span, scope: Scope) -> bool:
+    """Whether a shared layer has the same weights as at its first use, or may have: then that is obliged of the sizes."""
+    message = f"the shared layer `{path}` is used with inputs of different widths"
+    pairs = {
+        (one, other)
+        for old, new in zip(known.weights(), operator.weights(), strict=True)
+        for one, other in zip(old.dims, new.dims, strict=True)
+        if one != other
+    }
+    return all(
+        oblige(Obligation(equal(*pair), "NN201", "", message), operator.name, place, scope) for pair in sorted(pairs, key=str)
+    )
+
+
 def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads: Mapping[str, Read], span: Span,
-            scope: Scope) -> bool:  # fmt: skip
+            scope: Scope, *, advise: bool = True) -> bool:  # fmt: skip
     build = scope.build
-    place = places.get(obligation.blame, span)
+    place = place_of(obligation.blame, places, span)
     verdict = build.facts.decide(obligation.claim)
     if verdict.kind == "true":
         return True
@@ -73,10 +98,12 @@ def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads
         if not build.facts.learn(obligation.claim):
             _contradict(obligation, place, scope)
             return False
-        build.preconditions.add(verdict, origin, obligation.claim)
+        if advise:
+            build.preconditions.add(verdict, origin, obligation.claim)
         build.guards.append(Guard(obligation.claim, obligation.message, place))
         return True
-    build.preconditions.add(verdict, origin, obligation.claim)
+    if advise:
+        build.preconditions.add(verdict, origin, obligation.claim)
     build.guards.append(Guard(obligation.claim, obligation.message, place))
     build.report(
         "NN221", f"it cannot be proved that {obligation.claim}", place, label="checked when the network runs",
@@ -99,11 +126,22 @@ def _refute(obligation: Obligation, place: Span, places: Mapping[str, Span], rea
     chain = arithmetic_chain(reads)
     if chain and obligation.code in ("NN210", "NN212", "NN201", "NN202", "NN211"):
         notes.append(chain)
-    label = _shown(reads[obligation.blame], scope) if isinstance(reads.get(obligation.blame), Value) else ""
+    blamed, first = _blamed(obligation.blame, reads), f"{obligation.blame.partition('.')[0]}.0"
+    label = str(blamed.type) if blamed is not None else ""
+    if "." in obligation.blame and first in places and places[first] != place:
+        labels.append(Label(places[first], _shown(_blamed(first, reads) or (), scope)))
     scope.build.report(
         obligation.code, obligation.message, place, label=label, labels=labels, notes=notes, help=obligation.help,
         frames=scope.frames,
     )  # fmt: skip
+
+
+def _blamed(blame: str, reads: Mapping[str, Read]) -> Value | None:
+    name, _, number = blame.partition(".")
+    read = reads.get(name)
+    if isinstance(read, tuple):
+        return read[int(number)] if number and int(number) < len(read) else None
+    return read
 
 
 def _shown(value: Read, scope: Scope) -> str:

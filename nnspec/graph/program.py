@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
+from nnspec.graph.branches import Branches
 from nnspec.graph.build import Build
+from nnspec.graph.ir import Graph
+from nnspec.graph.lost import Lost
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, Unsupported
 from nnspec.operators.declare import OPERATORS
 from nnspec.operators.families import FAMILY_OF
 from nnspec.records import replace
-from nnspec.similar import nearest
+from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 
 
 class Behaviour(NamedTuple):
-    """`causal(tokens -> logits)`: a claim on a network's behaviour, between an input and an output by name (empty where none is named)."""
+    """`causal(tokens -> logits)`: a claim on a network's behaviour, between an input and an output by name (empty where none is named).
+
+    `axis` is that along which input and output go together; `low` and `high` are the bounds of a `range`, None where there is none.
+    """
 
     network: str
     kind: str
     input: str
     output: str
     span: Span
+    axis: int = 1
+    low: float | None = None
+    high: float | None = None
 
 
 #: Reads a file named in a `use`: gives its tree, or None after reporting. Injected, because this package does no I/O.
@@ -49,8 +58,9 @@ LATER = frozenset(_LATER_NAMES.split())
 class FileScope:
     """The items of one file, and what it imports."""
 
-    def __init__(self, program: Program, source: Source) -> None:
+    def __init__(self, program: Program, file: tree.File, source: Source) -> None:
         self.program = program
+        self.file = file
         self.source = source
         #: Blocks, networks and data share one name space; recipes, agents and samples another.
         self.items: dict[str, tuple[tree.Item, FileScope]] = {}
@@ -74,19 +84,23 @@ class FileScope:
             return OperatorMaker(operator, (), Span(self.source, 0, 0))
         return Unsupported(name) if name in LATER else None
 
-    def visible(self) -> Iterator[str]:
-        yield from self.items
-        yield from OPERATORS
+    def groups(self) -> tuple[Iterable[str], ...]:
+        """The names of the file, then those of the language."""
+        from nnspec.graph.calls import BUILT_IN
+
+        return self.items, (*OPERATORS, *BUILT_IN, "training", *LATER)
 
 
 class Program:
     """Everything known while one spec is checked."""
 
     def __init__(self, file: tree.File, source: Source, loader: Loader | None, settings: Mapping[str, Any],
-                 sizes: Mapping[str, int]) -> None:  # fmt: skip
+                 sizes: Mapping[str, int], unreadable: Iterable[Diagnostic] = ()) -> None:  # fmt: skip
+        """`unreadable` are the findings on the text itself."""
         self.file = file
         self.source = source
         self.loader = loader
+        self.lost = Lost(file, source, unreadable)
         self.settings = dict(settings)
         self.sizes = dict(sizes)
         self.findings: dict[tuple[str, str, int, int, str], Diagnostic] = {}
@@ -100,6 +114,8 @@ class Program:
         self._files: dict[str, FileScope] = {}
         #: Claims of `ensure` that are tested on the compiled network.
         self.behaviours: list[Behaviour] = []
+        #: The networks without errors, by name.
+        self.graphs: dict[str, Graph] = {}
         self.home = self._enter(file, source, ())
 
     @property
@@ -107,10 +123,16 @@ class Program:
         """The texts that were read, the spec first."""
         return tuple(scope.source for scope in self._files.values())
 
+    @property
+    def files(self) -> tuple[tree.File, ...]:
+        """Their trees."""
+        return tuple(scope.file for scope in self._files.values())
+
     # --- findings ------------------------------------------------------------------------------------------------------
 
     def report(self, finding: Diagnostic) -> None:
         """Keep a finding, unless the same stands at the same place already (a block is built at each of its uses)."""
+        self.error_count += self.is_error(finding.code)
         if len(finding.message) > _LONGEST_MESSAGE:
             middle = _LONGEST_MESSAGE // 2
             finding = replace(finding, message=f"{finding.message[:middle]}...{finding.message[-middle:]}")
@@ -144,14 +166,20 @@ class Program:
     def label(self, span: Span, text: str) -> tuple[Label, ...]:
         return (Label(span, text),)
 
-    def rename_fix(self, span: Span, name: str | None) -> Fix | None:
-        """A fix that writes a similar name."""
-        return Fix(f"write `{name}`", (Edit(span, name),), "suggestion") if name else None
+    def rename_fix(self, span: Span, similar: Similar, *, safe: bool = False) -> Fix | None:
+        """A fix that writes a similar name; `safe` where the check goes on as if it were written and it is sure."""
+        if similar.best is None:
+            return None
+        return Fix(f"write `{similar.best}`", (Edit(span, similar.best),), "safe" if safe and similar.sure else "suggestion")
 
     # --- use --------------------------------------------------------------------------------------------------------------
 
     def mark_used(self, span: Span) -> None:
         self._used.add((id(span.source), span.start))
+
+    def is_used(self, span: Span) -> bool:
+        """Whether the name that stands there was read."""
+        return (id(span.source), span.start) in self._used
 
     def mark_all_used(self, span: Span) -> None:
         """Count every binding inside as used."""
@@ -164,22 +192,33 @@ class Program:
         self._bindings.setdefault((id(name.span.source), name.span.start), (name, "NN604"))
 
     def report_unused(self) -> None:
-        """Report bindings and parameters of this file that nothing read in any instance."""
+        """Report bindings and parameters of this file that nothing read in any instance, and nothing would read in another."""
+        branches = Branches(self.file)
         for key, (name, code) in self._bindings.items():
+            if self.is_full:
+                return
             if key in self._used or name.id.startswith("_") or name.span.source is not self.source:
                 continue
+            if branches.read(name):
+                continue
             what = "value" if code == "NN601" else "parameter"
+            fix = self._removal(name) if code == "NN601" else None
             self.report(
                 Diagnostic(
-                    code, f"the {what} `{name.id}` is never used", name.span, label="bound here",
-                    help=f"take it out, or call it `_{name.id}` to say that this is meant",
+                    code, f"the {what} `{name.id}` is never used", name.span, "bound here" if code == "NN601" else "declared here", fix=fix,
+                    help=f"{'' if fix else 'take it out, or '}call it `_{name.id}` to say that this is meant",
                 )
             )  # fmt: skip
+
+    def _removal(self, name: tree.Name) -> Fix | None:
+        from nnspec.graph.unused import removal  # rarely needed
+
+        return removal(self.file, name)
 
     # --- names at the top level --------------------------------------------------------------------------------------
 
     def _enter(self, file: tree.File, source: Source, open_files: tuple[str, ...]) -> FileScope:
-        scope = FileScope(self, source)
+        scope = FileScope(self, file, source)
         self._files[source.path] = scope
         for entry in file.items:
             if isinstance(entry, tree.Use):
@@ -214,8 +253,11 @@ class Program:
 
     def _check_parameters(self, item: tree.Item) -> None:
         first: dict[str, tree.Name] = {}
+        from nnspec.graph.parameters import check_type
+
         for parameter in item.parameters:
             name = parameter.name
+            check_type(parameter, self.report)
             if name.id in first:
                 self.report(
                     Diagnostic(
@@ -234,12 +276,12 @@ class Program:
             elif imported.name.id in other.items:
                 scope.items[name.id] = other.items[imported.name.id]
             else:
-                similar = nearest(imported.name.id, other.items)
+                similar = similar_to(imported.name.id, other.items)
                 scope.poisoned.add(name.id)
                 self.report(
                     Diagnostic(
                         "NN113", f'"{use.path.value}" has no `{imported.name.id}`', imported.name.span,
-                        label=f"a similar name exists: `{similar}`" if similar else "",
+                        label=similar.label(),
                         help=None if similar else "it has " + (", ".join(f"`{each}`" for each in other.items) or "nothing to use"),
                         fix=self.rename_fix(imported.name.span, similar),
                     )

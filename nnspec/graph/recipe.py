@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import Span
-from nnspec.graph.ir import Graph
+from nnspec.graph.ir import Graph, Node
 from nnspec.operators.declare import Operator
 from nnspec.records import field, record
 from nnspec.types import TensorType
@@ -99,12 +99,31 @@ class OptimizerSetting:
 
 
 @record(frozen=True)
-class Recipe:
-    """A supervised recipe: one loss, one optimizer.
+class Step:
+    """One update: what it minimizes, of which networks, and how.
 
-    `training` and `evaluation` are graphs whose inputs are "SOURCE.FIELD" and whose nodes call the instances; the outputs are "loss"
-    (training) and the metrics' (evaluation, and training where they can be had). `settings` holds the statements with one value by
-    name: epochs, steps, batch_size, seed, clip_grad_norm, clip_grad_value, patience, keep_best, drop_last, precision, measure_every.
+    `name` is "" for the only step of a recipe that writes none; then `updates` is empty, and every network that the loss reaches is
+    updated. `loss` names the output of the recipe's training graph. The step runs in each `every`th iteration; `nodes` are computed
+    anew when it does, all others once an iteration, before the first step that reads them (decision A14).
+    """
+
+    name: str
+    loss: str
+    updates: tuple[str, ...]
+    optimizer: OptimizerSetting
+    every: int
+    nodes: frozenset[Node]
+    span: Span
+
+
+@record(frozen=True)
+class Recipe:
+    """What is trained on which data, in one step or several.
+
+    `training` and `evaluation` are graphs whose inputs are "SOURCE.FIELD" and whose nodes call the instances; the outputs are the
+    losses of the steps (training) and the metrics' (evaluation, and training where they can be had). `settings` holds the statements
+    with one value by name: epochs, steps, batch_size, seed, clip_grad_norm, clip_grad_value, patience, keep_best, drop_last,
+    precision, measure_every.
     """
 
     name: str
@@ -113,12 +132,19 @@ class Recipe:
     training: Graph
     evaluation: Graph
     metrics: tuple[Metric, ...]
-    optimizer: OptimizerSetting
+    steps: tuple[Step, ...]
     settings: dict[str, Any]
     span: Span
     parameters: dict[str, Any] = field(default_factory=dict)
     #: Schedules that the loss computes with, by the graph input ("schedule.0") that brings their value of the step.
     schedules: dict[str, Operator] = field(default_factory=dict)
+    #: Where settings stand in the text, by name.
+    places: dict[str, Span] = field(default_factory=dict)
+
+    @property
+    def optimizer(self) -> OptimizerSetting:
+        """The optimizer of a recipe with one step."""
+        return self.steps[0].optimizer
 
 
 def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bool:

@@ -6,35 +6,39 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
-from nnspec.dims import symbol
-from nnspec.graph import blocks, expressions, initial, naming, parameters, selections, settings, sources
+from nnspec.dims import symbol, variables
+from nnspec.graph import blocks, expressions, initial, naming, parameters, settings, sources
+from nnspec.graph.batches import check_batches
 from nnspec.graph.build import Build, TooLarge
-from nnspec.graph.ir import CallNetwork, Graph, Value
+from nnspec.graph.gradients import Gradients
+from nnspec.graph.ir import Graph, Value
+from nnspec.graph.lost import is_unread
+from nnspec.graph.objectives import Objective, check_stale, variants_of
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import DataSource, Instance, Metric, OptimizerSetting, Override, Recipe
+from nnspec.graph.recipe import DataSource, Instance, Metric, OptimizerSetting, Recipe, Step
 from nnspec.graph.scope import RecipeScope
-from nnspec.graph.values import (
-    POISON,
-    BlockMaker,
-    MetricCall,
-    NetworkInstance,
-    OperatorMaker,
-    carry,
-    is_silent,
-)
-from nnspec.operators.declare import Operator
+from nnspec.graph.values import POISON, BlockMaker, MetricCall, NetworkInstance, carry, is_silent
 from nnspec.operators.kinds import describe
-from nnspec.similar import nearest
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 
 #: Statements that this version keeps and says so.
-_LATER = ("step", "update", "freeze", "load", "sample")
+_LATER = ("freeze", "load", "sample")
+_STEP_WORDS = ("minimize", "update", "optimizer", "step")
 
 
 def build_recipe(program: Program, item: tree.Item) -> Recipe | None:
     """Check a recipe in training and in evaluation mode; None where it has errors or parts that are not run yet."""
     instances: dict[str, NetworkInstance] = {}
     runs = [_RecipeRun(program, item, instances, training) for training in (True, False)]
+    recipe = _build(program, item, instances, runs)
+    if recipe is None:  # what was not built may be what reads a name
+        for each in (item, *runs[0].build.items, *runs[1].build.items):
+            program.mark_all_used(each.span)
+    return recipe
+
+
+def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstance], runs: list[_RecipeRun]) -> Recipe | None:
     before = set(program.findings)
     for run in runs:
         try:
@@ -45,14 +49,15 @@ def build_recipe(program: Program, item: tree.Item) -> Recipe | None:
     if training.not_run:
         _keep_unchecked(program, item, before)
         return None
-    if not training.complete() or training.build.failed or evaluation.build.failed:
+    steps = training.finished()
+    if not steps or training.build.failed or evaluation.build.failed or any(each.failed for each in instances.values()):
         return None
-    if training.optimizer is None or training.loss is None or any(each.failed for each in instances.values()):
-        return None
+    if training.steps:
+        program.later("training in several steps", training.steps[0].span)
     return Recipe(
         item.name.id, training.sources, {name: _instance(each) for name, each in instances.items() if each.variants},
-        training.graph(), evaluation.graph(), tuple(training.metrics.values()), training.optimizer, training.settings, item.span,
-        training.parameters, {**evaluation.scope.schedules, **training.scope.schedules},
+        training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
+        training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans,
     )  # fmt: skip
 
 
@@ -82,14 +87,19 @@ class _RecipeRun:
         self.sources: dict[str, DataSource] = {}
         self.outputs: dict[str, Value] = {}
         self.metrics: dict[str, Metric] = {}
-        self.loss: Value | None = None
-        self.loss_span: Span | None = None
-        self.optimizer: OptimizerSetting | None = None
+        #: What is minimized where the run is: the recipe's own, or a step's.
+        self.own = self.objective = Objective("", self.scope, item.name.span)
+        self.steps: list[Objective] = []
         self.settings: dict[str, Any] = {}
         self.setting_spans: dict[str, Span] = {}
         self.parameters: dict[str, Any] = {}
         self.not_run = False
         self.has_data = False
+        self.is_whole = True
+        #: Whether there is a step that could not be read.
+        self.has_lost_step = False
+        #: How many samples a batch has.
+        self.batch_size = symbol("N")
 
     def statements(self) -> None:
         self._parameters()
@@ -97,7 +107,10 @@ class _RecipeRun:
         if not isinstance(body, tree.Body):
             self.build.report("NN401", f"the recipe `{self.item.name.id}` has no body", self.item.span)
             return
-        self.scope.bind("N", symbol("N"), self.item.name.span)
+        self.scope.bind("N", self.batch_size, self.item.name.span)
+        self.is_whole = not self.program.lost.tore(self.item)
+        self.build.failed |= not self.is_whole
+        self.scope.lost += self.program.lost.beside(self.item)
         for statement in body.statements:
             self._statement(statement)
         self._settings_from_outside()
@@ -116,8 +129,17 @@ class _RecipeRun:
 
     def _execute(self, statement: tree.Statement) -> None:
         word = statement.word.id if statement.word is not None else ""
-        if not word:
+        if self.program.lost.took(statement):
+            self._lose(statement, word)
+        elif not word:
             self._binding(statement)
+        else:
+            self._execute_as(statement, word)
+
+    def _execute_as(self, statement: tree.Statement, word: str) -> None:
+        """Execute a statement by its word, or by the one that is meant by it."""
+        if self.objective.name and word not in _STEP_WORDS and (word in _WORDS or word in settings.SETTINGS or word in _LATER):
+            self._outside_of_steps(statement, word)
         elif word in _WORDS:
             _WORDS[word](self, statement)
         elif word in settings.SETTINGS:
@@ -129,15 +151,35 @@ class _RecipeRun:
         else:
             self._unknown(statement, word)
 
+    def _lose(self, statement: tree.Statement, word: str) -> None:
+        """Keep silent about a statement that a syntax error took: it is there, and nothing is known of it."""
+        self.build.failed = True
+        self.scope.lost.append(statement.span)
+        for name in statement.names:
+            self.scope.names.setdefault(name.id, POISON)
+            self.scope.spans.setdefault(name.id, name.span)
+        self.has_data |= word == "data" or is_unread(statement)
+        self.objective.lose(word, statement)
+
+    def _outside_of_steps(self, statement: tree.Statement, word: str) -> None:
+        self.build.report(
+            "NN109", f"`{word}` cannot stand in a step", (statement.word or statement).span, help="write it before the steps",
+        )  # fmt: skip
+        for name in statement.names:
+            self.scope.bind(name.id, POISON, name.span)
+
     def _unknown(self, statement: tree.Statement, word: str) -> None:
         assert statement.word is not None
-        similar = nearest(word, (*_WORDS, *settings.SETTINGS, *_LATER))
+        similar = similar_to(word, (*_WORDS, *settings.SETTINGS, *_LATER))
         self.build.report(
             "NN109", f"`{word}` is not a statement of a recipe", statement.word.span,
-            label=f"a similar one exists: `{similar}`" if similar else "",
+            label=similar.label("a similar one exists", "similar ones exist"),
             help=None if similar else "a recipe has " + ", ".join(f"`{each}`" for each in (*_WORDS, *settings.SETTINGS)),
-            fix=self.program.rename_fix(statement.word.span, similar),
+            fix=self.program.rename_fix(statement.word.span, similar, safe=True),
         )  # fmt: skip
+        if similar.sure:
+            self._execute_as(statement, similar.names[0])
+            return
         for name in statement.names:
             self.scope.bind(name.id, POISON, name.span)
 
@@ -145,7 +187,11 @@ class _RecipeRun:
 
     def _binding(self, statement: tree.Statement) -> None:
         self.scope.numbering = naming.numbering(statement.names[0].id, statement.values, self.scope)
-        value = expressions.evaluate(statement.values[0], self.scope)
+        value: Any = POISON
+        if len(statement.values) == 1:
+            value = expressions.evaluate(statement.values[0], self.scope)
+        else:
+            self.build.report("NN115", "one value belongs here", statement.span)
         if statement.type is not None and not is_silent(value):
             from nnspec.graph import declared
 
@@ -153,7 +199,11 @@ class _RecipeRun:
         blocks.bind_values(statement, value, self.scope)
 
     def data(self, statement: tree.Statement) -> None:
-        for name in statement.names:
+        names = statement.names
+        if not names and all(isinstance(value, tree.Name) for value in statement.values):
+            names = tuple(value for value in statement.values if isinstance(value, tree.Name))
+            statement = tree.Statement(statement.span, statement.word, names)
+        for name in names:
             self.has_data = True
             before = self.program.later_count
             source = sources.data_source(statement, name, self.scope)
@@ -183,41 +233,48 @@ class _RecipeRun:
             blocks.bind_value(name, initial.parameter(statement, name, self.scope), self.scope)
 
     def minimize(self, statement: tree.Statement) -> None:
-        if self.loss_span is not None:
-            self.build.report(
-                "NN404", "a recipe minimizes one loss", statement.span, labels=[Label(self.loss_span, "the first one")],
-                help="add the two: `minimize a + b`",
-            )  # fmt: skip
-            return
-        self.loss_span = statement.span
-        value = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else POISON
-        if is_silent(value):
-            return
-        if not isinstance(value, Value) or value.type.rank != 0 or not value.type.is_float:
-            what = str(value.type) if isinstance(value, Value) else describe(value)
-            self.build.report(
-                "NN402", f"what is minimized is a single number, and this is {what}", statement.values[0].span,
-                help="reduce it with `mean(...)` or `sum(...)`",
-            )  # fmt: skip
-            return
-        self.loss = value
-        self.outputs["loss"] = value
-        self._check_reach(value, statement.values[0].span)
+        self.objective.minimize(statement)
 
-    def _check_reach(self, loss: Value, span: Span) -> None:
-        reached: set[str] = set()
-        seen: set[Value] = set()
-        pending = [loss]
-        while pending:
-            value = pending.pop()
-            if value in seen or value.node is None:
-                continue
-            seen.add(value)
-            if isinstance(value.node.operator, CallNetwork):
-                reached.add(value.node.operator.instance)
-            pending.extend(value.node.reads())
-        if not reached and not self.build.weights:
-            self.build.report("NN403", "the loss does not depend on any network, so there is nothing to learn", span)
+    def update(self, statement: tree.Statement) -> None:
+        if not self.objective.name:
+            self.build.report(
+                "NN109", "`update` belongs into a step: a recipe without steps updates whatever its loss reaches",
+                (statement.word or statement).span,
+                help="write `step name { minimize ...  update ... }`",
+            )  # fmt: skip
+            return
+        self.objective.update(statement)
+
+    def step(self, statement: tree.Statement) -> None:
+        """`step critic(every=5) { ... }`: what it binds is computed anew in each of its runs, and known only inside."""
+        name = _step_name(statement)
+        if name is None or not isinstance(statement.body, tree.Body):
+            place = statement.values[0] if statement.values else statement.word or statement
+            self.build.report(
+                "NN401", "a step has a name and a body", place.span,
+                help="such as `step critic { minimize ...  update ...  optimizer ... }`",
+            )  # fmt: skip
+            self.has_lost_step = True
+            return
+        known = next((each for each in self.steps if each.name == name.id), None)
+        if self.objective.name or known is not None:
+            text = f"there are two steps `{name.id}`" if known else "a step cannot stand inside of another"
+            labels = [Label(known.span, "the first one")] if known else []
+            self.build.report("NN108" if known else "NN109", text, name.span, labels=labels)
+            return
+        if self.training:
+            self._run_step(name, statement, statement.body)
+
+    def _run_step(self, name: tree.Name, statement: tree.Statement, body: tree.Body) -> None:
+        around, first = (self.objective, self.scope), len(self.build.nodes)
+        self.scope = self.scope.nested()
+        self.objective = Objective(name.id, self.scope, name.span)
+        self.objective.settings(statement.values[0])
+        for inner in body.statements:
+            self._statement(inner)
+        self.objective.nodes = tuple(self.build.nodes[first:])
+        self.steps.append(self.objective)
+        self.objective, self.scope = around
 
     def measure(self, statement: tree.Statement) -> None:
         for position, expression in enumerate(statement.values):
@@ -252,55 +309,8 @@ class _RecipeRun:
         self.outputs[f"metric.{name}"] = value
         self.metrics[name] = Metric(name, None, expression.span)
 
-    def optimizer_(self, statement: tree.Statement) -> None:
-        if self.optimizer is not None:
-            self.build.report(
-                "NN404", "a recipe has one optimizer", statement.span, labels=[Label(self.optimizer.span, "the first one")]
-            )
-            return
-        value = expressions.evaluate(statement.values[0], self.scope) if len(statement.values) == 1 else POISON
-        if isinstance(value, OperatorMaker) and value.operator.is_optimizer:
-            from nnspec.graph import apply
-
-            value = apply.make_operator(value.operator, (), value.given, statement.values[0].span, self.scope, None)
-        if is_silent(value):
-            self.optimizer = None
-            self.setting_spans["optimizer"] = statement.span
-            return
-        if not isinstance(value, Operator) or not value.is_optimizer:
-            self.build.report(
-                "NN115", f"an optimizer is needed, such as `SGD(lr=0.01)`, and this is {describe(value)}", statement.span
-            )
-            return
-        self.setting_spans["optimizer"] = statement.span
-        self.optimizer = OptimizerSetting(value, tuple(self._overrides(statement, value)), statement.span)
-
-    def _overrides(self, statement: tree.Statement, optimizer: Operator) -> list[Override]:
-        found: list[Override] = []
-        for inner in statement.body.statements if statement.body is not None else ():
-            if inner.word is None or inner.word.id != "override" or len(inner.names) != 1 or len(inner.values) != 1:
-                self.build.report("NN109", "the body of an optimizer holds `override name = value where ...`", inner.span)
-                continue
-            name, value = inner.names[0], carry(expressions.evaluate(inner.values[0], self.scope))
-            chosen = selections.selection(inner.conditions, inner.span, self.scope)
-            field = optimizer.attribute_fields().get(name.id)
-            if field is None:
-                similar = nearest(name.id, optimizer.attribute_fields())
-                self.build.report(
-                    "NN102", f"`{optimizer.name}` has no parameter `{name.id}`", name.span,
-                    label=f"a similar name exists: `{similar}`" if similar else "", fix=self.program.rename_fix(name.span, similar),
-                )  # fmt: skip
-                continue
-            from nnspec.operators.declare import Refusal
-
-            try:
-                accepted = field.accept(value)
-            except Refusal as refusal:
-                self.build.report(refusal.code, f"`{name.id}` {refusal.message}", inner.values[0].span)
-                continue
-            if chosen is not False and not is_silent(value):
-                found.append(Override({name.id: accepted}, chosen, inner.span))
-        return found
+    def optimizer(self, statement: tree.Statement) -> None:
+        self.objective.optimize(statement)
 
     def _setting(self, statement: tree.Statement, word: str) -> None:
         if word in self.settings:
@@ -329,29 +339,60 @@ class _RecipeRun:
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
-    def complete(self) -> bool:
-        """Whether the recipe has all that a training needs; what is missing is reported once."""
-        missing = []
-        if not self.has_data:
-            missing.append("`data name = ...`")
-        if self.loss_span is None:
-            missing.append("`minimize ...`")
-        if "optimizer" not in self.setting_spans and self.optimizer is None:
-            missing.append("`optimizer ...`")
+    def finished(self) -> tuple[Step, ...]:
+        """The steps, if the recipe has all that a training needs; what is missing is reported once."""
+        gradients = Gradients(variants_of(self.instances))
+        objectives = self.steps or [self.own]
+        default = self.own.optimizer if self.steps else None
+        self._report_missing(default)
+        for each in objectives:
+            each.check_reach(gradients)
+        if self.steps and not self.build.failed:
+            check_stale(self.steps, gradients, self.build)
+        first = next(iter(self.sources.values()), None)
+        check_batches(self.build, next(iter(variables(self.batch_size))), first, self.settings, self.setting_spans)
+        steps = [each.step(default) for each in objectives]
+        return () if self.build.failed or None in steps else tuple(step for step in steps if step is not None)
+
+    def _report_missing(self, default: OptimizerSetting | None) -> None:
+        missing = [] if self.has_data else ["`data name = ...`"]
+        if not self.steps and not self.has_lost_step:
+            missing += self.own.missing(None)
         if "epochs" not in self.settings and "steps" not in self.settings and not self.build.failed:
             missing.append("`epochs ...` or `steps ...`")
-        if missing:
+        if missing and self.is_whole:
             self.build.report("NN401", f"the recipe `{self.item.name.id}` lacks {', '.join(missing)}", self.item.name.span)
-        return not missing
+        if self.steps and self.own.loss_span is not None:
+            self.build.report(
+                "NN404", "a recipe with steps minimizes inside of them", self.own.loss_span, help="make it a step of its own",
+                labels=[Label(self.steps[0].span, "the first step")],
+            )  # fmt: skip
+        for each in self.steps:
+            lacking = each.missing(default)
+            if lacking:
+                self.build.report("NN401", f"the step `{each.name}` lacks {', '.join(lacking)}", each.span)
+
+    def losses(self) -> dict[str, Value]:
+        """What is minimized, by the name of the graph's output."""
+        return {each.output: each.loss for each in self.steps or [self.own] if each.loss is not None}
 
     def graph(self) -> Graph:
         """The recipe's graph in this mode."""
         return Graph(
             f"{self.item.name.id}.{'training' if self.training else 'evaluation'}", tuple(self.build.inputs), tuple(self.build.nodes),
-            dict(self.outputs), self.build.weights, tuple(self.build.guards), dict(self.build.symbols),
+            {**self.losses(), **self.outputs}, self.build.weights, tuple(self.build.guards), dict(self.build.symbols),
             {**self.build.sub, **{f"{each.name}:{name}": graph for each in self.instances.values() for name, graph in each.variants.items()}},
             self.item.span, self.parameters, self.training,
         )  # fmt: skip
+
+
+def _step_name(statement: tree.Statement) -> tree.Name | None:
+    """The name in `step name { ... }` and `step name(every=5) { ... }`."""
+    if len(statement.values) != 1 or statement.names:
+        return None
+    value = statement.values[0]
+    named = value.function if isinstance(value, tree.Call) else value
+    return named if isinstance(named, tree.Name) else None
 
 
 def _own(values: dict[str, Any], item: tree.Item) -> dict[str, Any]:
@@ -365,5 +406,7 @@ _WORDS: dict[str, Callable[[_RecipeRun, tree.Statement], None]] = {
     "param": _RecipeRun.param,
     "minimize": _RecipeRun.minimize,
     "measure": _RecipeRun.measure,
-    "optimizer": _RecipeRun.optimizer_,
+    "optimizer": _RecipeRun.optimizer,
+    "step": _RecipeRun.step,
+    "update": _RecipeRun.update,
 }

@@ -17,6 +17,7 @@ from nnspec.graph.values import POISON, Given, Record, carry, is_silent
 from nnspec.operators.declare import Obligation, Operator
 from nnspec.operators.kinds import describe
 from nnspec.records import record
+from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 
@@ -83,7 +84,7 @@ def _run_body(step: tree.Scan, slice_: Value, body: Build, own: str, scope: Scop
     carried = steps.Carried((Given(slice_, step.span),))
     result = steps.step_through(step.body, carried, inner)
     for name, each in body.states.items():
-        if each.following is None:
+        if each.following is None and not body.next_is_unclear:
             body.report(
                 "NN307",
                 f"the state `{name}` never gets a next value",
@@ -114,9 +115,12 @@ def _loop(step: tree.Scan, result: Any, body: Build, arguments: list[Given], seq
                 return POISON
             reads[each.name or ""] = carry(each.value)
         elif each.name not in _OPTIONS:
+            place = each.name_span or each.span
+            similar = similar_to(each.name or "", (*body.states, *_OPTIONS))
             scope.build.report(
-                "NN102", f"the body of this scan has no state `{each.name}`", each.name_span or each.span,
-                help="its states are " + (", ".join(f"`{name}`" for name in body.states) or "none"), frames=scope.frames,
+                "NN102", f"the body of this scan has no state `{each.name}`", place, label=similar.label(),
+                help=None if similar else "its states are " + (", ".join(f"`{name}`" for name in body.states) or "none"),
+                fix=scope.build.program.rename_fix(place, similar), frames=scope.frames,
             )  # fmt: skip
             return POISON
     captures = {inner.output: outer for outer, inner in body.captured.items()}
@@ -209,6 +213,7 @@ def next_state(statement: tree.Statement, scope: Scope) -> None:
     name = statement.names[0] if statement.names else None
     if name is None or len(statement.values) != 1:
         build.report("NN307", "`next` gives a state its next value: `next h = ...`", statement.span, frames=scope.frames)
+        build.next_is_unclear = True
         return
     scope.numbering = naming.numbering(name.id, statement.values, scope)
     value = carry(expressions.evaluate(statement.values[0], scope))

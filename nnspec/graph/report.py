@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnspec.diagnostics import Edit, Fix, Label, Span
-from nnspec.dims import Dim, Poly, Var, format_dim, variables
-from nnspec.dims.claims import Relation
+from nnspec.dims import Dim, Poly, Var, evaluate, format_dim, variables
+from nnspec.dims.claims import Relation, claim_variables, compare
 from nnspec.graph.build import Build
 from nnspec.graph.obligations import Origin
 from nnspec.syntax import tree
+from nnspec.syntax.edits import is_yaml, with_condition
 
 _SHOWN = 3
 
@@ -63,11 +64,26 @@ def _notes(found: Any, origins: Sequence[Origin]) -> list[str]:
             f"{symbol.name} = {value}" for symbol, value in sorted(found.witness.items(), key=lambda pair: pair[0].name)
         )
         notes.append(
-            f"it fails for {sizes}"
+            f"it fails for {sizes}{_failing(found.witness, origins)}"
             + (f"; sizes near it that work: {', '.join(map(str, found.nearest))}" if found.nearest else "")
         )
     notes.append("compiled models check this when they are called")
     return notes
+
+
+def _failing(witness: Mapping[Var, int], origins: Sequence[Origin]) -> str:
+    """The first comparison that does not hold at these sizes, in numbers: `, where line 5 needs 5 == 4`."""
+    for origin in origins:
+        claim = origin.obligation.claim
+        if not isinstance(claim, Relation) or not claim_variables(claim) <= witness.keys():
+            continue
+        try:
+            left, right = evaluate(claim.left, witness), evaluate(claim.right, witness)
+        except (ZeroDivisionError, ValueError):
+            continue
+        if not compare(left, claim.op, right):
+            return f", where line {origin.span.line} needs {left} {claim.op} {right}"
+    return ""
 
 
 def _fix(found: Any, place: Span, item: tree.Item) -> Fix | None:
@@ -76,6 +92,10 @@ def _fix(found: Any, place: Span, item: tree.Item) -> Fix | None:
     if statement is None or not found.where:
         return None
     conditions = ", ".join(found.where)
+    if is_yaml(place):
+        last = statement.conditions[-1].span if statement.conditions else None
+        edit = with_condition(statement.type.span, last, found.where[0]) if statement.type and len(found.where) == 1 else None
+        return Fix(f"declare {conditions}", (edit,), "safe") if edit is not None else None
     end = statement.conditions[-1].span.end if statement.conditions else _end_of_type(statement)
     text = f", {conditions}" if statement.conditions else f" where {conditions}"
     return Fix(f"declare {conditions}", (Edit(Span(place.source, end, end), text),), "safe")

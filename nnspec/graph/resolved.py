@@ -11,7 +11,7 @@ from typing import Any
 
 from nnspec.dims import Poly, format_dim
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
-from nnspec.graph.recipe import Recipe
+from nnspec.graph.recipe import Recipe, Step
 from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
 
@@ -33,7 +33,8 @@ def render_recipe(recipe: Recipe) -> str:
     writer = _Writer(recipe.training)
     writer.taken |= set(recipe.sources) | set(recipe.instances)
     lines += [f"  {line}" for line in writer.nodes()]
-    lines.append(f"  minimize {writer.names[recipe.training.outputs['loss']]}")
+    for step in recipe.steps:
+        lines += _step_lines(step, writer.names[recipe.training.outputs[step.loss]])
     for metric in recipe.metrics:
         prefix = f"metric.{metric.name}"
         read = [
@@ -43,13 +44,21 @@ def render_recipe(recipe: Recipe) -> str:
         ]
         what = f"{metric.operator.name}({', '.join(read)})" if metric.operator is not None else read[0]
         lines.append(f"  measure {metric.name} = {what}")
-    optimizer = recipe.optimizer
+    lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
+    return "\n".join([*lines, "}"])
+
+
+def _step_lines(step: Step, loss: str) -> list[str]:
+    optimizer = step.optimizer
     body = "".join(
         f" override {name} = {setting_text(value)}" for each in optimizer.overrides for name, value in each.settings.items()
     )
-    lines.append(f"  optimizer {call_text(optimizer.operator)}" + (f" {{{body} }}" if body else ""))
-    lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
-    return "\n".join([*lines, "}"])
+    lines = [f"minimize {loss}", f"optimizer {call_text(optimizer.operator)}" + (f" {{{body} }}" if body else "")]
+    if not step.name:
+        return [f"  {line}" for line in lines]
+    lines.insert(1, f"update {', '.join(step.updates)}")
+    every = f"(every={step.every})" if step.every > 1 else ""
+    return [f"  step {step.name}{every} {{", *(f"    {line}" for line in lines), "  }"]
 
 
 def _plain(value: Any) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Span
+from nnspec.dims import Poly
 from nnspec.graph.ir import Frame, Value
 from nnspec.operators.declare import Operator
 from nnspec.syntax.tree import Path
@@ -57,6 +58,8 @@ class Scope:
         self.frames = frames
         self.names: dict[str, Any] = {}
         self.spans: dict[str, Span] = {}
+        #: Statements that a syntax error took.
+        self.lost: list[Span] = []
         self.numbering = Numbering("", False)
         #: Item words that a statement may use here; see `nnspec.graph.words`.
         self.kind = "network"
@@ -72,15 +75,23 @@ class Scope:
             return self.names[name]
         return self.home.lookup(name, self)
 
-    def visible(self) -> Iterator[str]:
-        """Every name that could have been meant here."""
-        yield from self.names
-        yield from self.home.visible()
+    def may_be_lost(self, name: str) -> bool:
+        """Whether a syntax error may be why nothing defines the name. One that is not plain (NN005) has been reported itself."""
+        return not name.isascii() or self.build.program.lost.has_word(name, self.lost)
+
+    def groups(self, *, called: bool = False) -> tuple[Iterable[str], ...]:
+        """Every name that could have been meant here, in groups, the likeliest first; of tensors and numbers none if it is `called`."""
+        own = (
+            name
+            for name, value in self.names.items()
+            if not called or not isinstance(value, int | float | str | list | Value | Poly)
+        )
+        return own, *self.home.groups()
 
     def nested(self) -> Scope:
         """The same instance with room for loop variables."""
         inner = Scope(self.build, self.home, self.prefix, self.frames)
-        inner.names, inner.spans = dict(self.names), dict(self.spans)
+        inner.names, inner.spans, inner.lost = dict(self.names), dict(self.spans), self.lost
         inner.numbering, inner.kind = self.numbering, self.kind
         return inner
 
@@ -108,6 +119,7 @@ class RecipeScope(Scope):
         inner = RecipeScope(self.build, self.home, self.instances)
         inner.schedules = self.schedules
         inner.names, inner.spans, inner.numbering = dict(self.names), dict(self.spans), self.numbering
+        inner.lost = self.lost
         return inner
 
 

@@ -66,7 +66,9 @@ def _patterns(test: tree.Call, scope: Scope) -> tuple[Any, ...] | None:
         argument.value.value for argument in test.arguments if isinstance(argument.value, tree.String) and argument.name is None
     ]
     if not patterns or len(patterns) != len(test.arguments):
-        scope.build.report("NN106", "`named` takes patterns in double quotes", test.span, help='such as `named("head.*")`')
+        wrong = (each for each in test.arguments if each.name is not None or not isinstance(each.value, tree.String))
+        place = next((each.span for each in wrong), test.span)
+        scope.build.report("NN106", "`named` takes patterns in double quotes", place, help='such as `named("head.*")`')
         return None
     return ("named", tuple(patterns))
 

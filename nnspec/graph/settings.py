@@ -46,7 +46,9 @@ def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any =
     if word == "measure_every":
         return _measure_every(statement, scope)
     if len(statement.values) != 1 or statement.names:
-        scope.build.report("NN404", f"`{word}` takes one value", statement.span, help=SETTINGS[word].doc)
+        values = statement.values
+        place = values[1].span.to(values[-1].span) if len(values) > 1 else (statement.word or statement).span
+        scope.build.report("NN404", f"`{word}` takes one value", place, help=SETTINGS[word].doc)
         return POISON
     expression = statement.values[0]
     if word in ("keep_best", "precision") and isinstance(expression, tree.Name):
@@ -74,7 +76,8 @@ def _measure_every(statement: tree.Statement, scope: Scope) -> Any:
         value = carry(expressions.evaluate(statement.values[0], scope))
         accepted = value if is_silent(value) else accept("measure_every", value, statement.values[0].span, scope)
         return accepted if is_silent(accepted) else (statement.names[0].id, accepted)
-    scope.build.report("NN404", "`measure_every` says how often: `measure_every epochs=2`", statement.span)
+    place = statement.values[0] if statement.values and not statement.names else statement
+    scope.build.report("NN404", "`measure_every` says how often: `measure_every epochs=2`", place.span)
     return POISON
 
 

@@ -15,6 +15,7 @@ from nnspec.graph.values import POISON, Given, SourceFields, Unsupported, carry,
 from nnspec.operators.declare import Operator
 from nnspec.operators.kinds import describe
 from nnspec.operators.source import Source
+from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType
 
@@ -27,7 +28,7 @@ def data_source(statement: tree.Statement, name: tree.Name, scope: Scope) -> Dat
     None where it has errors or this version does not run it; either has been reported.
     """
     if len(statement.values) != 1:
-        scope.build.report("NN401", f"`{name.id}` needs a source", statement.span, help="such as `data digits = MNIST()`")
+        scope.build.report("NN401", f"`{name.id}` needs a source", name.span, help="such as `data digits = MNIST()`")
         return None
     expression = statement.values[0]
     item, given = _item(expression, scope)
@@ -54,6 +55,7 @@ def _item(expression: tree.Expression, scope: Scope) -> tuple[tree.Item | None, 
 def _item_scope(item: tree.Item, given: list[Given], scope: Scope) -> Scope | None:
     from nnspec.graph.values import BlockMaker
 
+    scope.build.items.add(item)
     inner = Scope(scope.build, scope.home, "", ())
     inner.kind = "data"
     own = {parameter.name.id for parameter in item.parameters}
@@ -178,12 +180,18 @@ class _Body:
 
     def _statement(self, statement: tree.Statement) -> None:
         word = statement.word.id if statement.word is not None else ""
-        if word == "column":
+        if self.outer.build.program.lost.took(statement):
+            self.scope.lost.append(statement.span)
+            self._lose(statement)
+        elif word == "column":
             self._column(statement)
         elif word == "split":
             self._split(statement)
         elif word == "output":
             self._output(statement)
+        elif not word and len(statement.values) != 1:
+            self.build.report("NN115", "one value belongs here", statement.span)
+            blocks.bind_values(statement, POISON, self.scope)
         elif not word:
             value = expressions.evaluate(statement.values[0], self.scope)
             self._note(value, statement.span)
@@ -197,6 +205,13 @@ class _Body:
                 help="it has `column`, `output`, `split` and bindings",
             )
             self.good = False
+
+    def _lose(self, statement: tree.Statement) -> None:
+        """Keep silent about what depends on the statement."""
+        self.good = False
+        for name in statement.names:
+            self.scope.names.setdefault(name.id, POISON)
+            self.scope.spans.setdefault(name.id, name.span)
 
     def _note(self, value: Any, span: Span) -> None:
         if isinstance(value, Unsupported):
@@ -234,10 +249,13 @@ class _Body:
             else []
         )
         if type_ is None or type_.name not in _COLUMN_TYPES or not all(isinstance(dim, int) for dim in dims):
+            place = declared.wrong_part(type_, _COLUMN_TYPES) if type_ is not None else statement.span
+            similar = similar_to(type_.name, _COLUMN_TYPES) if type_ is not None else Similar()
             self.build.report(
-                "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", (type_ or statement).span,
+                "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", place,
+                label=similar.label("a similar type exists", "similar types exist"), fix=self.build.program.rename_fix(place, similar),
             )  # fmt: skip
-            self.good = False
+            self._lose(statement)
             return
         values = [carry(expressions.evaluate(argument.value, self.scope)) for argument in type_.arguments]
         default = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else None
@@ -245,7 +263,7 @@ class _Body:
             column = _column_of(name.id, type_.name, values, default, tuple(dim for dim in dims if isinstance(dim, int)))
             if column is None:
                 self.build.report("NN106", f"`{type_.span.text}` is not the type of a column", type_.span)
-                self.good = False
+                self._lose(statement)
                 return
             self.columns[name.id] = column
             if column.dtype == "str":
@@ -262,7 +280,9 @@ class _Body:
         value = statement.values[0] if len(statement.values) == 1 else None
         items = value.items if isinstance(value, tree.Tuple) else ()
         if not items or any(item.name is None for item in items):
-            self.build.report("NN404", "a split names its parts: `split (train=0.8, test=0.2, seed=0)`", statement.span)
+            self.build.report(
+                "NN404", "a split names its parts: `split (train=0.8, test=0.2, seed=0)`", (value or statement).span
+            )
             self.good = False
             return
         for item in items:

@@ -72,13 +72,13 @@ def step_through(step: tree.Expression, carried: Carried, scope: Scope, path: st
         case tree.Member() if isinstance(step.value, tree.Call | tree.Name):
             return _selected(step, carried, scope, path)
         case tree.Call():
-            callee = expressions.evaluate(step.function, scope)
+            callee = expressions.callee(step.function, scope)
             given = tuple(calls.given(argument, scope) for argument in step.arguments)
             return use(callee, given, carried, step.span, scope, path)
         case tree.Broken():
             return POISON
         case _:
-            return use(expressions.evaluate(step, scope), (), carried, step.span, scope, path)
+            return use(expressions.callee(step, scope), (), carried, step.span, scope, path)
 
 
 def _selected(step: tree.Member, carried: Carried, scope: Scope, path: str | None) -> Any:
@@ -139,7 +139,8 @@ def complete(callee: OperatorMaker | BlockMaker, given: tuple[Given, ...], scope
     for each in given:
         if each.name in named:
             scope.build.report(
-                "NN105", f"`{each.name}` was given already where this {callee.described.removeprefix('the ')} was passed", each.span,
+                "NN105", f"`{each.name}` was given already where this {callee.described.removeprefix('the ')} was passed",
+                each.name_span or each.span,
                 frames=scope.frames,
             )  # fmt: skip
             return None
@@ -165,7 +166,7 @@ def chain(maker: ChainMaker, given: tuple[Given, ...], carried: Carried, path: s
         return POISON
     home = maker.home
     inner = Scope(scope.build, home.home, "", (*scope.frames,))
-    inner.names, inner.spans, inner.kind = home.names, home.spans, home.kind
+    inner.names, inner.spans, inner.kind, inner.lost = home.names, home.spans, home.kind, home.lost
     inner.numbering = Numbering(path, sum(counted_step(step, inner) for step in maker.steps) == 1)
     return run(maker.steps, carried, span, inner)
 
@@ -174,6 +175,7 @@ def _named(step: tree.Named, carried: Carried, scope: Scope) -> Any:
     path = computed_path(step.path, scope)
     if path is None:
         return POISON
+    scope.build.named_at[scope.prefix + path] = step.path.span
     inner = step.value
     while isinstance(inner, tree.Group) and isinstance(inner.inner, tree.Group):
         inner = inner.inner

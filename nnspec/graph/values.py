@@ -33,12 +33,13 @@ POISON = Poison()
 
 @record(frozen=True)
 class Given:
-    """An argument that was evaluated: its value, where it stands, and its name if it has one."""
+    """An argument that was evaluated: its value, where it stands, its name if it has one, and where the members of a list stand."""
 
     value: Any
     span: Span
     name: str | None = None
     name_span: Span | None = None
+    members: tuple[Span, ...] = ()
 
 
 class Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nnspec.dims import Poly, Var, evaluate, variables
 from nnspec.dims.claims import AllOf, Claim, Relation
@@ -30,7 +30,7 @@ def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, sk
     Where there are such, sizes are chosen that differ from one another and at which no axis within the network has size 1 or 0.
     Raises NoAdmissibleSizes, also for a name in `given` that is no symbol of the inputs.
     """
-    symbols = sorted(_symbols(graph), key=lambda var: var.serial)
+    symbols = input_symbols(graph)
     given = given or {}
     unknown = given.keys() - {var.name for var in symbols}
     if unknown:
@@ -40,12 +40,25 @@ def admissible_sizes(graph: Graph, given: Mapping[str, int] | None = None, *, sk
     roomy = _Search(symbols, [*claims, *_ordinary(graph, symbols, given)], given, skip)
     found = roomy.extend({})
     if found is None:
-        found = _Search(symbols, claims, given, skip).extend({})
+        found = find_sizes(graph, claims, given, skip=skip)
     if found is None:
         stated = ", ".join(f"{name} = {size}" for name, size in given.items())
         condition = f" with {stated}" if stated else ""
         raise NoAdmissibleSizes(f"found no sizes for {graph.name} that meet its conditions{condition}")
     return found
+
+
+def find_sizes(
+    graph: Graph, claims: Sequence[Claim], given: Mapping[str, int] | None = None, *, skip: int = 0,
+    order: Sequence[int] = _PREFERRED,
+) -> dict[Var, int] | None:  # fmt: skip
+    """Sizes that meet these claims, whatever the graph's own are; None where none were found. `order` are those to try first."""
+    return _Search(input_symbols(graph), list(claims), given or {}, skip, order).extend({})
+
+
+def input_symbols(graph: Graph) -> list[Var]:
+    """The symbols of the inputs' sizes and of the conditions on them, in the order in which they were introduced."""
+    return sorted(_symbols(graph), key=lambda var: var.serial)
 
 
 def _symbols(graph: Graph) -> set[Var]:
@@ -70,13 +83,14 @@ def _ordinary(graph: Graph, symbols: list[Var], given: Mapping[str, int]) -> lis
 class _Search:
     """Symbols get their sizes one after the other; a condition is asked as soon as all of its symbols have one."""
 
-    def __init__(self, symbols: list[Var], claims: list[Claim], given: Mapping[str, int], skip: int) -> None:
-        self.symbols, self.given, self.skip = symbols, given, skip
+    def __init__(self, symbols: list[Var], claims: list[Claim], given: Mapping[str, int], skip: int,
+                 order: Sequence[int] = _PREFERRED) -> None:  # fmt: skip
+        self.symbols, self.given, self.skip, self.preferred = symbols, given, skip, order
         self.trials = _TRIALS
-        order = {var: place for place, var in enumerate(symbols)}
+        places = {var: place for place, var in enumerate(symbols)}
         self.due: list[list[Claim]] = [[] for _ in range(len(symbols) + 1)]
         for claim in claims:
-            self.due[max((order[var] + 1 for var in claim_variables(claim)), default=0)].append(claim)
+            self.due[max((places[var] + 1 for var in claim_variables(claim)), default=0)].append(claim)
 
     def extend(self, sizes: dict[Var, int]) -> dict[Var, int] | None:
         place = len(sizes)
@@ -95,7 +109,7 @@ class _Search:
             yield self.given[var.name]
             return
         passed: list[int] = []
-        for size in dict.fromkeys([*_PREFERRED, *range(var.minimum, _LIMIT)]):
+        for size in dict.fromkeys([*self.preferred, *range(var.minimum, _LIMIT)]):
             self.trials -= 1
             if size < var.minimum or not all(holds(claim, sizes | {var: size}) for claim in self.due[place + 1]):
                 continue

@@ -38,7 +38,7 @@ def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Map
 # --- classes ----------------------------------------------------------------------------------------------------------------
 
 
-class _Limit(NamedTuple):
+class Limit(NamedTuple):
     """Indices that a node reads from a field have to be below `classes`; `ignored` may occur as well."""
 
     field: str
@@ -49,7 +49,7 @@ class _Limit(NamedTuple):
 
 def _check_classes(recipe: Recipe, datasets: Mapping[str, Dataset]) -> None:
     """Indices whose number of classes no type says: labels of a folder of pictures, plain int64 columns."""
-    for limit in {*_limits(recipe, recipe.training), *_limits(recipe, recipe.evaluation)}:
+    for limit in {*limits(recipe, recipe.training), *limits(recipe, recipe.evaluation)}:
         source, _, name = limit.field.partition(".")
         for part, fields in datasets[source].parts.items():
             values = fields[name]
@@ -65,7 +65,8 @@ def _check_classes(recipe: Recipe, datasets: Mapping[str, Dataset]) -> None:
                 )
 
 
-def _limits(recipe: Recipe, graph: Graph) -> Iterator[_Limit]:
+def limits(recipe: Recipe, graph: Graph) -> Iterator[Limit]:
+    """How many classes the fields of plain integers may have, by what reads them."""
     fields = {
         entry.value: entry.name for entry in graph.inputs if entry.value.type.is_integer and entry.value.type.classes is None
     }
@@ -75,7 +76,7 @@ def _limits(recipe: Recipe, graph: Graph) -> Iterator[_Limit]:
                 classes = _classes_of(recipe, node.operator, name)
                 if classes is not None:
                     reader = node.operator.instance if isinstance(node.operator, CallNetwork) else node.operator.name
-                    yield _Limit(fields[value], classes, f"`{reader}`", getattr(node.operator, "ignore_index", None))
+                    yield Limit(fields[value], classes, f"`{reader}`", getattr(node.operator, "ignore_index", None))
 
 
 def _classes_of(recipe: Recipe, operator: Any, name: str) -> int | None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from nnspec.dims import Dim
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
-from nnspec.graph.recipe import Instance, OptimizerSetting, Recipe
+from nnspec.graph.recipe import Instance, OptimizerSetting, Recipe, Step
 from nnspec.operators.declare import OPERATORS
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.recipes import lower_recipe
@@ -59,7 +59,8 @@ def recipe() -> Recipe:
     assert span is not None
     instance = Instance("net", "Net", {}, variants, span)
     optimizer = OptimizerSetting(OPERATORS["SGD"]({}, {"lr": 0.1}), (), span)
-    return Recipe("R", {}, {"net": instance}, graphs["training"], graphs["evaluation"], (), optimizer, {}, span)
+    step = Step("", "loss", (), optimizer, 1, frozenset(), span)
+    return Recipe("R", {}, {"net": instance}, graphs["training"], graphs["evaluation"], (), (step,), {}, span)
 
 
 def batch() -> dict[str, torch.Tensor]:

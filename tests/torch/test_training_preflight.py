@@ -11,7 +11,10 @@ import torch
 from PIL import Image
 from training_specs import checked, digits, recipe, trained
 
+from nnspec import check
+from nnspec.checker import check_source
 from nnspec.data import DataError, load
+from nnspec.diagnostics import Source
 from nnspec.torch_backend.guards import check_values
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import TrainingError, preflight, train
@@ -87,10 +90,11 @@ train R {
 
 
 def test_a_last_batch_that_is_too_small(tmp_path: Path) -> None:
-    said = refused(tmp_path, NORM.replace("SIZE", "17"))
-    assert "the last batch of an epoch, of 1 samples, cannot be computed" in said
+    said = refused(tmp_path, NORM.replace("SIZE", "17"), DataError)
+    assert "the last batch of an epoch, of 1 samples, is not what the spec needs: `BatchNorm1d` needs more than one value" in said
     assert "`drop_last true` leaves it out" in said
-    assert "a batch of 1 samples cannot be computed" in refused(tmp_path, NORM.replace("SIZE", "1"))
+    alone = check(NORM.replace("SIZE", "1"))
+    assert [finding.code for finding in alone.findings if finding.severity == "error"] == ["NN409"]
 
 
 @pytest.mark.usefixtures("steps")
@@ -129,8 +133,10 @@ def test_preconditions_on_the_sizes_of_batches(tmp_path: Path) -> None:
     said = refused(tmp_path, PAIRS.replace("SIZE", "16").replace("test=0.2", "test=0.1"), DataError)
     assert "the last batch of an epoch, of 7 samples, is not what the spec needs" in said
     assert "model.nn:8" in said
-    said = refused(tmp_path, PAIRS.replace("SIZE", "7"), DataError)
-    assert "a batch of 7 samples is not what the spec needs" in said
+    (error,) = [
+        each for each in check_source(Source("model.nn", PAIRS.replace("SIZE", "7"))).diagnostics if each.severity == "error"
+    ]
+    assert (error.code, error.message.partition(":")[0]) == ("NN409", "no batch of 7 samples meets this")
     said = refused(tmp_path, PAIRS.replace("SIZE", "10").replace("test=0.2", "test=0.1, validation=0.1"), DataError)
     assert "the validation part, in a batch of 5 samples, is not what the spec needs" in said
 
