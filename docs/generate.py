@@ -24,7 +24,9 @@ GROUPS = {
     "NN3": "Structure",
     "NN4": "Recipes",
     "NN5": "Claims",
-    "NN6": "Lint",
+    "NN6": "Lint of networks and losses",
+    "NN7": "Lint of training",
+    "NN8": "Lint of the text",
     "NN9": "Said, not done",
 }
 
@@ -57,11 +59,12 @@ def rules_page() -> str:
     """Every code by group, each linked to its page."""
     parts = [
         f"# Rules\n\n{NOTICE}",
-        "What `nnspec check` finds. A code is stable and never used again for something else. `nnspec explain CODE` prints its page.",
+        "What `nnspec check` finds. A code is stable and never used again for something else. `nnspec explain CODE` prints its page. "
+        "Errors say that a spec means nothing, and cannot be ignored. Rules that are off speak where they are selected.",
     ]
     for prefix, title in GROUPS.items():
         rows = [
-            f"| [{code}](../nnspec/lint/docs/{code}.md) | {rule.name} | {LEVELS[rule.severity]} | {rule.summary} |"
+            f"| [{code}](../nnspec/lint/docs/{code}.md) | {rule.name} | {LEVELS[rule.severity]}{'' if rule.on else ', off'} | {rule.summary} |"
             for code, rule in CODES.items()
             if code.startswith(prefix)
         ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from os import PathLike
 
     from torch.fx import GraphModule
@@ -47,19 +48,20 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
-def check(spec: Spec, *, sizes: dict[str, int] | None = None, **settings: Any) -> Report:
+def check(spec: Spec, *, sizes: dict[str, int] | None = None, enabled: Collection[str] = (), **settings: Any) -> Report:
     """Check a spec: the path of a `.nn` or `.yaml` file, or the text of one in the `.nn` form.
 
-    `settings` give parameters of its networks, `sizes` numbers for symbols of its inputs. Never raises for what is wrong with
-    the spec: see `Report.ok` and `Report.findings`. Raises `UsageError` where the file cannot be read.
+    `settings` give parameters of its networks, `sizes` numbers for symbols of its inputs; `enabled` are codes of rules that speak
+    only where they are asked for. Never raises for what is wrong with the spec: see `Report.ok` and `Report.findings`. Raises
+    `UsageError` where the file cannot be read.
     """
     from nnspec.checker import check_path, check_source
     from nnspec.diagnostics import Source
 
     text = str(spec)
     if "\n" in text or "{" in text:
-        return check_source(Source("<text>", text), settings=settings, sizes=sizes)
-    return check_path(text, settings=settings, sizes=sizes)
+        return check_source(Source("<text>", text), settings=settings, sizes=sizes, enabled=enabled)
+    return check_path(text, settings=settings, sizes=sizes, enabled=enabled)
 
 
 def compile(

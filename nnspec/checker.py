@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.graph.ir import Graph
 from nnspec.graph.recipe import Recipe
+from nnspec.roots import used_file, used_name
 from nnspec.syntax import tree
 
 if TYPE_CHECKING:
     from nnspec.graph.program import Behaviour
+    from nnspec.lint.suppressions import Suppressed
 
 _RECURSION = 20_000
-_ROOT_MARKS = (".git", "pyproject.toml", "nnspec.toml")
+
+
+class Used(NamedTuple):
+    """A file that a `use` asked for: the spec that holds the `use`, the path as written there, and the bytes; None if there were none."""
+
+    user: str
+    path: str
+    data: bytes | None
 
 
 class Report:
@@ -29,12 +38,17 @@ class Report:
 
     def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
-                 sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = ()) -> None:  # fmt: skip
+                 sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = (),
+                 suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = ()) -> None:  # fmt: skip
         self.source = source
         #: The texts that were read: the spec and what it uses.
         self.sources = sources or (source,)
         #: Claims of `ensure` that are tested on the compiled network.
         self.behaviours = behaviours
+        #: Findings that a comment in the text took back.
+        self.suppressed = suppressed
+        #: The files that were asked for by `use`, those that could not be read among them.
+        self.used = used
         self.file = file
         self.diagnostics = diagnostics
         self.networks = networks
@@ -76,21 +90,27 @@ def read(path: str | Path) -> tuple[Source | None, list[Diagnostic]]:
     return read_source(str(path), Path(path).read_bytes())
 
 
-def check_path(path: str | Path, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None) -> Report:
-    """Check a file, `.nn` or YAML by its suffix; raises OSError where it cannot be read."""
+def check_path(path: str | Path, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None,
+               enabled: Collection[str] = ()) -> Report:  # fmt: skip
+    """Check a file, `.nn` or YAML by its suffix; raises OSError where it cannot be read. Otherwise as `check_source`."""
     source, findings = read(path)
     if source is None:
         return Report(Source(str(path), ""), None, tuple(findings), {}, {}, settings or {}, sizes or {})
-    return check_source(source, settings=settings, sizes=sizes, findings=findings)
+    return check_source(source, settings=settings, sizes=sizes, findings=findings, enabled=enabled)
 
 
 def check_source(source: Source, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None,
-                 findings: list[Diagnostic] | None = None) -> Report:  # fmt: skip
-    """Check a text. `settings` are parameters by name (or "train.epochs"), `sizes` fix input symbols such as H."""
-    with _room_to_work():
+                 findings: list[Diagnostic] | None = None, enabled: Collection[str] = (),
+                 unsaved: Mapping[Path, bytes] | None = None) -> Report:  # fmt: skip
+    """Check a text. `settings` are parameters by name (or "train.epochs"), `sizes` fix input symbols such as H.
+
+    `enabled` are codes of rules that speak only where they are asked for. `unsaved` are texts that stand for used files, by their
+    resolved paths.
+    """
+    with room_to_work():
         file, found = parse(source)
         found = [*(findings or []), *found]
-        return _check(source, file, found, settings or {}, sizes or {})
+        return _check(source, file, found, settings or {}, sizes or {}, enabled, _Loader(unsaved or {}))
 
 
 def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
@@ -105,7 +125,7 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 
 @contextmanager
-def _room_to_work() -> Iterator[None]:
+def room_to_work() -> Iterator[None]:
     """Deep texts need deep stacks; and a check makes many small objects that all live to its end, which the collector need not walk."""
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(limit, _RECURSION))
@@ -118,23 +138,30 @@ def _room_to_work() -> Iterator[None]:
             gc.enable()
 
 
-def _check(
-    source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int]
-) -> Report:
+def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int],
+           enabled: Collection[str], loader: _Loader) -> Report:  # fmt: skip
     from nnspec.graph.checking import check_program
     from nnspec.graph.program import Program
     from nnspec.lint import lint
 
-    program = Program(file, source, _loader, settings, sizes)
+    program = Program(file, source, loader, settings, sizes, found)
     networks, recipes = check_program(program)
     told = {(finding.code, finding.span.start) for finding in found}
     everything = [
         *found,
         *(each for each in program.findings.values() if (each.code, each.span.start) not in told),
-        *lint(recipes),
+        *lint(program, networks, recipes, enabled),
     ]
-    everything.sort(key=Diagnostic.sort_key)
-    return Report(source, file, tuple(everything), networks, recipes, settings, sizes, program.sources, tuple(program.behaviours))
+    suppressed: tuple[Suppressed, ...] = ()
+    if any("nnspec:" in each.text for each in program.sources):
+        from nnspec.lint.suppressions import suppress
+
+        everything, suppressed = suppress(everything, program, networks, recipes, enabled)
+    ordered = tuple(sorted(everything, key=Diagnostic.sort_key))
+    return Report(
+        source, file, ordered, networks, recipes, settings, sizes, program.sources, tuple(program.behaviours), suppressed,
+        tuple(loader.used),
+    )  # fmt: skip
 
 
 def rebuild(report: Report, name: str, *, training: bool = False, parameters: Mapping[str, Any] | None = None,
@@ -148,8 +175,8 @@ def rebuild(report: Report, name: str, *, training: bool = False, parameters: Ma
     from nnspec.graph.program import Program
 
     assert report.file is not None
-    with _room_to_work():
-        program = Program(report.file, report.source, _loader, {**report.settings, **(parameters or {})}, report.sizes)
+    with room_to_work():
+        program = Program(report.file, report.source, _Loader({}), {**report.settings, **(parameters or {})}, report.sizes)
         graph = network_graph(program, name, training=training, optional=optional)
     errors = [finding for finding in program.findings.values() if finding.severity == "error"]
     if graph is None:
@@ -157,38 +184,34 @@ def rebuild(report: Report, name: str, *, training: bool = False, parameters: Ma
     return graph
 
 
-def _loader(path: str, source: Source) -> tuple[tree.File | None, list[Diagnostic], str]:
-    """Read the file that a `use` names: relative to the spec, below the project's root, not absolute."""
-    here = Path(source.path).resolve().parent
-    target = (here / path).resolve()
-    span = Span(source, 0, 0)
-    if Path(path).is_absolute() or not target.is_relative_to(_root(here)):
-        return (
-            None,
-            [Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")],
-            path,
-        )
-    shown = str(Path(source.path).parent / path)
-    try:
-        other, findings = read(target)
-    except OSError as error:
-        return None, [Diagnostic("NN113", f'"{path}" cannot be read: {error.strerror or error}', span)], path
-    if other is None:
+class _Loader:
+    """Reads the files that a `use` names: relative to the spec, below the project's root, not absolute. Remembers what was asked for."""
+
+    def __init__(self, unsaved: Mapping[Path, bytes]) -> None:
+        self._unsaved = unsaved
+        self.used: list[Used] = []
+
+    def __call__(self, path: str, source: Source) -> tuple[tree.File | None, list[Diagnostic], str]:
+        span = Span(source, 0, 0)
+        target = used_file(path, source.path)
+        if target is None:
+            self.used.append(Used(source.path, path, None))
+            refused = Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")
+            return None, [refused], path
+        try:
+            data = self._unsaved[target] if target in self._unsaved else target.read_bytes()
+        except OSError as error:
+            self.used.append(Used(source.path, path, None))
+            return None, [Diagnostic("NN113", f'"{path}" cannot be read: {error.strerror or error}', span)], path
+        self.used.append(Used(source.path, path, data))
+        return _parsed(data, target, used_name(path, source.path))
+
+
+def _parsed(data: bytes, target: Path, name: str) -> tuple[tree.File | None, list[Diagnostic], str]:
+    from nnspec.syntax import read_source
+
+    source, findings = read_source(str(target), data)
+    if source is None:
         return None, findings, str(target)
-    named = Source(_tidy(shown), other.text)
-    file, more = parse(named)
-    return file, [*findings, *more], named.path
-
-
-def _tidy(path: str) -> str:
-    import os
-
-    return os.path.normpath(path)
-
-
-def _root(folder: Path) -> Path:
-    """The nearest folder above that looks like a project's, else the folder itself."""
-    for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
-            return candidate
-    return folder
+    file, more = parse(Source(name, source.text))
+    return file, [*findings, *more], name
