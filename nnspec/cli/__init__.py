@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "render": "render",
     "explain": "explain",
     "summary": "summary",
+    "diff": "diff",
     "compile": "compile",
     "train": "train",
     "evaluate": "evaluate",
@@ -33,7 +34,7 @@ COMMANDS: dict[str, str] = {
 #: What a package is for -> the extra that brings it.
 EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
-    "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx",
+    "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
 }  # fmt: skip
 
 
@@ -129,6 +130,7 @@ def _crash(error: Exception) -> int:
         return 70
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(os.path.dirname(last.filename))}/{os.path.basename(last.filename)}:{last.lineno} in {last.name}"
+    place = getattr(error, "place", "") or "\n  ".join([place, *getattr(error, "__notes__", ())])
     return _say(
         f"nnspec: a bug in nnspec, not in your spec: {type(error).__name__}: {error}\n  at {place}\n"
         "Please report it with the spec that shows it. NNSPEC_DEBUG=1 prints the whole traceback.",

@@ -32,7 +32,10 @@ def rules() -> list[Entry]:
     from nnspec.codes import CODES
 
     groups = {"error": "errors", "warning": "warnings", "info": "notes"}
-    entries = [Entry(groups[rule.severity], f"{code} {rule.name}", rule.summary) for code, rule in CODES.items()]
+    entries = [
+        Entry(groups[rule.severity], f"{code} {rule.name}", rule.summary + ("" if rule.on else " (off unless selected)"))
+        for code, rule in CODES.items()
+    ]
     return sorted(entries, key=lambda entry: list(groups.values()).index(entry.group))
 
 

@@ -57,15 +57,23 @@ def run(
     difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=sizes(with_), tolerance=TOLERANCE)
     passes: list[PassReport] = list(module.meta[REPORTS])
     same = difference.within(TOLERANCE)
+    broken = broken_claims(report, graph, module, sizes(with_), seed)
     if json:
+        from nnspec.render.json import finding_object
+
         found = {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first}
-        show_json({"network": graph.name, "passes": [each._asdict() for each in passes], "difference": found, "same": same})
+        claims = [finding_object(finding, finding.fingerprint) for finding in broken]
+        show_json(
+            {
+                "network": graph.name, "passes": [each._asdict() for each in passes], "difference": found, "same": same,
+                "findings": claims,
+            }
+        )  # fmt: skip
     else:
         say(describe_passes(graph.name, passes, explain=explain_fusion))
         say(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
         if not same:
             say(f"they differ, first at {difference.first}: please report it with the spec")
-    broken = broken_claims(report, graph, module, sizes(with_))
     if broken and not json:
         from nnspec.render import render
 
@@ -76,17 +84,12 @@ def run(
     return 70 if not same else 1 if broken else 0
 
 
-def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict[str, int]) -> list[Diagnostic]:
+def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict[str, int], seed: int) -> list[Diagnostic]:
     """The claims of `ensure` on the network's behaviour that running it refutes."""
-    from nnspec.diagnostics import Diagnostic
-    from nnspec.torch_backend.behaviour import refuted
+    from nnspec.proving.claims import broken
 
-    found = []
-    for claim in report.behaviours:
-        seen = refuted(claim, graph, module, sizes) if claim.network == graph.name else None
-        if seen is not None:
-            found.append(Diagnostic("NN501", f"`{claim.kind}` does not hold for `{graph.name}`: {seen}", claim.span))
-    return found
+    tested = [broken(claim, report, graph, module, sizes, seed) for claim in report.behaviours if claim.network == graph.name]
+    return [finding for finding in tested if finding is not None]
 
 
 def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[FilePath]:

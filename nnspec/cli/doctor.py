@@ -8,11 +8,12 @@ from nnspec.cli.options import Json
 
 #: What needs which packages (distribution names), and the extra that brings them.
 _ABILITIES = {
-    "check, fmt, convert, explain": ("", ("typer", "rich", "pydantic", "lark", "pyyaml")),
+    "check, fmt, convert, explain, diff": ("", ("typer", "rich", "pydantic", "lark", "pyyaml")),
     "compile, train, evaluate, predict, profile": ("torch", ("torch", "numpy", "safetensors")),
     "image folders": ("images", ("pillow",)),
     "embedded data sets": ("sklearn", ("scikit-learn",)),
     "curves": ("plot", ("matplotlib",)),
+    "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
 }
 

@@ -1,69 +1,88 @@
-"""`check --fix` and `check --diff`: safe fixes made together, until none is left."""
+"""`check --fix`, `--diff` and `--add-ignore`: what they print and write."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from nnspec.checker import Report
-from nnspec.cli.checking import Checking, Choice
-from nnspec.cli.files import specs, write_text
-from nnspec.cli.output import progress, say, show_findings
-from nnspec.errors import UsageError
+from nnspec.cli.output import progress, say
+from nnspec.codes import CODES
+from nnspec.project.draft import Draft
+from nnspec.project.files import STDIN
 from nnspec.render.closing import count
-from nnspec.render.patch import apply, safe_edits, unified
+from nnspec.render.patch import unified
 
-#: One fix may open the way for another; more rounds than this would mean that fixes undo one another.
-_MOST_ROUNDS = 10
-
-
-class Fixed(NamedTuple):
-    """A file before and after its safe fixes, how many were made, and what is still found."""
-
-    path: str
-    before: str
-    after: str
-    fixes: int
-    report: Report
+if TYPE_CHECKING:
+    from nnspec.cli.session import Session
+    from nnspec.diagnostics import Diagnostic
+    from nnspec.project.fixing import Fixing
 
 
-def fixed(checking: Checking, path: str) -> Fixed:
-    """Make the safe fixes of a file, in memory."""
-    report = first = checking.report(path)
-    text = before = report.source.text
-    made = 0
-    for _ in range(_MOST_ROUNDS):
-        edits, fixes = safe_edits(report.diagnostics, report.source)
-        if not edits:
-            break
-        candidate = apply(text, edits)
-        again = checking.report_of(report.source.path, candidate)
-        if _syntax_errors(again) > _syntax_errors(report):
-            raise UsageError(f"the fixes for `{first.source.path}` do not fit together; nothing was written")
-        text, report, made = candidate, again, made + fixes
-    return Fixed(path, before, text, made, report)
-
-
-def _syntax_errors(report: Report) -> int:
-    return sum(finding.code.startswith("NN0") for finding in report.diagnostics)
-
-
-def show_fixes(checking: Checking, paths: Sequence[str], choice: Choice, style: str, *, write: bool, quiet: bool) -> int:
+def show_fixes(session: Session) -> int:
     """Write the fixes, or show them as a diff. Returns the exit code: with a diff, 1 where there is one."""
-    results = [fixed(checking, path) for path in specs(paths)]
-    if not write:
-        differences = [unified(result.report.source.path, result.before, result.after) for result in results]
+    from nnspec.project.fixing import fix_all
+
+    request = session.request
+    outcomes = session.outcomes()
+    draft = Draft(session.run, outcomes)
+    fixing = fix_all(draft, session.held_by(outcomes), unsafe=request.unsafe)
+    _say_refused(fixing.refused, "the fix for {} is left out, since there would be more errors")
+    if request.diff:
+        differences = [unified(change.name, change.before, change.after) for change in draft.changes()]
         say("".join(differences).rstrip("\n"))
-        return int(any(differences))
-    for result in results:
-        if result.after == result.before:
-            continue
-        if result.path == "-":
-            say(result.after.rstrip("\n"))
-        else:
-            write_text(result.path, result.after)
-            progress(f"{result.path}: fixed {count(result.fixes, 'finding')}", quiet=quiet)
-    findings = choice.of(result.report for result in results)
-    if findings or not quiet:
-        show_findings(findings, files=len(results), style=style)
-    return choice.exit_code(findings)
+        progress(f"would fix {count(fixing.made.total(), 'finding')}", quiet=request.quiet or not differences)
+        return int(bool(differences) and not request.exit_zero)
+    _write(draft)
+    _say_fixed(fixing, quiet=request.quiet)
+    return _settle(session, draft)
+
+
+def add_comments(session: Session) -> int:
+    """Write comments that ignore what is found. Returns the exit code."""
+    from nnspec.project.ignoring import Ignoring
+
+    outcomes = session.outcomes()
+    draft = Draft(session.run, outcomes)
+    ignoring = Ignoring(draft, session.held_by(outcomes), session.request.reason)
+    ignoring.run()
+    _say_refused(ignoring.left, "no comment can be written here that ignores {} and nothing else")
+    _write(draft)
+    files = len(draft.changes())
+    if files:
+        said = f"ignored {count(ignoring.taken, 'finding')} in {count(files, 'file')}"
+        progress(said, quiet=session.request.quiet)
+    return _settle(session, draft)
+
+
+def _write(draft: Draft) -> None:
+    draft.write()
+    for change in draft.changes():
+        if change.path == STDIN:
+            say(change.after.rstrip("\n"))
+
+
+def _settle(session: Session, draft: Draft) -> int:
+    """Report on what is left. The text of standard input, which a program reads on, is not followed by a report."""
+    if any(change.path == STDIN for change in draft.changes()):
+        from nnspec.project.verdict import verdict
+
+        told = verdict(draft.outcomes, session.held_by(draft.outcomes))
+        return int(told.fails and not session.request.exit_zero)
+    return session.settle(draft.outcomes)
+
+
+def _say_refused(findings: Sequence[Diagnostic], text: str) -> None:
+    for finding in findings:
+        progress(f"{finding.span}: {text.format(f'{finding.code} ({finding.name})')}")
+
+
+def _say_fixed(fixing: Fixing, *, quiet: bool) -> None:
+    """`Fixed 3 findings:`, and below by file and code which."""
+    from nnspec.project.fixing import fixed_codes
+
+    if not fixing.made:
+        return
+    lines = [f"fixed {count(fixing.made.total(), 'finding')}:"]
+    for path, codes in fixed_codes(fixing.made, fixing.draft.outcomes):
+        lines += [f"  {path}", *(f"    {number:,} x {code} ({CODES[code].name})" for code, number in codes)]
+    progress("\n".join(lines), quiet=quiet)

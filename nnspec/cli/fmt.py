@@ -16,6 +16,9 @@ def run(
     paths: Paths,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+    force_exclude: Annotated[
+        bool, typer.Option("--force-exclude", help="Leave out named files too that are excluded, or YAML but no spec.")
+    ] = False,
     quiet: Quiet = False,
 ) -> int:
     """Format specs. Comments are kept; what a file says does not change."""
@@ -23,7 +26,7 @@ def run(
     from nnspec.cli.output import progress, show_findings
     from nnspec.render.closing import count
 
-    files = specs(paths)
+    files = specs(paths, sift=force_exclude)
     changed, broken = 0, []
     for path in files:
         different, findings = _format(path, check=check, diff=diff)

@@ -28,9 +28,12 @@ Output = Annotated[str, typer.Option("--output", "-o", metavar="PATH", help="Whe
 
 def settings(given: Iterable[str]) -> dict[str, Any]:
     """The values of `--set NAME=VALUE`, read as the language reads them; a bare word is text."""
+    pairs = _pairs("--set", given)
+    if not pairs:
+        return {}
     from nnspec.cli.literals import read_value
 
-    return {name: read_value(name, text) for name, text in _pairs("--set", given)}
+    return {name: read_value(name, text) for name, text in pairs}
 
 
 def sizes(given: Iterable[str]) -> dict[str, int]:

@@ -23,13 +23,24 @@ FORMATS: dict[str, str] = {
 }
 
 
+#: What a format shows besides findings; the others do not speak of it.
+_OPTIONS = {
+    "full": ("colour", "width", "held"),
+    "concise": ("colour", "width", "held"),
+    "json": ("held", "suppressed"),
+    "sarif": ("suppressed",),
+}
+
+
 def render(findings: Sequence[Diagnostic], style: str, *, files: int, **options: Any) -> str:
     """The report of a run in the given format, without a final line end; "" where there is nothing to say.
 
-    `files` counts the files that were checked. Only the terminal formats take options: `colour`, `width`.
+    `files` counts the files that were checked. Options that a format has no place for are left out: `colour` and `width` of the
+    terminal; `held`, how many findings a baseline holds; `suppressed`, findings that comments took back, each with the reason.
     """
     module = import_module(f"nnspec.render.{FORMATS[style]}")
-    text: str = module.report(findings, files=files, **(options if style in ("full", "concise") else {}))
+    chosen = {name: options[name] for name in _OPTIONS.get(style, ()) if name in options}
+    text: str = module.report(findings, files=files, **chosen)
     return text
 
 

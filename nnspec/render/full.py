@@ -17,10 +17,10 @@ DEFAULT_WIDTH = 110
 _MOST_DIFF_LINES = 12
 
 
-def report(findings: Sequence[Diagnostic], *, files: int, colour: bool = False, width: int = DEFAULT_WIDTH) -> str:
+def report(findings: Sequence[Diagnostic], *, files: int, colour: bool = False, width: int = DEFAULT_WIDTH, held: int = 0) -> str:
     """All findings, a blank line after each, and the closing line."""
     blocks = [frame(finding, colour=colour, width=width) for finding in in_order(findings)]
-    return "\n\n".join([*blocks, closing(findings, files)])
+    return "\n\n".join([*blocks, closing(findings, files, held)])
 
 
 def frame(finding: Diagnostic, *, colour: bool = False, width: int = DEFAULT_WIDTH) -> str:

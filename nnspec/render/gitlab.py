@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 
 from nnspec.diagnostics import Diagnostic
 from nnspec.render import in_order
-from nnspec.render.places import place, relative, unique_fingerprints
+from nnspec.render.places import from_root, place, source_root, unique_fingerprints
 
 _SEVERITIES = {"error": "major", "warning": "minor", "info": "info"}
 
@@ -16,7 +15,7 @@ _SEVERITIES = {"error": "major", "warning": "minor", "info": "info"}
 def report(findings: Sequence[Diagnostic], *, files: int) -> str:
     """The whole report."""
     ordered = in_order(findings)
-    root = os.environ.get("CI_PROJECT_DIR", "")
+    root = source_root()
     issues = []
     for finding, fingerprint in zip(ordered, unique_fingerprints(ordered), strict=True):
         at = place(finding.span)
@@ -27,7 +26,7 @@ def report(findings: Sequence[Diagnostic], *, files: int) -> str:
                 "fingerprint": fingerprint,
                 "severity": _SEVERITIES[finding.severity],
                 "location": {
-                    "path": _from(root, at.path),
+                    "path": from_root(at.path, root),
                     "positions": {
                         "begin": {"line": at.line, "column": at.column},
                         "end": {"line": at.end_line, "column": at.end_column},
@@ -36,10 +35,3 @@ def report(findings: Sequence[Diagnostic], *, files: int) -> str:
             }
         )
     return json.dumps(issues, indent=2, ensure_ascii=False)
-
-
-def _from(root: str, path: str) -> str:
-    absolute = os.path.abspath(path)
-    if root and not path.startswith("<") and absolute.startswith(os.path.join(root, "")):
-        return os.path.relpath(absolute, root).replace(os.sep, "/")
-    return relative(path)

@@ -1,7 +1,7 @@
 """The report as one JSON object: the stable contract for programs.
 
-`{"version": 1, "findings": [...], "summary": {"files": n, "errors": n, "warnings": n}}`; lines and columns count from 1 in
-code points, ends are exclusive.
+`{"version": 1, "findings": [...], "summary": {"files": n, "errors": n, "warnings": n, ...}}`; lines and columns count from 1 in
+code points, ends are exclusive. Keys may be added, and none is taken away or changed without another version.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from nnspec.render.places import place, unique_fingerprints
 VERSION = 1
 
 
-def report(findings: Sequence[Diagnostic], *, files: int) -> str:
+def report(
+    findings: Sequence[Diagnostic], *, files: int, held: int = 0, suppressed: Sequence[tuple[Diagnostic, str]] = ()
+) -> str:
     """The whole report, indented by two."""
     ordered = in_order(findings)
     prints = unique_fingerprints(ordered)
@@ -26,7 +28,14 @@ def report(findings: Sequence[Diagnostic], *, files: int) -> str:
         {
             "version": VERSION,
             "findings": [finding_object(finding, print_) for finding, print_ in zip(ordered, prints, strict=True)],
-            "summary": {"files": files, "errors": severities.count("error"), "warnings": severities.count("warning")},
+            "summary": {
+                "files": files,
+                "errors": severities.count("error"),
+                "warnings": severities.count("warning"),
+                "notes": severities.count("info"),
+                "suppressed": len(suppressed),
+                "baseline": held,
+            },
         },
         indent=2,
         ensure_ascii=False,

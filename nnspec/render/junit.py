@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 from nnspec.diagnostics import Diagnostic
 from nnspec.render import in_order
 from nnspec.render.cells import visible
-from nnspec.render.places import place, relative, sentence
+from nnspec.render.closing import count
+from nnspec.render.places import from_root, place, sentence, source_root
 
 
 def report(findings: Sequence[Diagnostic], *, files: int) -> str:
@@ -16,21 +17,23 @@ def report(findings: Sequence[Diagnostic], *, files: int) -> str:
     ordered = in_order(findings)
     failures = sum(finding.severity != "info" for finding in ordered)
     total = str(len(ordered) or 1)
-    counts = {"tests": total, "failures": str(failures), "errors": "0"}
+    counts = {"tests": total, "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
     root = ElementTree.Element("testsuites", {"name": "nnspec", **counts})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "nnspec check", **counts})
+    folder = source_root()
     for finding in ordered:
-        _case(suite, finding)
+        _case(suite, finding, folder)
     if not ordered:
-        ElementTree.SubElement(suite, "testcase", {"name": f"{files} files without findings", "classname": "nnspec"})
+        attributes = {"name": f"{count(files, 'file')} without findings", "classname": "nnspec", "time": "0"}
+        ElementTree.SubElement(suite, "testcase", attributes)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
 
 
-def _case(suite: ElementTree.Element, finding: Diagnostic) -> None:
+def _case(suite: ElementTree.Element, finding: Diagnostic, root: str) -> None:
     at = place(finding.span)
-    path = relative(at.path)
-    attributes = {"name": f"{finding.code} {finding.name}", "classname": path, "file": path, "line": str(at.line)}
+    path = visible(from_root(at.path, root))
+    attributes = {"name": f"{finding.code} {finding.name}", "classname": path, "file": path, "line": str(at.line), "time": "0"}
     case = ElementTree.SubElement(suite, "testcase", attributes)
     text = f"line {at.line}, column {at.column}: {visible_lines(sentence(finding))}"
     if finding.severity == "info":

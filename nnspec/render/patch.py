@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nnspec.diagnostics import Diagnostic, Edit, Source, Span
+from nnspec.diagnostics import Edit, Source, Span
 
 
 class Hunk(NamedTuple):
@@ -30,21 +30,6 @@ def compatible(chosen: Sequence[Edit], more: Sequence[Edit]) -> bool:
 
 def _clash(a: Span, b: Span) -> bool:
     return a.start == b.start or (a.start < b.end and b.start < a.end)
-
-
-def safe_edits(findings: Iterable[Diagnostic], source: Source) -> tuple[list[Edit], int]:
-    """The edits of all safe fixes of a source that can be made together, and how many fixes they are."""
-    chosen: list[Edit] = []
-    fixes = 0
-    for finding in findings:
-        fix = finding.fix
-        if fix is None or fix.applicability != "safe" or any(edit.span.source is not source for edit in fix.edits):
-            continue
-        new = [edit for edit in fix.edits if edit not in chosen]
-        if compatible(chosen, new):
-            chosen += new
-            fixes += 1
-    return chosen, fixes
 
 
 def hunks(edits: Sequence[Edit]) -> list[Hunk]:

@@ -34,7 +34,8 @@ def test_every_format_names_the_code(nnspec: Command, style: str) -> None:
 def test_json_is_short_for_a_format(nnspec: Command) -> None:
     code, out, _ = nnspec("check", "misspelt.nn", "sound.nn", "--json")
     assert code == 1
-    assert json.loads(out)["summary"] == {"files": 2, "errors": 1, "warnings": 0}
+    summary = json.loads(out)["summary"]
+    assert summary == {"files": 2, "errors": 1, "warnings": 0, "notes": 0, "suppressed": 0, "baseline": 0}
     assert nnspec("check", "misspelt.nn", "sound.nn", "--format", "json").out == out
 
 
@@ -49,6 +50,10 @@ def test_warnings_fail_under_strict_only(nnspec: Command) -> None:
     assert code == 0
     assert out.count("warning[NN220]") == 2
     assert nnspec("check", "narrow.nn", "--strict").code == 1
+    assert nnspec("check", "narrow.nn", "--error-on-warning").code == 1
+    assert nnspec("check", "narrow.nn", "--strict", "--exit-zero") == (0, out, "")
+    assert nnspec("check", "misspelt.nn", "--exit-zero").code == 0
+    assert nnspec("check", "nowhere.nn", "--exit-zero").code == 2
 
 
 def test_warnings_can_be_left_out_and_errors_cannot(nnspec: Command) -> None:
@@ -63,7 +68,7 @@ def test_warnings_can_be_left_out_and_errors_cannot(nnspec: Command) -> None:
 def test_fix_writes_and_is_idempotent(nnspec: Command, folder: Path) -> None:
     code, out, err = nnspec("check", "narrow.nn", "--fix", "--strict")
     assert (code, out) == (0, "No findings in 1 file.\n")
-    assert err == "narrow.nn: fixed 2 findings\n"
+    assert err == "fixed 2 findings:\n  narrow.nn\n    2 x NN220 (undeclared-precondition)\n"
     fixed = (folder / "narrow.nn").read_text(encoding="utf-8")
     assert fixed == NARROW.replace("W]", "W] where H % 2 == 0, W % 2 == 0")
     assert nnspec("check", "narrow.nn", "--fix") == (0, "No findings in 1 file.\n", "")
@@ -73,6 +78,32 @@ def test_fix_writes_and_is_idempotent(nnspec: Command, folder: Path) -> None:
 def test_suggestions_are_not_written(nnspec: Command, folder: Path) -> None:
     assert nnspec("check", "misspelt.nn", "--fix").code == 1
     assert (folder / "misspelt.nn").read_text(encoding="utf-8") == MISSPELT
+
+
+def test_suggestions_are_written_if_they_are_asked_for(nnspec: Command, folder: Path) -> None:
+    code, out, err = nnspec("check", "misspelt.nn", "--diff", "--unsafe-fixes")
+    assert code == 1
+    assert "+  output y = x -> Linear(3)\n" in out
+    assert err == "would fix 1 finding\n"
+    assert nnspec("check", "misspelt.nn", "--fix", "--unsafe-fixes") == (
+        0, "No findings in 1 file.\n", "fixed 1 finding:\n  misspelt.nn\n    1 x NN103 (unknown-operator)\n",
+    )  # fmt: skip
+    assert (folder / "misspelt.nn").read_text(encoding="utf-8") == MISSPELT.replace("Linaer", "Linear")
+    assert nnspec("check", "misspelt.nn", "--unsafe-fixes").code == 2, "says what --fix may write"
+
+
+def test_standard_input_can_be_fixed(nnspec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+    give(NARROW)
+    code, out, err = nnspec("check", "-", "--fix")
+    assert (code, out) == (0, NARROW.replace("W]", "W] where H % 2 == 0, W % 2 == 0"))
+    assert err == "fixed 2 findings:\n  <stdin>\n    2 x NN220 (undeclared-precondition)\n"
+    give(NARROW)
+    assert "--- <stdin>\n" in nnspec("check", "-", "--diff").out
+    give(NARROW)
+    assert "# nnspec: ignore[NN220]: known\n" in nnspec("check", "-", "--add-ignore", "known").out
 
 
 def test_diff_writes_nothing(nnspec: Command, folder: Path) -> None:

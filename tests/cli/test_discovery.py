@@ -81,7 +81,7 @@ def test_every_spec_can_be_a_start(nnspec: Command) -> None:
 def test_doctor(nnspec: Command) -> None:
     code, out, _ = nnspec("doctor")
     assert code == 0
-    assert "check, fmt, convert, explain: yes" in out
+    assert "check, fmt, convert, explain, diff: yes" in out
     assert json.loads(nnspec("doctor", "--json").out)["abilities"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.diagnostics import Diagnostic, Edit, Fix, Source, Span
-from nnspec.render.patch import Hunk, apply, hunks, safe_edits, unified
+from nnspec.diagnostics import Edit, Source, Span
+from nnspec.render.patch import Hunk, apply, compatible, hunks, unified
 
 TEXT = "a = 1\nb = 2\nc = 3\nd = 4\n"
 
@@ -32,16 +32,13 @@ def test_a_removed_and_an_added_line() -> None:
     assert hunks([edit(source, 6, 6, "new\n")]) == [Hunk(2, (), ("new",))]
 
 
-def test_safe_fixes_that_overlap_are_made_one_at_a_time() -> None:
+def test_edits_that_overlap_are_not_made_together() -> None:
     source = Source("a", TEXT)
-
-    def finding(start: int, end: int, kind: str) -> Diagnostic:
-        fix = Fix("t", (edit(source, start, end, "x"),), kind)  # type: ignore[arg-type]
-        return Diagnostic("NN102", "m", Span(source, start, end), fix=fix)
-
-    chosen, fixes = safe_edits([finding(0, 3, "safe"), finding(2, 5, "safe"), finding(6, 7, "suggestion")], source)
-    assert fixes == 1
-    assert apply(TEXT, chosen) == "x" + TEXT[3:]
+    first = [edit(source, 0, 3, "x"), edit(source, 12, 12, "new")]
+    assert not compatible(first, [edit(source, 2, 5, "x")])
+    assert not compatible(first, [edit(source, 12, 12, "other")])
+    assert compatible(first, [edit(source, 3, 5, "x"), edit(source, 13, 14, "x")])
+    assert compatible([], first)
 
 
 def test_a_unified_diff_says_where_the_last_line_end_is_missing() -> None:
