@@ -23,9 +23,13 @@ def random_inputs(
     the inputs, so that they may be lengths; of booleans, three in four are true, and the first along the last axis is.
     Raises `NoAdmissibleSizes`.
     """
-    chosen = admissible_sizes(graph, sizes, skip=skip)
+    return inputs_at(graph, admissible_sizes(graph, sizes, skip=skip), seed, device=device)
+
+
+def inputs_at(graph: Graph, sizes: Mapping[Var, int], seed: int = 0, *, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The same at sizes that are given for all symbols and need not be admissible."""
     generator = torch.Generator().manual_seed(seed)
-    return {entry.name: _draw(entry, graph, chosen, generator).to(device) for entry in graph.inputs}
+    return {entry.name: _draw(entry, graph, sizes, generator).to(device) for entry in graph.inputs}
 
 
 def _draw(entry: InputEntry, graph: Graph, sizes: Mapping[Var, int], generator: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from nnspec.dims import Var, evaluate
 from nnspec.dims.claims import AllOf, Claim, Relation
-from nnspec.operators.declare import DOMAINS, Inferred, Operator, Refusal
+from nnspec.operators.declare import DOMAINS, Inferred, Obligation, Operator, Refusal
 from nnspec.types import TensorType
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
@@ -92,15 +92,20 @@ def ours(cls: type[Operator], case: Case) -> Verdict:
     except Refusal as refusal:
         _check_text(cls, refusal.message, refusal.blame)
         return Verdict(loose, None, f"{refusal.code} {refusal.message}", by_design=refusal.code in ("NN106", "NN203", "NN204"))
-    for obligation in inferred.obligations:
+    for obligation in obliged(operator, inferred, case):
         _check_text(cls, obligation.message, obligation.blame)
         if not holds(obligation.claim, {}):
             return Verdict(operator, inferred, f"{obligation.code} {obligation.message}")
     return Verdict(operator, inferred)
 
 
+def obliged(operator: Operator, inferred: Inferred, case: Case) -> tuple[Obligation, ...]:
+    """What has to hold for the call, in the mode of the case."""
+    return (*inferred.obligations, *(operator.in_training() if case.training else ()))
+
+
 def _check_text(cls: type[Operator], message: str, blame: str) -> None:
-    assert blame == "" or blame in cls.fields, f"{cls.name} blames `{blame}`, which it does not have"
+    assert blame == "" or blame.partition(".")[0] in cls.fields, f"{cls.name} blames `{blame}`, which it does not have"
     assert message, f"{cls.name} says nothing"
     assert not message.endswith("."), message
 

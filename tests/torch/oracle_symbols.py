@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from oracle_cases import Case, Given, at, bind, holds, ours
+from oracle_cases import Case, Given, at, bind, holds, obliged, ours
 
 from nnspec.dims import Dim, Poly, Var, evaluate, symbol, variables
 from nnspec.operators.declare import Inferred, Operator, Refusal
@@ -31,7 +31,7 @@ def compare_symbols(cls: type[Operator], case: Case, draw: Random) -> None:
     if operator is None or inferred is None:
         assert not verdict.accepted or refusal.startswith("NN301"), f"with symbols: {refusal}"
         return
-    violated = [obligation.message for obligation in inferred.obligations if not holds(obligation.claim, sizes)]
+    violated = [each.message for each in obliged(operator, inferred, case) if not holds(each.claim, sizes)]
     assert bool(violated) == (not verdict.accepted), (
         f"numbers: {verdict.refusal or 'accepted'}; symbols: {violated or 'accepted'}"
     )

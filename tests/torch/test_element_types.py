@@ -112,6 +112,58 @@ def test_products_take_one_element_type() -> None:
         assert inferred == made, f"matmul of {left} and {right}: torch gives {made}, we say {inferred}"
 
 
+PAIRS = (
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "dice_loss",
+    "cross_entropy", "kl_div", "cosine_similarity",
+)  # fmt: skip
+FLOATS = ("float32", "float64")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_losses_of_two_element_types(name: str) -> None:
+    operator = OPERATORS[name]
+    first, second = (key for key, field in operator.tensor_fields().items() if field.required)
+    settings = {"reduction": "sum"} if "reduction" in operator.fields else {}
+    for left, right in product(FLOATS, repeat=2):
+        inferred, made = ours(operator, {first: TensorType((2, 3), left), second: TensorType((2, 3), right)}, settings)
+        assert inferred == made, f"{name} of {left} and {right}: torch gives {made}, we say {inferred}"
+
+
+@pytest.mark.parametrize("name", ["gaussian_nll_loss", "triplet_margin_loss", "scaled_dot_product_attention"])
+def test_functions_of_three_tensors(name: str) -> None:
+    operator = OPERATORS[name]
+    fields = [key for key, field in operator.tensor_fields().items() if field.required]
+    for dtypes in product(FLOATS, repeat=3):
+        inferred, made = ours(operator, dict(zip(fields, (TensorType((2, 3), dtype) for dtype in dtypes), strict=True)))
+        assert inferred == made, f"{name} of {dtypes}: torch gives {made}, we say {inferred}"
+
+
+def test_masks_of_attention() -> None:
+    for mask, dtype in product(("bool", "float32", "float64"), FLOATS):
+        types = {name: TensorType((2, 3), dtype) for name in ("query", "key", "value")}
+        call = OPERATORS["scaled_dot_product_attention"](types | {"attn_mask": TensorType((2, 2), mask)}, {})
+        tensors = [in_torch(type) for type in types.values()]
+        try:
+            torch.nn.functional.scaled_dot_product_attention(*tensors, in_torch(TensorType((2, 2), mask)))
+        except RuntimeError:
+            with pytest.raises(Refusal):
+                call.infer()
+        else:
+            assert call.infer().outputs["output"].dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["CrossAttention", "MultiheadAttention"])
+def test_attention_takes_one_element_type(name: str) -> None:
+    operator = OPERATORS[name]
+    fields = [key for key, field in operator.tensor_fields().items() if field.required]
+    heads = {"heads" if name == "CrossAttention" else "num_heads": 1}
+    types = {key: TensorType((2, 3, 4), "float64") for key in fields}
+    assert next(iter(operator(types, heads).infer().outputs.values())).dtype == "float64"
+    for key in fields:
+        with pytest.raises(Refusal, match="one element type"):
+            operator(types | {key: TensorType((2, 3, 4))}, heads).infer()
+
+
 def test_every_function_is_here_or_has_one_type() -> None:
     """The table above leaves out no operator with a single tensor that may be of any number type."""
     for name, cls in OPERATORS.items():
