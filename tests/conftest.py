@@ -21,6 +21,8 @@ SLOW = (
     "syntax_yaml/test_nn_writer.py",
     "architecture/test_wheel.py",
     "test_hostile.py",
+    "test_many_mistakes.py",
+    "test_safe_fixes.py",
 )
 
 

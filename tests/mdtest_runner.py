@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nnspec.checker import Report, check_source
+from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Source
 from nnspec.render.full import frame
 from nnspec.syntax import tree
@@ -91,7 +93,7 @@ def run(case: Case, folder: Path) -> list[str]:
 
 
 def _run_spec(case: Case, block: Block, folder: Path) -> tuple[Report, list[str]]:
-    name, options = _options(block)
+    name, options = _options(case, block)
     asserted = wrapped(block.text) if block.language == "nn" else block.text + "\n"
     text = without_assertions(asserted)
     before_first = text.count("\n") - block.text.count("\n") - (2 if text.startswith("network Example") else 1)
@@ -107,19 +109,24 @@ def _run_spec(case: Case, block: Block, folder: Path) -> tuple[Report, list[str]
         os.chdir(previous)
 
 
-def _options(block: Block) -> tuple[str, dict[str, dict[str, object]]]:
-    """The file's name and the checker's options: ```nn name=lib.nn with:H=250 set:depth=3"""
+def _options(case: Case, block: Block) -> tuple[str, dict[str, Any]]:
+    """The file's name and the checker's options: ```nn name=lib.nn with:H=250 set:depth=3 select:NN627
+
+    On the page of a rule that speaks only where it is selected, it is.
+    """
     from nnspec.cli.options import settings, sizes
 
     name = "example." + block.language
-    given: dict[str, list[str]] = {"with": [], "set": []}
+    given: dict[str, list[str]] = {"with": [], "set": [], "select": []}
     for option in block.options:
         if option.startswith("name="):
             name = option.removeprefix("name=")
         else:
             kind, _, pair = option.partition(":")
             given[kind].append(pair)
-    return name, {"sizes": dict(sizes(given["with"])), "settings": settings(given["set"])}
+    page = {case.path.stem} if case.path.stem in CODES and not CODES[case.path.stem].on else set()
+    enabled = frozenset({*given["select"], *page})
+    return name, {"sizes": dict(sizes(given["with"])), "settings": settings(given["set"]), "enabled": enabled}
 
 
 def wrapped(text: str) -> str:
@@ -219,7 +226,7 @@ def bound_types(report: Report, name: str) -> list[object]:
     return found
 
 
-def twin_differences(report: Report, options: dict[str, dict[str, object]]) -> Iterator[str]:
+def twin_differences(report: Report, options: dict[str, Any]) -> Iterator[str]:
     """How the findings change when the spec is written in the other form. A text that does not parse has no twin."""
     from nnspec.syntax.writer import format_file
     from nnspec.syntax.yaml_writer import write_yaml

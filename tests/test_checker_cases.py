@@ -72,7 +72,9 @@ INVERSE = "ConvTranspose1d(4, 400, stride=160)"
 VGG = "output x -> repeat 5 { Conv2d(8, 3, padding=1) -> MaxPool2d(2) }"
 
 CASES = {
-    "1 same, k 4": Case(SIGNAL, 'output x -> Conv1d(4, 4, padding="same")', ("float32[N, 4, L]",)),
+    "1 same, k 4": Case(
+        SIGNAL, 'output x -> Conv1d(4, 4, padding="same")', ("float32[N, 4, L]",), skip_codes=frozenset({"NN614"})
+    ),
     "1 same, stride 2": Case(SIGNAL, 'output x -> Conv1d(4, 3, stride=2, padding="same")', error=("NN107", "stride")),
     "1 halved by a number": Case(SIGNAL, "output x -> Conv1d(4, 3, stride=2, padding=1)", ("float32[N, 4, (L + 1)//2]",)),
     "2 dilation, padded": Case(SIGNAL, "output x -> Conv1d(4, 3, dilation=2, padding=2)", ("float32[N, 4, L]",)),
@@ -113,10 +115,14 @@ CASES = {
     "10 against 1": Case(("a: float32[A]", "b: float32[1]"), "output a + b", ("float32[A]",)),
     "10 two names": Case(("a: float32[A]", "b: float32[B]"), "output a + b", error=("NN223", "`A` and `B`")),
     "10 two names, declared": Case(("a: float32[A]", "b: float32[B] where A == B"), "output a + b", ("float32[A]",)),
-    "11 heads": Case("x: float32[N, T, 768]", "output x -> SelfAttention(12)", ("float32[N, T, 768]",)),
-    "11 heads, remainder": Case("x: float32[N, T, 770]", "output x -> SelfAttention(12)", error=("NN231", "remainder 2")),
+    "11 heads": Case("x: float32[N, T, 768]", "output x -> SelfAttention(12, causal=false)", ("float32[N, T, 768]",)),
+    "11 heads, remainder": Case("x: float32[N, T, 770]", "output x -> SelfAttention(12, causal=false)", error=("NN231", "remainder 2")),
     "11 heads, symbols": Case(
-        "x: float32[N, T, D]", "output x -> SelfAttention(heads)", ("float32[N, T, D]",), ("D % heads == 0",), parameters="(heads: int)"
+        "x: float32[N, T, D]",
+        "output x -> SelfAttention(heads, causal=false)",
+        ("float32[N, T, D]",),
+        ("D % heads == 0",),
+        parameters="(heads: int)",
     ),
     "11 grouped queries": Case(
         ("q: float32[N, 8, T, 16]", "k: float32[N, 3, T, 16]"), "output scaled_dot_product_attention(q, k, k, enable_gqa=true)",

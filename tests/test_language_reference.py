@@ -15,7 +15,7 @@ from mdtest_runner import Block, Case
 
 from nnspec.checker import Report, check_source, parse
 from nnspec.diagnostics import Source
-from nnspec.graph import blocks, ensure, recipes
+from nnspec.graph import behaviours, blocks, budgets, recipes
 from nnspec.graph import limits as building
 from nnspec.graph.settings import SETTINGS
 from nnspec.operators import FAMILIES
@@ -203,9 +203,9 @@ def test_schedules() -> None:
     assert set(FAMILIES["schedule"]) <= named
 
 
-def test_behaviours() -> None:
-    listed = words(section("Claims").split("Behaviour (")[1].split(")")[0])
-    assert listed == [kind for kind in ensure.BEHAVIOURS if kind not in ensure.UNTESTED]
+def test_claims() -> None:
+    assert table("Claims", "quantity") == budgets.QUANTITIES
+    assert list(table("Claims", "behaviour")) == list(behaviours.BEHAVIOURS.values())
 
 
 def test_what_is_not_run_yet() -> None:

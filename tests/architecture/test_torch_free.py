@@ -57,6 +57,7 @@ def run(folder: Path, *arguments: str, blocked: bool = False) -> tuple[int, list
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a.nn").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "b.nn").write_text(SPEC.replace("Linear(10)", "Linear(16) -> ReLU -> Linear(10)"), encoding="utf-8")
     (tmp_path / "broken.nn").write_text(BROKEN, encoding="utf-8")
     return tmp_path
 
@@ -75,6 +76,9 @@ def folder(tmp_path: Path) -> Path:
         (["explain", "NN201"], 0),
         (["explain", "Conv2d"], 0),
         (["summary", "a.nn"], 0),
+        (["diff", "a.nn", "b.nn"], 0),
+        (["diff", "a.nn", "b.nn", "--format", "markdown"], 0),
+        (["diff", "a.nn", "b.nn", "--json"], 0),
         (["list", "operators"], 0),
         (["list", "rules"], 0),
         (["list", "specs"], 0),
@@ -96,9 +100,9 @@ def test_where_torch_is_missing(folder: Path, arguments: list[str]) -> None:
     assert run(folder, *arguments, blocked=True)[0] == 0
 
 
-@pytest.mark.parametrize("command", ["compile", "train", "profile"])
+@pytest.mark.parametrize("command", ["compile", "train", "profile", "check --prove"])
 def test_what_needs_torch_says_so(folder: Path, command: str) -> None:
-    code, _, said = run(folder, command, "a.nn", blocked=True)
+    code, _, said = run(folder, *command.split(), "a.nn", blocked=True)
     assert code == 2
     assert "pip install 'nnspec[torch]'" in said
 
