@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench clean
+.PHONY: help setup demo test check snapshots format bench clean fuzz
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
@@ -63,6 +63,9 @@ format: $(READY)  ## format the code and the specs
 
 bench: $(READY)  ## run the benchmarks, one after the other
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+fuzz: $(READY)  ## compare the checker with torch on 20,000 random networks (about a quarter of an hour)
+	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 
 clean:  ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
