@@ -12,6 +12,7 @@ Interval = tuple[int | None, int | None]
 _UNBOUNDED: Interval = (None, None)
 _RELAXATIONS = 8
 _LONG = 32
+_HIGHEST = 8
 
 
 class Bounds:
@@ -22,6 +23,8 @@ class Bounds:
         self._thorough = thorough
         self._range_of = range_of
         self._known: dict[Atom, Interval] = {}
+        #: The value of each atom where every symbol is as small as it may be; None where that cannot be computed.
+        self._least: dict[Atom, int | None] = {}
 
     def interval(self, dim: Dim) -> Interval:
         """An interval that holds the dimension's value."""
@@ -35,6 +38,8 @@ class Bounds:
 
     def nonnegative(self, dim: Dim) -> bool:
         """Whether the dimension is surely at least 0."""
+        if not isinstance(dim, int) and self._is_negative_at_least_sizes(dim):
+            return False
         scale = 1
         for _ in range(_RELAXATIONS):
             # Of an integer it is enough that it is greater than -1.
@@ -45,6 +50,35 @@ class Bounds:
                 return False
             dim, scale = relaxed[0], scale * relaxed[1]
         return False
+
+    def _is_negative_at_least_sizes(self, dim: Poly) -> bool:
+        """A quick way to see that no search for a bound can succeed."""
+        if any(atom not in self._least for atom in atoms_of(dim)):
+            for atom in atoms_below(dim):
+                if atom not in self._least:
+                    self._least[atom] = self._at_least_sizes(atom)
+        value = self._value(dim)
+        return value is not None and value < 0
+
+    def _at_least_sizes(self, atom: Atom) -> int | None:
+        if isinstance(atom, Var):
+            return self._range_of(atom)[0]
+        value = self._value(atom.numerator) if isinstance(atom, Floor) else None
+        return None if value is None or not isinstance(atom, Floor) else value // atom.denominator
+
+    def _value(self, dim: Dim) -> int | None:
+        """The value at the least sizes, of a dimension whose atoms have theirs; None where it is not known, or long."""
+        if isinstance(dim, int):
+            return dim
+        total = 0
+        for monomial, part in dim.terms.items():
+            for atom, exponent in monomial:
+                value = self._least[atom]
+                if value is None or exponent > _HIGHEST:
+                    return None
+                part *= value**exponent
+            total += part
+        return total if total.bit_length() <= MAX_BITS else None
 
     def _is_plainly_nonnegative(self, dim: Dim) -> bool:
         low = self.interval(dim)[0]

@@ -97,7 +97,7 @@ class Facts:
         if _is_too_large(claim):
             return True
         trial = self._known.copy(_EFFORT)
-        if not trial.assume(trial.goal(claim)):
+        if not trial.assume(self._known.goal(claim)):
             return False
         self._known = trial
         return True

@@ -80,10 +80,14 @@ class Knowledge:
 
     def goal(self, claim: Claim) -> Claim | bool:
         """What is left of a claim under the facts. One that divides by zero holds nowhere."""
-        try:
-            return self.prover.pruned(reduced(substituted(claim, self.values)))
-        except (ZeroDivisionError, DimensionTooLargeError):
-            return False
+        goal = self.prover.goals.get(claim)
+        if goal is None:
+            try:
+                goal = self.prover.pruned(reduced(substituted(claim, self.values)))
+            except (ZeroDivisionError, DimensionTooLargeError):
+                goal = False
+            self.prover.goals[claim] = goal
+        return goal
 
     def assume(self, goal: Claim | bool) -> bool:
         """Take what `goal` has left of a claim for granted. False where it contradicts; the state is then of no use."""

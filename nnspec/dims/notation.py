@@ -31,9 +31,17 @@ def format_dim(dim: Dim, names: Mapping[Var, str] | None = None) -> str:
     """The dimension as text: `2*(H//16)`, `H - 4`, `N*T`, `D % heads`. `names` replaces the names of symbols."""
     if isinstance(dim, int):
         return str(dim)
+    if names:
+        return _formatted(dim, names)
+    if dim.text is None:
+        dim.text = _formatted(dim, {})
+    return dim.text
+
+
+def _formatted(dim: Poly, names: Mapping[Var, str]) -> str:
     texts: _Texts = {}
     for atom in atoms_below(dim):
-        text, level = _atom(atom, texts, names or {})
+        text, level = _atom(atom, texts, names)
         texts[atom] = _Text(_rank(atom, texts), *((text, level) if len(text) <= LONGEST else ("...", _ATOM)))
     return _sum(dim, texts)[0]
 

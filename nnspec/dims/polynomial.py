@@ -107,7 +107,7 @@ def _unordered(self: object, other: object) -> NoReturn:
 class Poly:
     """A symbolic integer: never constant, immutable, hashed. Supports `+ - * // % **` with ints and other polynomials."""
 
-    __slots__ = ("__weakref__", "_hash", "below", "terms")
+    __slots__ = ("__weakref__", "_hash", "below", "terms", "text")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         """Internal: the terms are taken as they are. Use `symbol` and arithmetic."""
@@ -115,6 +115,8 @@ class Poly:
         self._hash: int | None = None
         #: What `nnspec.dims.traversal.atoms_below` remembers of it.
         self.below: tuple[Atom, ...] | None = None
+        #: What `nnspec.dims.notation.format_dim` remembers of it.
+        self.text: str | None = None
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Poly) and hash(self) == hash(other) and self.terms == other.terms)

@@ -40,6 +40,8 @@ class Prover:
         """Forget what was computed from domains and facts; to be called after they change."""
         self._bounds = Bounds(self._range)
         self._known = frozenset(self.facts)
+        #: Claims that were looked at since, and what was left of each.
+        self.goals: dict[Claim, Claim | bool] = {}
         comparisons = [fact for fact in self.facts if isinstance(fact, Relation)]
         inequalities = [fact.left for fact in comparisons if fact.op in (">=", "==")]
         inequalities += [-fact.left for fact in comparisons if fact.op == "=="]

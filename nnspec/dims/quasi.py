@@ -22,7 +22,10 @@ Signs = list[tuple[int, int]]
 
 
 class Form:
-    """A dimension made ready for evaluation over `symbols`: how it repeats, how steep it grows, and its value as a function."""
+    """A dimension made ready for evaluation over `symbols`: how it repeats, how steep it grows, and its value as a function.
+
+    Two are equal where they are the same function, whatever their symbols are called.
+    """
 
     __slots__ = ("degrees", "dim", "increasing", "periods", "value")
 
@@ -54,6 +57,15 @@ class Form:
         if max(self.degrees) > MAX_DEGREE or any(period.bit_length() > MAX_BITS for period in self.periods):
             raise TooComplexError
         self.value = compiled(dim, symbols, atoms)
+
+    def _key(self) -> tuple[object, ...]:
+        return self.value, tuple(self.periods), tuple(self.degrees), self.increasing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Form) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
 
 def _periods(dim: Poly, periods: dict[Atom, list[int]], width: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from math import lcm, prod
 from typing import NamedTuple
@@ -46,6 +47,19 @@ def is_true(claim: Claim, sign: Mapping[Relation, int | None]) -> bool | None:
 def truth_set(claim: Claim, symbol: Var, least: int, most_classes: int = MAX_CLASSES) -> Sizes:
     """The sizes of the one symbol, from `least` on, for which the claim is true. TooComplexError beyond the limits."""
     forms = forms_of(claim, (symbol,))
+    if isinstance(claim, Relation) and claim in forms:
+        return _of_comparison(forms[claim], claim.op, least, most_classes)
+    return _of_all(claim, forms, least, most_classes)
+
+
+@lru_cache(512)
+def _of_comparison(form: Form, op: str, least: int, most_classes: int) -> Sizes:
+    """The same for one comparison. Height and width ask for the same ones, and what is learned is asked for again."""
+    claim = Relation(form.dim, op, 0)
+    return _of_all(claim, {claim: form}, least, most_classes)
+
+
+def _of_all(claim: Claim, forms: Mapping[Relation, Form], least: int, most_classes: int) -> Sizes:
     thresholds: dict[Relation, Signs] = {}
     for relation, form in forms.items():
         if form.periods[0] > most_classes and form.increasing:
