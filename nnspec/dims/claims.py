@@ -43,7 +43,9 @@ def equal(left: Dim, right: Dim) -> Relation:
 
 
 def divisible(value: Dim, divisor: Dim) -> Relation:
-    """`value` is a multiple of `divisor`."""
+    """`value` is a multiple of `divisor`: of 0 none is."""
+    if isinstance(divisor, int) and divisor == 0:
+        return Relation(1, "==", 0)
     return Relation(value % divisor, "==", 0)
 
 

@@ -85,7 +85,8 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         build.report("NN107", f"`{operator.name}` would make a tensor larger than any can be", span, frames=scope.frames)
         return POISON
     obliged = (*symbolic_ranges(operator), *inferred.obligations)
-    if not obligations.discharge(obliged, operator, bound.spans, reads(bound), span, scope):
+    empty = any(dim == 0 for type in inferred.outputs.values() for dim in type.dims)
+    if not obligations.discharge(obliged, operator, bound.spans, reads(bound), span, scope, empty=empty):
         return POISON
     if operator.is_metric:
         return MetricCall(operator, reads(bound), span)

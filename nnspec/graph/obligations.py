@@ -14,7 +14,7 @@ from nnspec.graph.ir import Frame, Guard, Read, Value
 from nnspec.graph.scope import Scope
 from nnspec.operators.declare import Obligation, Operator
 
-#: After these the result is still known, so that later mistakes can be found.
+#: After these the result is still known, so that later mistakes can be found, unless a size of it came out as 0.
 _GO_ON = {"NN210", "NN206", "NN230", "NN231", "NN232"}
 
 
@@ -38,15 +38,17 @@ def claim_variables(claim: Claim) -> frozenset[Var]:
 
 
 def discharge(found: Sequence[Obligation], operator: Operator, places: Mapping[str, Span], reads: Mapping[str, Read],
-              span: Span, scope: Scope) -> bool:  # fmt: skip
-    """Whether the operator's result may be used. Findings, preconditions and guards are recorded on the way.
+              span: Span, scope: Scope, *, empty: bool = False) -> bool:  # fmt: skip
+    """Whether the operator's result may be used, which is not so after a mistake that makes it `empty`.
+
+    Findings, preconditions and guards are recorded on the way.
 
     What has to hold in training alone is guarded there, and no precondition of the network: declared at its input, it would hold in
     inference too.
     """
     good = True
     for obligation in found:
-        good = _settle(obligation, operator.name, places, reads, span, scope) and good
+        good = _settle(obligation, operator.name, places, reads, span, scope, empty=empty) and good
     for obligation in operator.in_training() if scope.build.training else ():
         good = _settle(obligation, operator.name, places, reads, span, scope, advise=False) and good
     return good
@@ -77,7 +79,7 @@ def same_weights(known: Operator, operator: Operator, path: str, place: Span, sc
 
 
 def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads: Mapping[str, Read], span: Span,
-            scope: Scope, *, advise: bool = True) -> bool:  # fmt: skip
+            scope: Scope, *, advise: bool = True, empty: bool = False) -> bool:  # fmt: skip
     build = scope.build
     place = place_of(obligation.blame, places, span)
     verdict = build.facts.decide(obligation.claim)
@@ -89,7 +91,7 @@ def _settle(obligation: Obligation, what: str, places: Mapping[str, Span], reads
             _contradict(obligation, place, scope)
             return False
         _refute(obligation, place, places, reads, span, scope)
-        return obligation.code in _GO_ON
+        return obligation.code in _GO_ON and not empty
     if verdict.kind == "iff":
         pair = _distinct_symbols(obligation.claim, build.symbol_spans)
         if pair is not None:

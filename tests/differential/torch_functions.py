@@ -149,7 +149,7 @@ def squeeze(context: Context, input: Tensor, dim: Any) -> Tensor:
 
 @does("expand")
 def expand(context: Context, input: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    return of_kinds(input.expand(*sizes), kinds(input))
+    return of_kinds(input.expand(sizes), kinds(input))
 
 
 @does("repeat_interleave")
