@@ -64,6 +64,11 @@ class Metric:
     operator: Operator | None
     span: Span
 
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a smaller figure is the better one, as of every plain expression."""
+        return self.operator is None or self.operator.lower_is_better
+
 
 @record(frozen=True)
 class Selection:

@@ -7,11 +7,12 @@ from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import symbol, variables
-from nnspec.graph import blocks, expressions, initial, naming, parameters, settings, sources
+from nnspec.graph import blocks, expressions, foreign, initial, naming, parameters, settings, sources
 from nnspec.graph.batches import check_batches
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import Graph, Value
+from nnspec.graph.judging import check_judging
 from nnspec.graph.lost import is_unread
 from nnspec.graph.objectives import Objective, check_stale, variants_of
 from nnspec.graph.program import Program
@@ -54,11 +55,12 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
         return None
     if training.steps:
         program.later("training in several steps", training.steps[0].span)
-    return Recipe(
+    recipe = Recipe(
         item.name.id, training.sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
         training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans,
     )  # fmt: skip
+    return recipe if check_judging(recipe, program) else None
 
 
 def _keep_unchecked(program: Program, item: tree.Item, before: set[Any]) -> None:
@@ -170,7 +172,8 @@ class _RecipeRun:
 
     def _unknown(self, statement: tree.Statement, word: str) -> None:
         assert statement.word is not None
-        similar = similar_to(word, (*_WORDS, *settings.SETTINGS, *_LATER))
+        known = (*_WORDS, *settings.SETTINGS, *_LATER)
+        similar = foreign.similar_statement(word, known) or similar_to(word, known)
         self.build.report(
             "NN109", f"`{word}` is not a statement of a recipe", statement.word.span,
             label=similar.label("a similar one exists", "similar ones exist"),

@@ -195,6 +195,7 @@ class Operator:
     #: What the operator is where it is no part of a network: a measurement, an optimizer, a schedule of a number, a source of data,
     #: a way to fill a weight at first. The first four are never lowered; a draw (`normal`) is an initializer and a value.
     is_metric: ClassVar[bool] = False
+    lower_is_better: ClassVar[bool] = False
     is_optimizer: ClassVar[bool] = False
     is_schedule: ClassVar[bool] = False
     is_source: ClassVar[bool] = False

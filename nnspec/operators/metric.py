@@ -213,6 +213,8 @@ class r2(Metric):
 class perplexity(Metric):
     """exp of the mean cross-entropy, in nats, of all targets that count."""
 
+    lower_is_better = True
+
     pred: TensorType = tensor(doc="one score per class, before any softmax")
     target: TensorType = tensor(dtype="index", doc="indices of classes")
     keep: TensorType | None = tensor(dtype="bool", optional=True, doc=_KEEP)

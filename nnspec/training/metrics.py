@@ -16,18 +16,11 @@ from nnspec.graph.recipe import Metric
 from nnspec.training.classes import counts_by_class, decision, known_classes
 from nnspec.training.scores import averaged, mean_auc
 
-#: Metrics of which less is better. Expressions that are measured (losses) are, too.
-LOWER_IS_BETTER = {"perplexity"}
 #: What a metric collects whole, batch after batch, bears this mark.
 _WHOLE = "all."
 
 Read = Mapping[str, Tensor]
 Sums = Mapping[str, Tensor]
-
-
-def lower_is_better(metric: Metric) -> bool:
-    """Whether a smaller figure is the better one."""
-    return metric.operator is None or metric.operator.name in LOWER_IS_BETTER
 
 
 def outputs_of(metric: Metric, outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,4 +195,4 @@ _METRICS: dict[str, tuple[Callable[[Any, Read], dict[str, Tensor]], Callable[[Su
     **{kind: (_by_class, _retrieval(kind)) for kind in ("precision", "recall", "f1", "iou")},
 }  # fmt: skip
 
-__all__ = ["Accumulator", "lower_is_better", "outputs_of"]
+__all__ = ["Accumulator", "outputs_of"]

@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from nnspec.graph.judging import RESERVED
 from nnspec.training.measure import Evaluation
-from nnspec.training.standing import RESERVED, Standing
+from nnspec.training.standing import Standing
 
 _TRAIN, _VALIDATION, _FINAL, _QUIET = "#1f77b4", "#e8710a", "#2a7f3f", "#8a8a8a"
 _PANEL = (4.4, 3.3)

@@ -18,7 +18,7 @@ from nnspec.diagnostics import Source, Span
 from nnspec.dims import symbol
 from nnspec.graph.recipe import Metric
 from nnspec.operators.declare import OPERATORS
-from nnspec.training.metrics import Accumulator, lower_is_better
+from nnspec.training.metrics import Accumulator
 from nnspec.training.scores import by_class
 from nnspec.types import TensorType
 
@@ -231,13 +231,13 @@ def test_expressions_are_weighted_by_samples() -> None:
     accumulator.add({"metric.kl": torch.tensor(2.0)}, 30)
     accumulator.add({"metric.kl": torch.tensor(8.0)}, 10)
     assert accumulator.result() == 3.5
-    assert lower_is_better(accumulator.metric)
+    assert accumulator.metric.lower_is_better
 
 
 def test_which_way_is_better() -> None:
     tensors = {"pred": torch.randn(4, 3), "target": torch.zeros(4, dtype=torch.int64)}
     found = {
-        name: lower_is_better(metric(name, tensors, {"target": 3})) for name in ("accuracy", "auc", "f1", "iou", "perplexity")
+        name: metric(name, tensors, {"target": 3}).lower_is_better for name in ("accuracy", "auc", "f1", "iou", "perplexity")
     }
     assert found == {"accuracy": False, "auc": False, "f1": False, "iou": False, "perplexity": True}
 

@@ -47,27 +47,6 @@ def refused(folder: Path, text: str, kind: type[Exception] = TrainingError, **se
     return str(found.value)
 
 
-def test_keep_best_names_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnspec.training.loop.load", lambda *arguments, **named: pytest.fail("data was read before"))
-    assert "`keep_best acuracy` names nothing that is measured; is `accuracy` meant?" in refused(
-        tmp_path, digits(settings="keep_best acuracy")
-    )
-    assert "names nothing that is measured; there are accuracy, loss" in refused(tmp_path, digits(settings="keep_best zebra"))
-
-
-@pytest.mark.parametrize("name", ["loss", "step", "lr", "seconds", "validation_accuracy"])
-def test_names_that_the_log_uses(tmp_path: Path, name: str) -> None:
-    said = refused(tmp_path, digits(settings=f"measure {name} = f1(logits, digits.label)"))
-    assert f"a metric cannot be called `{name}`" in said
-
-
-def test_a_plateau_of_what_should_rise(tmp_path: Path) -> None:
-    text = digits('optimizer SGD(lr=reduce_on_plateau(0.1, mode="max"))')
-    assert '`reduce_on_plateau` follows `loss`, of which less is better: give it mode="min"' in refused(tmp_path, text)
-    text = digits("optimizer SGD(lr=reduce_on_plateau(0.1))", settings="keep_best accuracy")
-    assert 'follows `accuracy`, of which more is better: give it mode="max"' in refused(tmp_path, text)
-
-
 def test_no_whole_batch(tmp_path: Path) -> None:
     said = refused(tmp_path, digits(settings="drop_last true"), batch_size=5000)
     assert "`digits` has 359 samples to learn from, which make no batch of 5000 with `drop_last true`" in said
