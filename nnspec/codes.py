@@ -150,6 +150,7 @@ CODES: dict[str, Code] = {
     "NN641": Code("inverted-mask", "warning", "a mask that is true for the opposite of what its argument takes"),
     "NN642": Code("attention-without-positions", "warning", "attention over tokens that does not know where they stand"),
     "NN643": Code("unreachable-target", "warning", "outputs that an activation keeps from reaching what they are compared with"),
+    "NN644": Code("compared-with-itself", "warning", "a loss, difference or comparison of a value with itself"),
     # NN7xx: lint of training
     "NN701": Code("unusual-learning-rate", "warning", "a learning rate far from what the optimizer is used with"),
     "NN702": Code("decay-of-norms", "info", "weight decay on biases and the weights of normalizations"),

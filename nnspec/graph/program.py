@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nnspec.codes import CODES
@@ -95,12 +95,14 @@ class Program:
     """Everything known while one spec is checked."""
 
     def __init__(self, file: tree.File, source: Source, loader: Loader | None, settings: Mapping[str, Any],
-                 sizes: Mapping[str, int], unreadable: Iterable[Diagnostic] = ()) -> None:  # fmt: skip
+                 sizes: Mapping[str, int], unreadable: Collection[Diagnostic] = ()) -> None:  # fmt: skip
         """`unreadable` are the findings on the text itself."""
         self.file = file
         self.source = source
         self.loader = loader
         self.lost = Lost(file, source, unreadable)
+        #: Whether the text follows the grammar throughout.
+        self.is_readable = not any(finding.severity == "error" for finding in unreadable)
         self.settings = dict(settings)
         self.sizes = dict(sizes)
         self.findings: dict[tuple[str, str, int, int, str], Diagnostic] = {}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RULES = (
     "losses", "numerics", "axes", "attention", "masks", "scores", "sequences", "foresight", "targets", "unused", "names",
     "height_width", "blocks", "batches", "activations", "normalization", "dropout", "convolution", "effects",
-    "initialization", "widths",
+    "initialization", "widths", "comparisons",
 )  # fmt: skip
 
 #: Those that speak of recipes alone.

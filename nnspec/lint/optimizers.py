@@ -18,13 +18,15 @@ from nnspec.lint.training import Training
 # --- learning rates -----------------------------------------------------------------------------------------------------------
 
 #: Optimizer -> the rates between which it is used (Bengio 2012, arXiv:1206.5533, for SGD; the papers and torch's documentation for
-#: the others), and the rate above which no published use is known: 30 for SGD (Merity et al. 2017, arXiv:1708.02182), 0.256 for
+#: the others), and the rate above which no published use is known: 3.2 for SGD (Goyal et al. 2017, arXiv:1706.02677), 0.256 for
 #: RMSprop (Tan & Le 2019, arXiv:1905.11946).
 _ADAM = (1e-5, 1e-2, 0.05)
 _RATES = {
-    "SGD": (1e-6, 1.0, 50.0), "Adam": _ADAM, "AdamW": _ADAM, "NAdam": _ADAM, "RAdam": _ADAM, "RMSprop": (1e-6, 0.1, 0.5),
+    "SGD": (1e-6, 1.0, 8.0), "Adam": _ADAM, "AdamW": _ADAM, "NAdam": _ADAM, "RAdam": _ADAM, "RMSprop": (1e-6, 0.1, 0.5),
     "Adagrad": (1e-4, 0.1, 2.0), "Adadelta": (1e-3, 1.0, 10.0),
 }  # fmt: skip
+#: The last for SGD of gradients that are clipped: 30 is known (Merity et al. 2017, arXiv:1708.02182).
+_MOST_CLIPPED = 50.0
 #: Below this no optimizer gets anywhere: a step is smaller than what float32 holds of a weight near 1.
 _LEAST = 1e-8
 #: From this `eps` on, an adaptive optimizer divides by little else, and its rates are those of SGD.
@@ -41,17 +43,22 @@ def unusual_learning_rate(training: Training) -> Iterator[Diagnostic]:
         overridden = any("lr" in override.settings for override in setting.overrides)
         rate = setting.operator.attributes()["lr"]
         place = setting.operator.written.get("lr")
+        most = _MOST_CLIPPED if name == "SGD" and _is_clipped(training) else _RATES[name][2]
         if place is not None and not (overridden and rate == 0):  # a rate of 0 with overrides freezes all others
-            yield from _judged(name, rate, place)
+            yield from _judged(name, rate, place, most)
         for override in setting.overrides:
             rate = override.settings.get("lr", 0)
             if rate != 0:
-                yield from _judged(name, rate, override.span)
+                yield from _judged(name, rate, override.span, most)
 
 
-def _judged(name: str, rate: Any, place: Span) -> Iterator[Diagnostic]:
+def _is_clipped(training: Training) -> bool:
+    return not {"clip_grad_norm", "clip_grad_value"}.isdisjoint(training.recipe.settings)
+
+
+def _judged(name: str, rate: Any, place: Span, most: float) -> Iterator[Diagnostic]:
     peak = peak_of(rate)
-    low, high, most = _RATES[name]
+    low, high, _ = _RATES[name]
     what = f"a learning rate {'of' if peak == rate else 'that reaches'} {number(peak)}"
     usual = f"it is used with rates of about {number(low)} to {number(high)}"
     if peak == 0:

@@ -22,7 +22,7 @@ NETS = frozenset({"block", "network"})
 
 def is_sound(program: Program) -> bool:
     """Whether no error was found: only then it is known what nothing uses."""
-    return not program.lost and all(finding.severity != "error" for finding in program.findings.values())
+    return program.is_readable and all(finding.severity != "error" for finding in program.findings.values())
 
 
 def items(program: Program) -> list[tree.Item]:
