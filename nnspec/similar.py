@@ -26,10 +26,12 @@ class Similar(NamedTuple):
     """The names that may have been meant, the likeliest first.
 
     `sure` if it is of four letters or more, differs in upper and lower case alone, or by one slip where no other is within two.
+    `foreign` if it is no slip, but the right name of another language or library.
     """
 
     names: tuple[str, ...] = ()
     sure: bool = False
+    foreign: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.names)
@@ -42,6 +44,8 @@ class Similar(NamedTuple):
     def label(self, one: str = "a similar name exists", several: str = "similar names exist", otherwise: str = "") -> str:
         """What a finding says of them: "a similar name exists: `hidden`"."""
         shown = ", ".join(f"`{name}`" for name in self.names)
+        if self.foreign:
+            return f"here it is called {shown}"
         return f"{several if len(self.names) > 1 else one}: {shown}" if shown else otherwise
 
 

@@ -41,7 +41,8 @@ def sizes(given: Iterable[str]) -> dict[str, int]:
     result = {}
     for name, text in _pairs("--with", given):
         if not text.replace("_", "").isdecimal() or int(text.replace("_", "")) < 1:
-            raise UsageError(f"--with {name}={text}: a size is a whole number of at least 1")
+            more = "; each size takes a `--with` of its own" if "," in text else ""
+            raise UsageError(f"--with {name}={text}: a size is a whole number of at least 1{more}")
         result[name] = int(text.replace("_", ""))
     return result
 

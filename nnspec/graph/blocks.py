@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec.diagnostics import Label, Span
-from nnspec.graph import declared, expressions, initial, naming, parameters, recurrence
+from nnspec.diagnostics import Edit, Fix, Label, Span
+from nnspec.graph import declared, expressions, foreign, initial, naming, parameters, recurrence
 from nnspec.graph.build import TooLarge
 from nnspec.graph.conditions import check_condition
 from nnspec.graph.ir import Frame, Value
@@ -17,6 +17,7 @@ from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, Layer, Op
 from nnspec.operators.kinds import describe
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
+from nnspec.syntax.edits import is_yaml
 
 
 class Inputs:
@@ -138,6 +139,8 @@ class _Run:
         self.initializers: list[tree.Statement] = []
         #: Whether the words of all statements could be read.
         self.is_whole = True
+        #: Whether a statement that is none may have been meant as an output.
+        self.may_have_output = False
 
     def statement(self, statement: tree.Statement) -> None:
         word = statement.word.id if statement.word is not None else None
@@ -149,17 +152,18 @@ class _Run:
             WORDS[word](self, statement)
         else:
             assert statement.word is not None
-            similar = similar_to(word, WORDS)
+            similar = foreign.similar_statement(word, WORDS) or similar_to(word, WORDS)
             self.scope.build.report(
                 "NN109", f"`{word}` is not a statement of a {self.item.word.id}", statement.word.span,
                 label=similar.label("a similar one exists", "similar ones exist"),
-                help=f"a {self.item.word.id} has " + ", ".join(f"`{each}`" for each in WORDS),
+                help=None if similar else f"a {self.item.word.id} has " + ", ".join(f"`{each}`" for each in WORDS),
                 fix=self.scope.build.program.rename_fix(statement.word.span, similar, safe=True),
             )  # fmt: skip
             # in YAML only the right word tells that its value is a type
             if similar.sure and (similar.best != "input" or statement.type is not None):
                 WORDS[similar.names[0]](self, statement)
                 return
+            self.may_have_output = True
             for name in statement.names:
                 self.scope.bind(name.id, POISON, name.span)
 
@@ -293,7 +297,11 @@ class _Run:
         value = carry(value)
         if not isinstance(value, Value) and not is_silent(value) and not (isinstance(value, list) and self.inputs is not None):
             place = statement.values[0].span if statement.names and statement.values else span
-            build.report("NN115", f"an output is a tensor, and this is {describe(value)}", place, frames=self.scope.frames)
+            fix = _sent(value, place) if isinstance(value, OperatorMaker | BlockMaker) else None
+            build.report(
+                "NN115", f"an output is a tensor, and this is {describe(value)}", place, fix=fix, frames=self.scope.frames,
+                help="send a tensor into it with an arrow: `x -> ...`" if fix is None and getattr(value, "is_maker", False) else None,
+            )  # fmt: skip
             value = POISON
         self.outputs[name] = value
         self.output_spans[name] = span
@@ -341,6 +349,8 @@ class _Run:
             return POISON
         if self.inputs is not None:
             self._left_over()
+        if not self.outputs and self.may_have_output:
+            return POISON
         if not self.outputs:
             build.report("NN305", f"`{self.item.name.id}` has no output", self.item.name.span, help="end it with `output ...`")
             return POISON
@@ -366,3 +376,16 @@ WORDS: dict[str, Callable[[_Run, tree.Statement], None]] = {
     "next": _Run.next,
     "init": _Run.init,
 }
+
+
+def _sent(maker: OperatorMaker | BlockMaker, place: Span) -> Fix | None:
+    """`x -> Linear(3)` for `Linear(x, 3)`: tensors that were given as they are to functions."""
+    tensors = [each.span.text for each in maker.given if each.name is None and isinstance(carry(each.value), Value)]
+    rest = [each for each in maker.given if each.name is not None or not isinstance(carry(each.value), Value)]
+    if not tensors or maker.span != place or is_yaml(place):
+        return None
+    name = maker.operator.name if isinstance(maker, OperatorMaker) else maker.item.name.id
+    settings = ", ".join(f"{each.name}={each.span.text}" if each.name else each.span.text for each in rest)
+    sent = tensors[0] if len(tensors) == 1 else f"({', '.join(tensors)})"
+    text = f"{sent} -> {name}" + (f"({settings})" if settings else "")
+    return Fix(f"tensors are sent with an arrow: `{text}`", (Edit(place, text),), "suggestion")

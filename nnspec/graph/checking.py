@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from nnspec.diagnostics import Diagnostic, Span
-from nnspec.graph import networks, recipes
+from nnspec.graph import foreign, networks, recipes
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
 from nnspec.graph.recipe import Recipe
@@ -70,7 +70,7 @@ def _check_version(program: Program) -> None:
 
 
 def _unknown_item(program: Program, item: tree.Item) -> None:
-    similar = similar_to(item.word.id, _ITEM_WORDS)
+    similar = foreign.similar_item(item.word.id) or similar_to(item.word.id, _ITEM_WORDS)
     program.report(
         Diagnostic(
             "NN109", f"`{item.word.id}` is not something a file can hold", item.word.span,

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnspec.dims import Poly
 from nnspec.dims.claims import AllOf, AnyOf, Claim, Relation, negation
-from nnspec.graph import calls, members, steps
+from nnspec.graph import calls, foreign, members, steps
 from nnspec.graph.apply import apply_operator
 from nnspec.graph.arithmetic import FUNCTIONS, binary
 from nnspec.graph.ir import Value
@@ -16,7 +16,7 @@ from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, BlockMaker, ChainMaker, Given, OperatorMaker, Unsupported, carry, is_silent
 from nnspec.operators.kinds import describe
-from nnspec.similar import similar_to
+from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -67,12 +67,15 @@ def undefined(expression: tree.Name, scope: Scope, *, called: bool = False) -> A
         scope.build.failed = True
         return POISON
     capital = expression.id[:1].isupper()
-    similar = similar_to(expression.id, *scope.groups(called=called))
+    similar = foreign.similar_name(expression.id) or similar_to(expression.id, *scope.groups(called=called))
+    advice = foreign.advice(expression.id)
+    if advice is not None:
+        similar = Similar()
     what = "no operator, block or network is called" if capital else "nothing is called"
     scope.build.report(
         "NN103" if capital else "NN101", f"{what} `{expression.id}`", expression.span,
         label=similar.label(otherwise=f"not found in `{scope.build.name}`"),
-        fix=scope.build.program.rename_fix(expression.span, similar), frames=scope.frames,
+        fix=scope.build.program.rename_fix(expression.span, similar), help=advice, frames=scope.frames,
     )  # fmt: skip
     return POISON
 

@@ -124,7 +124,7 @@ def _assign(
             scope.build.report(
                 "NN102", f"`{instance.name}` has no input `{each.name}`", place,
                 label=similar.label(),
-                help=f"it has {', '.join(f'`{input}`' for input in known)}",
+                help=_made_with(instance, each) or f"it has {', '.join(f'`{input}`' for input in known)}",
                 fix=scope.build.program.rename_fix(place, similar, safe=similar.best in waiting),
             )  # fmt: skip
             name = similar.best if similar.sure and similar.best in waiting else None
@@ -144,6 +144,15 @@ def _assign(
         scope.build.report("NN114", f"`{instance.name}` needs the input `{name}`", span, labels=[Label(place, "declared here")])
         good = False
     return given if good else None
+
+
+def _made_with(instance: NetworkInstance, each: Given) -> str | None:
+    """What to write where a parameter was given along with tensors."""
+    item = instance.maker.item
+    if each.name not in {parameter.name.id for parameter in item.parameters}:
+        return None
+    made = f"layer {item.name.id.lower()} = {item.name.id}({each.name}={each.span.text})"
+    return f"`{each.name}` is a parameter, given where the network is made: `{made}`"
 
 
 def _matches(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnspec.dims import Dim, Poly
-from nnspec.graph import apply, expressions
+from nnspec.graph import apply, expressions, foreign
 from nnspec.graph.ir import ReadWeight, Value
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import (
@@ -63,14 +63,14 @@ def _record_fact(value: Record, name: tree.Name, scope: Scope) -> Any:
     return unknown_member(name, f"the result of `{value.owner}`", value.outputs, scope)
 
 
-def unknown_member(name: tree.Name, owner: str, known: Any, scope: Scope) -> Any:
+def unknown_member(name: tree.Name, owner: str, known: Any, scope: Scope, advice: str | None = None) -> Any:
     """Report a member that does not exist. Where `known` maps names to values, that of the name which is surely meant; else poison."""
-    similar = similar_to(name.id, known)
+    similar = (foreign.similar_member(name.id) if known is _FACTS else None) or similar_to(name.id, known)
     values = known if isinstance(known, Mapping) else {}
     listed = ", ".join(f"`{each}`" for each in known)
     scope.build.report(
         "NN111", f"{owner} has no `{name.id}`", name.span, label=similar.label(),
-        help=f"it has {listed}" if listed and not similar else None,
+        help=advice or (f"it has {listed}" if listed and not similar else None),
         fix=scope.build.program.rename_fix(name.span, similar, safe=bool(values)), frames=scope.frames,
     )  # fmt: skip
     return values.get(similar.names[0], POISON) if similar.sure else POISON
@@ -99,7 +99,9 @@ def _fact(value: Value, name: tree.Name, scope: Scope) -> Any:
             arguments = [Given(value, name.span), Given(0, name.span), Given(1, name.span)]
             return apply.apply_operator("transpose", arguments, name.span, scope)
         case _:
-            return unknown_member(name, f"a tensor of type {value.type}", _FACTS, scope)
+            step = scope.home.lookup(foreign.similar_name(name.id).best or name.id, scope)
+            advice = f"send it through a step: `-> {step.operator.name}`" if isinstance(step, OperatorMaker) else None
+            return unknown_member(name, f"a tensor of type {value.type}", () if advice else _FACTS, scope, advice)
 
 
 def _weight(path: str, name: tree.Name, scope: Scope, layer: Layer | None) -> Any:

@@ -460,8 +460,9 @@ def test_what_is_kept_needs_none_of_what_checks(home: Path) -> None:
 @pytest.mark.slow
 def test_an_interrupt_in_the_terminal(home: Path) -> None:
     """An interrupt goes to all processes of the terminal at once."""
-    for number in range(300):
-        (home / f"{number}.nn").write_text(str(FILES["narrow.nn"]), encoding="utf-8")
+    text = (ROOT / "specs" / "unet" / "unet.nn").read_text(encoding="utf-8")
+    for number in range(1500):  # many more than can be checked until the interrupt comes
+        (home / f"{number}.nn").write_text(text, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "nnspec", "check", ".", "--no-cache"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
