@@ -163,6 +163,11 @@ CODES: dict[str, Code] = {
     "NN709": Code("future-in-input", "warning", "a network that sees the token that it has to predict"),
     "NN710": Code("unclipped-recurrence", "info", "a recurrent network trained without a limit on its gradients", on=False),
     "NN711": Code("swapped-betas", "warning", "averages of an optimizer in an order that is hardly meant"),
+    "NN712": Code(
+        "diverging-average",
+        "warning",
+        "an average of an optimizer that never forgets, or that it divides by without keeping off 0",
+    ),
     # NN8xx: lint of the text
     "NN801": Code("unused-suppression", "warning", "a comment that ignores a finding that is not there"),
     "NN802": Code("malformed-suppression", "warning", "a comment that should ignore a finding, without its code or a reason"),

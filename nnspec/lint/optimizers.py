@@ -106,6 +106,30 @@ def swapped_betas(training: Training) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
+#: Setting -> the optimizers in which, from 1 on, it keeps the past for ever: the steps, or what they are divided by, grow without an end.
+_KEEPING = {"momentum": "the last step", "alpha": "the mean square", "rho": "the mean squares"}
+
+
+@on_recipe("NN712")
+def diverging_average(training: Training) -> Iterator[Diagnostic]:
+    """`momentum=9` for 0.9, a mean square that nothing forgets, and an `eps` of 0, with which a gradient of 0 is divided by 0."""
+    for setting in _settings(training):
+        operator, written = setting.operator, setting.operator.written
+        for name, what in _KEEPING.items():
+            value = operator.__dict__.get(name)
+            if isinstance(value, int | float) and value >= 1 and name in written:
+                more = "and makes more of it" if value > 1 else "in full"
+                yield Diagnostic(
+                    "NN712", f"with `{name}` = {number(value)}, `{operator.name}` keeps {what} for ever {more}", written[name],
+                    help="it is a share, such as 0.9",
+                )  # fmt: skip
+        if operator.__dict__.get("eps") == 0 and "eps" in written:
+            yield Diagnostic(
+                "NN712", f"with `eps` = 0, `{operator.name}` divides by 0 where a gradient is 0", written["eps"],
+                help="leave `eps` out, or make it a small number above 0",
+            )  # fmt: skip
+
+
 # --- decay --------------------------------------------------------------------------------------------------------------------
 
 #: Adaptive optimizers that add the decay to the gradient, and how each decays apart from it.
