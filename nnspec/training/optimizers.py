@@ -21,9 +21,12 @@ class ScheduledOptimizer:
         operator: Any = recipe.optimizer.operator
         groups = _groups(recipe, module)
         self._rates = [settings["lr"] for settings, _ in groups]
-        torch_groups = [{**settings, "lr": _first(settings["lr"]), "params": parameters} for settings, parameters in groups]
+        torch_groups = [
+            {**_as_torch_takes_them(settings), "lr": _first(settings["lr"]), "params": parameters}
+            for settings, parameters in groups
+        ]
         self.torch: torch.optim.Optimizer = getattr(torch.optim, operator.name)(
-            torch_groups, lr=_first(operator.lr), **operator.settings()
+            torch_groups, lr=_first(operator.lr), **_as_torch_takes_them(operator.settings())
         )
 
     def set_rates(self, place: Place, measured: Sequence[float]) -> None:
@@ -69,6 +72,11 @@ class ScheduledOptimizer:
 def _changeable(group: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a group: those of the spec as it is now hold, not those of the checkpoint."""
     return {name: value for name, value in group.items() if name != "params"}
+
+
+def _as_torch_takes_them(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Pairs of numbers, such as betas, have to be floats: `[0, 0.9]` is refused."""
+    return {name: tuple(map(float, value)) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 def _first(rate: Any) -> float:

@@ -88,6 +88,7 @@ def five(
         ("SGD(lr=0.1)", lambda weights: torch.optim.SGD(weights, lr=0.1)),
         ("SGD(lr=0.1, momentum=0.9, nesterov=true)", lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, nesterov=True)),
         ("Adam(lr=1e-2)", lambda weights: torch.optim.Adam(weights, lr=1e-2)),
+        ("Adam(lr=1e-2, betas=[0, 0.5])", lambda weights: torch.optim.Adam(weights, lr=1e-2, betas=(0.0, 0.5))),
         ("AdamW(lr=1e-2, betas=[0.8, 0.95])", lambda weights: torch.optim.AdamW(weights, lr=1e-2, betas=(0.8, 0.95))),
         ("RMSprop(lr=1e-3, momentum=0.5)", lambda weights: torch.optim.RMSprop(weights, lr=1e-3, momentum=0.5)),
         ("Adagrad(lr=1e-2)", lambda weights: torch.optim.Adagrad(weights, lr=1e-2)),
