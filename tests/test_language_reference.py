@@ -15,7 +15,7 @@ from mdtest_runner import Block, Case
 
 from nnspec.checker import Report, check_source, parse
 from nnspec.diagnostics import Source
-from nnspec.graph import behaviours, blocks, budgets, recipes
+from nnspec.graph import behaviours, blocks, budgets, recipe_run
 from nnspec.graph import limits as building
 from nnspec.graph.settings import SETTINGS
 from nnspec.operators import FAMILIES
@@ -173,7 +173,7 @@ def test_settings() -> None:
 def test_statements_of_a_recipe() -> None:
     listed = {entry.partition(" ")[0] for entry in words(" ".join(table("Recipes", "statement")))}
     listed |= {entry.partition(" ")[0] for entry in table("Recipes", "statement")}
-    assert set(recipes._WORDS) <= listed
+    assert set(recipe_run._WORDS) <= listed
 
 
 def test_limits() -> None:
@@ -210,7 +210,7 @@ def test_claims() -> None:
 
 def test_what_is_not_run_yet() -> None:
     text = section("Not run yet")
-    assert set(recipes._LATER) - {"sample"} <= set(words(text))
+    assert set(recipe_run._LATER) - {"sample"} <= set(words(text))
     assert {"agent", "sample"} <= set(words(text))
 
 
@@ -232,7 +232,7 @@ def test_every_construct_has_an_example(shown: list[Node]) -> None:
 
 
 def test_every_statement_has_an_example(shown: list[Node]) -> None:
-    known = {*blocks.WORDS, *recipes._WORDS, *DATA_WORDS, "override"}
+    known = {*blocks.WORDS, *recipe_run._WORDS, *DATA_WORDS, "override"}
     used = {node.word.id for node in shown if isinstance(node, tree.Statement) and node.word is not None}
     assert known <= used
 

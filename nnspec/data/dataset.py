@@ -15,8 +15,9 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
 from nnspec.data.samples import Fields, Reader
-from nnspec.data.split import Shares, split_indices
+from nnspec.data.split import split_indices
 from nnspec.dims import Dim, Var, as_var
+from nnspec.graph.division import DivisionError, Shares
 from nnspec.graph.recipe import DataSource
 from nnspec.types import TensorType
 
@@ -55,12 +56,15 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     `fitted` is what an earlier load has fitted to its training part, to be used again. Raises DataError.
     """
     lookup = Lookup((folders,) if isinstance(folders, Path) else tuple(folders), told)
-    shares = Shares.of(source)
+    try:
+        shares = Shares.of(source)
+    except DivisionError as error:
+        raise DataError(error.message) from error
     samples = _reader(source.operator.name)(source, lookup)
     parts = {"train": samples.fields}
     if samples.test is not None:
         parts["test"] = samples.test
-        shares = shares.beside_test(source)
+        shares = shares.beside_test()
     parts |= _split(samples.fields, shares, source)
     found = _standardize(source, parts, fitted or {})
     if source.graph is not None and source.operator.name != "Generated":

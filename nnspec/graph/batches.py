@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Fix, Label, Span
 from nnspec.dims import Var
 from nnspec.dims.claims import claim_variables, holds
 from nnspec.graph.build import Build
+from nnspec.graph.division import Bounds, measured, parts, samples
 from nnspec.graph.ir import Guard
 from nnspec.graph.recipe import DataSource
-from nnspec.graph.samples import Bounds, samples
 
 #: Of larger batches, these many sizes of the last one are tried, beginning with 1.
 _MOST_TRIED = 4096
+#: Where the source stands whose samples are one batch, as no `batch_size` is given.
+_WHOLE = "whole"
 
 
 class Sizes(NamedTuple):
@@ -32,24 +34,53 @@ def check_batches(
 
     `source` is the first one, whose samples make an epoch.
     """
-    size = settings.get("batch_size")
+    count = samples(source) if source is not None else None
+    size = settings.get("batch_size", count.high if count is not None and count.low == count.high else None)
+    if source is not None and "batch_size" not in settings:
+        places = {**places, _WHOLE: source.span}
     if not isinstance(size, int):
         return
-    sizes = _sizes(size, samples(source) if source is not None else None, bool(settings.get("drop_last")))
+    if source is not None and count is not None and settings.get("drop_last") and count.high < size:
+        text = f"`{source.name}` has {count} samples to learn from, which make no batch of {size:,}"
+        _refuse(build, Label(places["drop_last"], "leaves out what fills no batch"), text, places, None)
+        return
+    sizes = _sizes(size, count, bool(settings.get("drop_last")))
     for guard in build.guards:
         if claim_variables(guard.claim) != {batch}:
             continue
         if not holds(guard.claim, {batch: sizes.full}):
-            _refuse(build, guard, f"no batch of {_counted(sizes.full)} meets this: {guard.message}", places, None)
+            _refuse(build, _needs(guard), f"no batch of {_counted(sizes.full)} meets this: {guard.message}", places, None)
             return
-        failing = next((each for each in sizes.last if not holds(guard.claim, {batch: each})), None)
+        failing = _failing(guard, batch, sizes.last)
         if failing is not None and sizes.known:
             text = f"the last batch of an epoch has {_counted(failing)}, and then this fails: {guard.message}"
-            _refuse(build, guard, text, places, _dropping(places))
+            _refuse(build, _needs(guard), text, places, _dropping(places))
             return
         if failing is not None:
             _warn(build, guard, failing, size, places)
             return
+
+
+def check_measuring(
+    build: Build, batch: Var, source: DataSource, settings: Mapping[str, Any], places: Mapping[str, Span]
+) -> None:
+    """Report batches in which a part is measured and that a network does not take. All samples of a part are measured, to the last."""
+    known, size = parts(source), settings.get("batch_size")
+    places = places if "batch_size" in settings else {**places, _WHOLE: source.span}
+    for part in measured(known) if known is not None else ():
+        assert known is not None
+        sizes = _sizes(size if isinstance(size, int) else known[part].high, known[part], drop_last=False)
+        for guard in build.guards:
+            failing = _failing(guard, batch, (sizes.full, *sizes.last)) if claim_variables(guard.claim) == {batch} else None
+            if failing is not None and sizes.known:
+                text = f"the {part} part of `{source.name}` is measured in a batch of {_counted(failing)}, and then this fails: {guard.message}"
+                _refuse(build, _needs(guard), text, places, None)
+                return
+
+
+def _failing(guard: Guard, batch: Var, sizes: Iterable[int]) -> int | None:
+    """The first of these sizes of a batch at which a condition does not hold."""
+    return next((each for each in sizes if not holds(guard.claim, {batch: each})), None)
 
 
 def _sizes(size: int, count: Bounds | None, drop_last: bool) -> Sizes:
@@ -72,11 +103,16 @@ def _dropping(places: Mapping[str, Span]) -> Fix | None:
     return Fix("leave the last batch out", (edit,), "suggestion") if edit is not None else None
 
 
-def _refuse(build: Build, guard: Guard, text: str, places: Mapping[str, Span], fix: Fix | None) -> None:
+def _needs(guard: Guard) -> Label:
+    return Label(guard.span, f"needs {guard.claim}")
+
+
+def _refuse(build: Build, why: Label, text: str, places: Mapping[str, Span], fix: Fix | None) -> None:
+    whole = places.get(_WHOLE)
     build.program.report(
         Diagnostic(
-            "NN409", text, places["batch_size"], label="the size of a batch", labels=(Label(guard.span, f"needs {guard.claim}"),),
-            fix=fix, severity_override="error",
+            "NN409", text, whole or places["batch_size"], label="all of its samples are one batch" if whole else "the size of a batch",
+            labels=(why,), fix=fix, severity_override="error",
         )
     )  # fmt: skip
     build.failed = True
@@ -86,7 +122,7 @@ def _warn(build: Build, guard: Guard, failing: int, size: int, places: Mapping[s
     build.program.report(
         Diagnostic(
             "NN409", f"the last batch of an epoch may have fewer samples than {size}, and then this can fail: {guard.message}",
-            places["batch_size"], labels=(Label(guard.span, f"needs {guard.claim}"),),
+            places["batch_size"], labels=(_needs(guard),),
             notes=(f"it fails for a last batch of {_counted(failing)}",), help="`drop_last true` leaves such a batch out",
             fix=_dropping(places),
         )

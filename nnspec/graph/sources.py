@@ -8,6 +8,7 @@ from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Poly, variables
 from nnspec.graph import blocks, calls, declared, expressions, parameters
 from nnspec.graph.build import Build
+from nnspec.graph.division import WORDS, check_division
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
 from nnspec.graph.recipe import Column, DataSource
 from nnspec.graph.scope import Scope
@@ -109,7 +110,8 @@ def _plain(operator: Operator, name: tree.Name, batch: Dim, scope: Scope) -> Dat
             help=f"such as `data {name.id} = {operator.name}(...) {{ column x: float32  output x }}`",
         )  # fmt: skip
         return None
-    return DataSource(name.id, operator, fields, name.span)
+    source = DataSource(name.id, operator, fields, name.span)
+    return source if check_division(source, {}, scope.build.program) else None
 
 
 def enter(source: DataSource, build: Build) -> SourceFields:
@@ -142,6 +144,7 @@ class _Body:
         self.columns: dict[str, Column] = {}
         self.outputs: dict[str, Value] = {}
         self.split: dict[str, Any] = {}
+        self.split_spans: dict[str, Span] = {}
         self.good = True
 
     def source(self) -> DataSource | None:
@@ -160,7 +163,8 @@ class _Body:
             dict(self.build.symbols), span=self.name.span,
         )  # fmt: skip
         fields = {name: self._batched(value.type) for name, value in self.outputs.items()}
-        return DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
+        source = DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
+        return source if check_division(source, self.split_spans, self.build.program) else None
 
     def _own_fields(self) -> None:
         assert isinstance(self.operator, Source)
@@ -288,7 +292,13 @@ class _Body:
         for item in items:
             assert item.name is not None
             plain = item.value.id if isinstance(item.value, tree.Name) and item.name.id in ("stratify", "by") else None
-            self.split[item.name.id] = plain or carry(expressions.evaluate(item.value, self.scope))
+            given = plain or carry(expressions.evaluate(item.value, self.scope))
+            self.good = self.good and not is_silent(given)
+            if item.name.id == "by":
+                self.build.program.later("a split by groups", item.name.span)
+                self.good = False
+            self.split[item.name.id] = given
+            self.split_spans[item.name.id] = item.name.span if item.name.id not in WORDS else item.value.span
 
 
 def _column_of(name: str, kind: str, values: list[Any], default: Any, dims: tuple[int, ...]) -> Column | None:

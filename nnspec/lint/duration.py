@@ -5,7 +5,7 @@ Not here: rules.
 
 from __future__ import annotations
 
-from nnspec.graph.samples import Bounds, samples
+from nnspec.graph.division import Bounds, samples
 from nnspec.lint.training import Training
 
 #: Where one unit is reckoned from the other, so much more than the training is called longer.

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nnspec.diagnostics import Applicability, Diagnostic, Fix, Label, Span
+from nnspec.graph.division import held_out
 from nnspec.graph.ir import Graph, Node, ScanLoop
-from nnspec.graph.samples import held_out
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.duration import Duration, batches
 from nnspec.lint.training import Training

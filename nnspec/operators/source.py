@@ -24,6 +24,8 @@ class Source(Operator):
     #: Samples in all, and of these in a test part that comes with the source; None where only reading tells.
     total_samples: ClassVar[int | None] = None
     test_samples: ClassVar[int] = 0
+    #: The samples of each class of `label`, as they come, where that is known.
+    samples_by_class: ClassVar[tuple[int, ...] | None] = None
 
     def infer(self) -> Inferred:
         self.check()
@@ -131,6 +133,7 @@ class Digits(_Picture):
     """1,797 handwritten digits of 8 x 8, enlarged to `size` x `size`: `image` float32[N, 1, size, size], `label` index(10)[N]."""
 
     total_samples = 1_797
+    samples_by_class = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 
     size: int = attribute(Integer(), 8, ge=8, le=1024, doc="side of the picture, px; beyond 8 it is enlarged, bilinear")
     range: tuple[float, ...] = _range()
@@ -196,6 +199,7 @@ class Iris(_Table):
     """150 flowers of three kinds: `x` float32[N, 4], lengths and widths in cm, and `label` index(3)[N]."""
 
     total_samples = 150
+    samples_by_class = (50, 50, 50)
     columns = ("sepal_length", "sepal_width", "petal_length", "petal_width")
     classes = 3
 
@@ -212,6 +216,7 @@ class Wine(_Table):
     """178 wines of three growers: `x` float32[N, 13], a chemical analysis, and `label` index(3)[N]."""
 
     total_samples = 178
+    samples_by_class = (59, 71, 48)
     columns = (
         "alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols",
         "proanthocyanins", "color_intensity", "hue", "od280_od315_of_diluted_wines", "proline",
@@ -237,6 +242,7 @@ class BreastCancer(_Table):
     """569 tumours: `x` float32[N, 30], ten measures of the nuclei, each three times, and `label` index(2)[N], 1 benign."""
 
     total_samples = 569
+    samples_by_class = (212, 357)
     columns = tuple(f"{part}_{measure}" for part in ("mean", "error", "worst") for measure in _NUCLEUS)
     classes = 2
 

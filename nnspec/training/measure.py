@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data import Dataset
+from nnspec.graph.division import measured
 from nnspec.graph.recipe import Metric, Recipe
 from nnspec.operators.schedule import schedule_value
 from nnspec.torch_backend.recipes import RecipeModule
@@ -47,7 +48,7 @@ class Place(NamedTuple):
 
 def last_part(dataset: Dataset) -> str:
     """The part that a training is judged by in the end."""
-    return next(name for name in ("test", "validation", "train") if dataset.size(name))
+    return measured([part for part in dataset.parts if dataset.size(part)])[-1]
 
 
 def schedules(recipe: Recipe, place: Place, device: torch.device) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from nnspec.data import DataError, Dataset
+from nnspec.graph.division import measured
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Value
 from nnspec.graph.recipe import Recipe
 from nnspec.passes.reading import nodes_within
@@ -22,6 +23,8 @@ from nnspec.training.precision import autocast
 
 #: What torch raises for a batch that it cannot compute.
 _REFUSALS = (ValueError, IndexError, torch.OutOfMemoryError)
+#: What it says of values that no probabilities are (NN608): the spec's mistake, or the data's.
+_OF_VALUES = "between 0 and 1"
 
 
 def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Mapping[str, Dataset], device: torch.device) -> None:
@@ -121,7 +124,7 @@ def _compute(run: Any, batch: dict[str, Tensor], samples: int, last: bool) -> No
     except _REFUSALS as error:
         raise TrainingError(f"{what} cannot be computed: {error}{advice}") from error
     except RuntimeError as error:
-        if not last:
+        if not last and _OF_VALUES not in str(error):
             raise
         raise TrainingError(f"{what} cannot be computed: {error}{advice}") from error
 
@@ -130,7 +133,7 @@ def _measure_sizes(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, 
     """The same for the batches that parts are measured in."""
     first = next(iter(datasets.values()))
     seen: set[int] = set()
-    for part in first.parts:
+    for part in measured([part for part in first.parts if first.size(part)]):
         count = first.size(part)
         size = min(recipe.settings.get("batch_size") or count, count)
         for samples in {size, count % size} - {0} - seen:
@@ -147,7 +150,9 @@ def _measure(recipe: Recipe, module: RecipeModule, batch: dict[str, Tensor], par
             module.compute_evaluation({**batch, **schedules(recipe, Place(), device)})
     except PreconditionError as error:
         raise DataError(f"the {part} part, in a batch of {samples} samples, is not what the spec needs: {error}") from error
-    except _REFUSALS as error:
+    except (*_REFUSALS, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, _REFUSALS) and _OF_VALUES not in str(error):
+            raise
         raise TrainingError(f"the {part} part cannot be computed in a batch of {samples} samples: {error}") from error
     finally:
         module.train()

@@ -10,8 +10,9 @@ import torch
 from training_specs import source
 
 from nnspec.data import DataError, load
-from nnspec.data.split import Shares, split_indices
+from nnspec.data.split import split_indices
 from nnspec.dims import symbol
+from nnspec.graph.division import Shares, samples
 from nnspec.records import replace
 from nnspec.types import TensorType
 
@@ -79,25 +80,37 @@ def test_parts_are_disjoint_and_complete_whatever_the_classes() -> None:
         assert abs(len(parts["test"]) - 0.35 * count) <= 1.01
 
 
-@pytest.mark.parametrize(
-    ("split", "said"),
-    [
-        ("(train=0.5, test=0.2)", "add up to 0.7, not to 1"),
-        ("(validation=0.5, test=0.5)", "leaves nothing to learn from"),
-        ("(test=1.5)", "is a share from 0 to 1, not 1.5"),
-        ('(test="much")', "is a share from 0 to 1, not 'much'"),
-        ("(folds=5)", "this version does not split by `folds`"),
-        ("(test=0.3, stratify=z)", "is split by the classes of `z`, and it has x, y"),
-        ("(test=0.3, stratify=x)", "which holds no classes but torch.float32"),
-        ("(test=0.01)", "leaves its test part empty: there are only 8 samples"),
-    ],
-)
-def test_splits_that_cannot_be_made(tmp_path: Path, split: str, said: str) -> None:
-    numpy.savez(tmp_path / "t.npz", x=numpy.arange(8.0), y=numpy.arange(8) % 2)
-    body = f"column x: float32\n column y: index(2)\n output x, y\n split {split}"
-    with pytest.raises(DataError) as found:
-        load(source(tmp_path, f'NPZ("t.npz") {{{body}}}'), tmp_path)
-    assert said in str(found.value)
+def test_a_part_without_samples(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "t.npz", x=numpy.arange(8.0))
+    drawn = source(tmp_path, 'NPZ("t.npz") { column x: float32\n output x\n split (test=0.01) }')
+    with pytest.raises(DataError, match="leaves its test part empty: there are only 8 samples"):
+        load(drawn, tmp_path)
+
+
+def test_splits_that_the_check_did_not_see(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "t.npz", x=numpy.arange(8.0))
+    drawn = source(tmp_path, 'NPZ("t.npz") { column x: float32\n output x }')
+    for split, said in (
+        ({"test": 1.5}, "is a share from 0 to 1"),
+        ({"test": 0.5, "stratify": "x"}, "holds no classes but torch.float32"),
+    ):
+        with pytest.raises(DataError, match=said):
+            load(replace(drawn, split=split), tmp_path)
+
+
+@pytest.mark.parametrize("call", ["Digits", "Iris", "Wine", "BreastCancer", "Diabetes"])
+def test_the_check_knows_the_samples_of_embedded_sets(tmp_path: Path, call: str) -> None:
+    for settings in ("", "(test=0)", "(test=0.3, validation=0.13)", "(test=0.07, validation=0.31, stratify=false)"):
+        if call == "Diabetes":
+            settings = settings.replace(", stratify=false", "")
+        drawn = source(tmp_path, call + settings)
+        loaded = load(drawn, tmp_path)
+        known = samples(drawn)
+        assert known is not None
+        assert known.low == known.high == loaded.size("train")
+        if "label" in loaded.parts["train"]:
+            everything = torch.cat([part["label"] for part in loaded.parts.values()])
+            assert tuple(torch.bincount(everything).tolist()) == drawn.operator.samples_by_class
 
 
 # --- data that is not what the spec was checked with -----------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 from PIL import Image
-from training_specs import checked, digits, recipe, trained
+from training_specs import checked, recipe, trained
 
 from nnspec import check
 from nnspec.checker import check_source
@@ -47,38 +47,61 @@ def refused(folder: Path, text: str, kind: type[Exception] = TrainingError, **se
     return str(found.value)
 
 
+#: A table whose samples only reading counts.
+TABLE = 'NPZ("t.npz") { column x: float32[4]; column label: index(3); output x, label; split (SPLIT) }'
+
+
+def table(folder: Path, samples: int = 150) -> None:
+    numpy.savez(folder / "t.npz", x=numpy.random.default_rng(0).normal(size=(samples, 4)), label=numpy.arange(samples) % 3)
+
+
 def test_no_whole_batch(tmp_path: Path) -> None:
-    said = refused(tmp_path, digits(settings="drop_last true"), batch_size=5000)
-    assert "`digits` has 359 samples to learn from, which make no batch of 5000 with `drop_last true`" in said
+    table(tmp_path)
+    text = NORM.replace("SIZE", "5000\n  drop_last true").replace("SPLIT", "test=0.2")
+    said = refused(tmp_path, text)
+    assert "`iris` has 120 samples to learn from, which make no batch of 5000 with `drop_last true`" in said
 
 
-NORM = """
-network Net {
+NORM = f"""
+network Net {{
   input x: float32[N, 4]
   output logits = x -> Linear(8) -> BatchNorm1d -> Linear(3)
-}
-train R {
-  data iris = Iris(test=0.2)
+}}
+train R {{
+  data iris = {TABLE}
   logits = Net(iris.x)
   minimize cross_entropy(logits, iris.label)
   optimizer SGD(lr=0.1)
   batch_size SIZE
   epochs 1
-}
+}}
 """
 
 
 def test_a_last_batch_that_is_too_small(tmp_path: Path) -> None:
-    said = refused(tmp_path, NORM.replace("SIZE", "17"), DataError)
+    table(tmp_path)
+    said = refused(tmp_path, NORM.replace("SIZE", "17").replace("SPLIT", "test=0.2"), DataError)
     assert "the last batch of an epoch, of 1 samples, is not what the spec needs: `BatchNorm1d` needs more than one value" in said
     assert "`drop_last true` leaves it out" in said
-    alone = check(NORM.replace("SIZE", "1"))
+    alone = check(NORM.replace("SIZE", "1").replace("SPLIT", "test=0.2"))
     assert [finding.code for finding in alone.findings if finding.severity == "error"] == ["NN409"]
+
+
+def test_probabilities_that_are_none(tmp_path: Path) -> None:
+    table(tmp_path)
+    text = (
+        NORM.replace("SIZE", "50")
+        .replace("SPLIT", "test=0.2")
+        .replace("x -> Linear(8) -> BatchNorm1d -> Linear(3)", "x -> Linear(1)")
+    )
+    text = text.replace("cross_entropy(logits, iris.label)", "binary_cross_entropy(squeeze(logits, 1), float32(iris.label))")
+    assert "a batch of 50 samples cannot be computed: all elements of input should be between 0 and 1" in refused(tmp_path, text)
 
 
 @pytest.mark.usefixtures("steps")
 def test_the_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
-    found = recipe(tmp_path, NORM.replace("SIZE", "50"))
+    table(tmp_path)
+    found = recipe(tmp_path, NORM.replace("SIZE", "50").replace("SPLIT", "test=0.2"))
     datasets = {name: load(source, tmp_path) for name, source in found.sources.items()}
     module = lower_recipe(found, seed=0)
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -92,31 +115,34 @@ def test_the_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
-PAIRS = """
-network Net {
+PAIRS = f"""
+network Net {{
   input x: float32[N, 4]
   output y = reshape(x, [N // 2, 8]) -> Linear(3)
-}
-train R {
-  data iris = Iris(test=0.2)
+}}
+train R {{
+  data iris = {TABLE}
   y = Net(iris.x)
   minimize mean(y ** 2)
   optimizer SGD(lr=0.1)
   batch_size SIZE
   epochs 1
-}
+}}
 """
 
 
 def test_preconditions_on_the_sizes_of_batches(tmp_path: Path) -> None:
-    said = refused(tmp_path, PAIRS.replace("SIZE", "16").replace("test=0.2", "test=0.1"), DataError)
+    table(tmp_path)
+    said = refused(tmp_path, PAIRS.replace("SIZE", "16").replace("SPLIT", "test=0.1"), DataError)
     assert "the last batch of an epoch, of 7 samples, is not what the spec needs" in said
     assert "model.nn:8" in said
     (error,) = [
-        each for each in check_source(Source("model.nn", PAIRS.replace("SIZE", "7"))).diagnostics if each.severity == "error"
+        each
+        for each in check_source(Source("model.nn", PAIRS.replace("SIZE", "7").replace("SPLIT", "test=0.1"))).diagnostics
+        if each.severity == "error"
     ]
     assert (error.code, error.message.partition(":")[0]) == ("NN409", "no batch of 7 samples meets this")
-    said = refused(tmp_path, PAIRS.replace("SIZE", "10").replace("test=0.2", "test=0.1, validation=0.1"), DataError)
+    said = refused(tmp_path, PAIRS.replace("SIZE", "10").replace("SPLIT", "test=0.1, validation=0.1"), DataError)
     assert "the validation part, in a batch of 5 samples, is not what the spec needs" in said
 
 
