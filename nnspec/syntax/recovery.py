@@ -145,12 +145,11 @@ class Parser:
         automaton = self._automaton
         if self._is_hopeless():
             return None
-        stop = statement_end(self._tokens, place)
         if automaton.probe(automaton.states.copy(), self._tokens[place].kind):
-            return self._replace(place, stop) if self._binds_by_colon(place) else None
+            return self._replace(place, statement_end(self._tokens, place)) if self._binds_by_colon(place) else None
         self._recoveries += 1
         after = self._leave_out_else(place)
-        return after if after is not None else self._replace(place, stop)
+        return after if after is not None else self._replace(place, statement_end(self._tokens, place))
 
     def _binds_by_colon(self, place: int) -> bool:
         """`h: x -> A` for `h = x -> A`: no type goes on with an arrow."""
