@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.graph.ir import Graph
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.roots import used_file, used_name
 from nnspec.syntax import tree
 
@@ -140,8 +140,8 @@ def room_to_work() -> Iterator[None]:
 
 def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int],
            enabled: Collection[str], loader: _Loader) -> Report:  # fmt: skip
-    from nnspec.graph.checking import check_program
     from nnspec.graph.program import Program
+    from nnspec.items import check_program
     from nnspec.lint import lint
 
     program = Program(file, source, loader, settings, sizes, found)
@@ -171,8 +171,8 @@ def rebuild(report: Report, name: str, *, training: bool = False, parameters: Ma
     Raises KeyError for an unknown name, and `SpecError` where this combination has errors.
     """
     from nnspec.errors import SpecError
-    from nnspec.graph.checking import network_graph
     from nnspec.graph.program import Program
+    from nnspec.items import network_graph
 
     assert report.file is not None
     with room_to_work():

@@ -11,8 +11,8 @@ from typing import Any
 from nnspec.checker import Report
 from nnspec.dims import Poly
 from nnspec.graph.ir import CallNetwork, Graph, Node, Read, ReadWeight, ScanLoop, Value
-from nnspec.graph.recipe import Recipe
 from nnspec.operators.kinds import describe
+from nnspec.recipes.recipe import Recipe
 
 
 def computed(report: Report) -> dict[str, Hashable]:

@@ -15,10 +15,11 @@ from mdtest_runner import Block, Case
 
 from nnspec.checker import Report, check_source, parse
 from nnspec.diagnostics import Source
-from nnspec.graph import behaviours, blocks, budgets, recipe_run
+from nnspec.graph import behaviours, blocks, budgets
 from nnspec.graph import limits as building
-from nnspec.graph.settings import SETTINGS
 from nnspec.operators import FAMILIES
+from nnspec.recipes import statements as recipe_run
+from nnspec.recipes.settings import SETTINGS
 from nnspec.syntax import limits, tree
 from nnspec.syntax.layout import RESERVED
 from nnspec.syntax.node import Node, same_tree

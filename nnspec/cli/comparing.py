@@ -15,9 +15,9 @@ from nnspec.difference.checkpoints import CheckpointReport, best_network, compar
 from nnspec.difference.files import Difference, FileDifference, Side, compare_sides, paired, without_twins
 from nnspec.difference.revisions import Operand, Revision, operand
 from nnspec.errors import UsageError
-from nnspec.graph.recipe import Recipe
 from nnspec.project.files import is_spec_text
 from nnspec.project.settings import Discovery
+from nnspec.recipes.recipe import Recipe
 from nnspec.similar import nearest
 from nnspec.syntax import read_source
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
-from nnspec.graph.recipe import Column, DataSource
+from nnspec.recipes.recipe import Column, DataSource
 
 _LARGEST = 4 << 30
 _MOST_ENTRIES = 10_000

@@ -17,8 +17,8 @@ from nnspec.data.location import Lookup, unheard
 from nnspec.data.samples import Fields, Reader
 from nnspec.data.split import split_indices
 from nnspec.dims import Dim, Var, as_var
-from nnspec.graph.division import DivisionError, Shares
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.division import DivisionError, Shares
+from nnspec.recipes.recipe import DataSource
 from nnspec.types import TensorType
 
 

@@ -10,7 +10,7 @@ from nnspec.data.location import Lookup
 from nnspec.data.pixels import scaled
 from nnspec.data.samples import Samples
 from nnspec.errors import MissingExtra
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 
 _BRIGHTEST = 16.0
 _LOADERS = {"Iris": "load_iris", "Wine": "load_wine", "BreastCancer": "load_breast_cancer", "Diabetes": "load_diabetes"}

@@ -6,7 +6,7 @@ import torch
 
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 
 
 def read(source: DataSource, lookup: Lookup) -> Samples:

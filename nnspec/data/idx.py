@@ -16,7 +16,7 @@ from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, fetch
 from nnspec.data.pixels import scaled
 from nnspec.data.samples import Samples
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 
 _UNSIGNED_BYTE = 0x08
 _MOST_AXES = 8

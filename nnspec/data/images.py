@@ -15,7 +15,7 @@ from nnspec.data.location import Lookup
 from nnspec.data.pixels import scaled
 from nnspec.data.samples import Samples
 from nnspec.errors import MissingExtra
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}

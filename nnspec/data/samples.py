@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from nnspec.data.location import Lookup
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 
 #: Tensors by field, samples first.
 Fields = dict[str, Tensor]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data.errors import DataError
-from nnspec.graph.division import PARTS, DivisionError, Shares
+from nnspec.recipes.division import PARTS, DivisionError, Shares
 
 
 def split_indices(count: int, shares: Shares, fields: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
-from nnspec.graph.recipe import Column, DataSource
+from nnspec.recipes.recipe import Column, DataSource
 
 _LONGEST_FIELD = 1 << 20
 _SHOWN = 5

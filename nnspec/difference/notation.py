@@ -13,9 +13,9 @@ from nnspec.dims import Dim, Poly, Var, format_dim, substitute, variables
 from nnspec.dims.claims import Claim, substituted
 from nnspec.dims.polynomial import atom_poly
 from nnspec.graph.ir import Graph
-from nnspec.graph.resolved import setting_text
 from nnspec.operators.declare import AttributeField, Operator, TensorField, TorchCall
 from nnspec.operators.kinds import Refusal
+from nnspec.render.resolved import setting_text
 from nnspec.types import TensorType
 
 #: Widths of the input that may be stated and are inferred all the same: stating one changes nothing.

@@ -10,8 +10,8 @@ from nnspec.difference.copies import Group
 from nnspec.difference.networks import Comparison, Layers
 from nnspec.difference.notation import Notation
 from nnspec.difference.variants import Seen, Variant
-from nnspec.graph.recipe import DataSource, Metric, Override, Recipe, Step
 from nnspec.operators.declare import Operator
+from nnspec.recipes.recipe import DataSource, Metric, Override, Recipe, Step
 from nnspec.records import record
 
 Part = TypeVar("Part")

@@ -16,11 +16,11 @@ from nnspec.difference.layers import Layer
 from nnspec.difference.networks import Comparison, Layers, conditions
 from nnspec.graph import networks, parameters
 from nnspec.graph.build import Build
-from nnspec.graph.checking import network_graph
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import BlockMaker
+from nnspec.items import network_graph
 from nnspec.records import record
 from nnspec.roots import used_name
 from nnspec.syntax import read_source, tree

@@ -1,6 +1,6 @@
 """Where gradients go: from a value back to the weights and inputs that it depends on by operations which have a derivative.
 
-Not here: what follows from it. A recipe's errors stand in `nnspec.graph.objectives`, complaints in `nnspec.lint`.
+Not here: what follows from it. A recipe's errors stand in `nnspec.recipes.objectives`, complaints in `nnspec.lint`.
 """
 
 from __future__ import annotations

@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator as python_operator
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from nnspec.diagnostics import Span
-from nnspec.graph.recipe import Selection
 from nnspec.graph.scope import Scope
+from nnspec.records import record
 from nnspec.syntax import tree
+
+
+@record(frozen=True)
+class Selection:
+    """A choice of weights after `where`: `rank < 2`, `operator == Embedding`, `named("head.*")`, joined by and, or, not.
+
+    `clauses` is a tree: ("rank", op, n), ("operator", op, name), ("named", patterns), ("and"|"or", parts), ("not", part).
+    """
+
+    clauses: tuple[Any, ...]
+    span: Span
+
+    def matches(self, path: str, rank: int, operator: str) -> bool:
+        """Whether a weight with this state-dict key, number of axes and owning operator is chosen."""
+        return _matches(self.clauses, path, rank, operator)
+
+
+def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    kind = clause[0]
+    if kind == "and":
+        return all(_matches(part, path, rank, operator) for part in clause[1])
+    if kind == "or":
+        return any(_matches(part, path, rank, operator) for part in clause[1])
+    if kind == "not":
+        return not _matches(clause[1], path, rank, operator)
+    if kind == "named":
+        return any(fnmatchcase(path, pattern) for pattern in clause[1])
+    actual: Any = rank if kind == "rank" else operator
+    wanted = clause[2]
+    compare: dict[str, Callable[[Any, Any], bool]] = {
+        "==": python_operator.eq, "!=": python_operator.ne, "<": python_operator.lt, "<=": python_operator.le,
+        ">": python_operator.gt, ">=": python_operator.ge,
+    }  # fmt: skip
+    return compare[clause[1]](actual, wanted)
+
 
 _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 

@@ -17,9 +17,9 @@ from nnspec.syntax import tree
 if TYPE_CHECKING:
     from nnspec.graph.ir import Graph
     from nnspec.graph.program import Program
-    from nnspec.graph.recipe import Recipe
     from nnspec.lint.declare import Entry
     from nnspec.lint.view import View
+    from nnspec.recipes.recipe import Recipe
 
 #: The modules that hold rules.
 RULES = (

@@ -1,6 +1,6 @@
 """Complaints about batches: of one sample, where statistics of a batch are needed, and of a fixed size.
 
-Not here: sizes of batches at which a network cannot run (NN409, `nnspec.graph.batches`).
+Not here: sizes of batches at which a network cannot run (NN409, `nnspec.recipes.batches`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ Not here: rules.
 
 from __future__ import annotations
 
-from nnspec.graph.division import Bounds, samples
 from nnspec.lint.training import Training
+from nnspec.recipes.division import Bounds, samples
 
 #: Where one unit is reckoned from the other, so much more than the training is called longer.
 _MARGIN = 1.02

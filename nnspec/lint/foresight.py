@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span
 from nnspec.graph.ir import CallNetwork, Graph, Node, ScanLoop, Value
-from nnspec.graph.recipe import DataSource
 from nnspec.lint.attention import query_and_key
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.lineage import full_entries, is_written, place
 from nnspec.lint.training import Site, Training
 from nnspec.lint.view import DROPOUTS, RESHAPES, read
+from nnspec.recipes.recipe import DataSource
 from nnspec.syntax.edits import with_setting
 
 _LOSSES = frozenset({"cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})

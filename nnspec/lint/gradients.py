@@ -1,6 +1,6 @@
 """Complaints about what learns and what does not: where the gradients of a recipe's losses go.
 
-Not here: what is wrong with a loss's form (`nnspec.lint.losses`), or with the steps' order (`nnspec.graph.objectives`).
+Not here: what is wrong with a loss's form (`nnspec.lint.losses`), or with the steps' order (`nnspec.recipes.objectives`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span
 from nnspec.graph.gradients import WITHOUT_GRADIENT, Gradients, own_weights
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
-from nnspec.graph.recipe import Step
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.training import Training
+from nnspec.recipes.recipe import Step
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node as TreeNode
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from nnspec.diagnostics import Diagnostic, Fix, Label
 from nnspec.graph.gradients import carries_gradient
 from nnspec.graph.ir import CallNetwork, Node, Value
-from nnspec.graph.recipe import Step
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.training import Training
 from nnspec.lint.view import read
+from nnspec.recipes.recipe import Step
 from nnspec.syntax.edits import wrapped
 
 #: Losses that compare with a target which is given, not learned.

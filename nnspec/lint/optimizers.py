@@ -11,9 +11,9 @@ from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Span
 from nnspec.graph.ir import WeightEntry
-from nnspec.graph.recipe import OptimizerSetting, Step
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.training import Training
+from nnspec.recipes.recipe import OptimizerSetting, Step
 
 # --- learning rates -----------------------------------------------------------------------------------------------------------
 

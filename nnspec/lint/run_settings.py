@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from nnspec.diagnostics import Applicability, Diagnostic, Fix, Label, Span
-from nnspec.graph.division import held_out
 from nnspec.graph.ir import Graph, Node, ScanLoop
 from nnspec.lint.declare import on_recipe
 from nnspec.lint.duration import Duration, batches
 from nnspec.lint.training import Training
+from nnspec.recipes.division import held_out
 from nnspec.syntax.edits import with_statement, without_lines, without_setting
 
 _RECURRENT = frozenset({"RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"})

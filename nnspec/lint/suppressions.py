@@ -24,7 +24,7 @@ from nnspec.syntax import tree
 if TYPE_CHECKING:
     from nnspec.graph.ir import Graph
     from nnspec.graph.program import Program
-    from nnspec.graph.recipe import Recipe
+    from nnspec.recipes.recipe import Recipe
 
 _FORM = re.compile(r"#\s*nnspec:\s*(?P<word>[\w-]*)\s*(?:\[(?P<codes>[^\]]*)\])?\s*(?P<rest>.*)$")
 _HELP = "write `# nnspec: ignore[CODE]: reason`"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
-from nnspec.graph.recipe import Recipe, Step
 from nnspec.lint.view import RESHAPES, View
+from nnspec.recipes.recipe import Recipe, Step
 from nnspec.syntax import tree
 
 

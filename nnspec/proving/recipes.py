@@ -12,7 +12,6 @@ from nnspec.dims import Dim, Var, evaluate
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import CallNetwork, Graph, Node
 from nnspec.graph.memory import total
-from nnspec.graph.recipe import Recipe
 from nnspec.passes.admissible import find_sizes
 from nnspec.proving.account import RecipeAccount
 from nnspec.proving.findings import Findings
@@ -20,6 +19,7 @@ from nnspec.proving.gradients import complain
 from nnspec.proving.sizes import Cost, Sizes, cost, named, number, shown
 from nnspec.proving.threads import threads
 from nnspec.proving.watch import Stopped, Watch
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.example_inputs import inputs_at
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnspec.graph.ir import CallNetwork, Graph
-from nnspec.graph.recipe import Instance, Recipe
+from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
 from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, attach, tensor_at

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data import DataError, Dataset, load
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.checkpoint import load as load_checkpoint

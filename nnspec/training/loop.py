@@ -15,7 +15,7 @@ import torch
 
 from nnspec.checker import Report
 from nnspec.data import load
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, manifest, preflight, signals

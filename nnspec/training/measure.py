@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from nnspec.data import Dataset
-from nnspec.graph.division import measured
-from nnspec.graph.recipe import Metric, Recipe
 from nnspec.operators.schedule import schedule_value
+from nnspec.recipes.division import measured
+from nnspec.recipes.recipe import Metric, Recipe
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.batches import part_batches
 from nnspec.training.classes import MOST_CLASSES, confusion_matrix, decision

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnspec.graph.recipe import Metric
+from nnspec.recipes.recipe import Metric
 from nnspec.training.classes import counts_by_class, decision, known_classes
 from nnspec.training.scores import averaged, mean_auc
 

@@ -18,7 +18,7 @@ from nnspec.data.pixels import scaled
 from nnspec.data.tables import read_columns
 from nnspec.dims import as_var
 from nnspec.graph.ir import CallNetwork, Graph, InputEntry, SymbolOrigin, Value
-from nnspec.graph.recipe import DataSource, Recipe
+from nnspec.recipes.recipe import DataSource, Recipe
 from nnspec.records import replace
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower

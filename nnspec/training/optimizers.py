@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnspec.graph.recipe import Recipe
 from nnspec.operators.schedule import Schedule, schedule_value
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.measure import Place
 

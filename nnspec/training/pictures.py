@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from nnspec.graph.judging import RESERVED
+from nnspec.recipes.judging import RESERVED
 from nnspec.training.measure import Evaluation
 from nnspec.training.standing import Standing
 

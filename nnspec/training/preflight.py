@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, fx
 
 from nnspec.data import DataError, Dataset
-from nnspec.graph.division import measured
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Value
-from nnspec.graph.recipe import Recipe
 from nnspec.passes.reading import nodes_within
+from nnspec.recipes.division import measured
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError, check_values
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.batches import Batches, part_batch, part_batches

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.training.metrics import Accumulator, outputs_of
 
 _LOSSES, _SAMPLES = "losses", "samples"

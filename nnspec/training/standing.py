@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnspec.graph.judging import judged_by
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.judging import judged_by
+from nnspec.recipes.recipe import Recipe
 
 
 class Standing:

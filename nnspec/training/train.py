@@ -9,7 +9,7 @@ from typing import Any
 
 from nnspec.checker import Report, check_source
 from nnspec.errors import SpecError
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
 from nnspec.training.errors import TrainingError

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnspec.graph.recipe import Recipe
+from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer

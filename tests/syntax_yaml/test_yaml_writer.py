@@ -180,7 +180,7 @@ def test_the_words_stay_words() -> None:
 
 
 def test_every_setting_of_a_recipe_is_a_word() -> None:
-    from nnspec.graph.settings import SETTINGS
+    from nnspec.recipes.settings import SETTINGS
 
     assert set(SETTINGS) <= WORDS
 

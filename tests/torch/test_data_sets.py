@@ -12,7 +12,7 @@ from training_specs import source
 from nnspec.data import DataError, load
 from nnspec.data.split import split_indices
 from nnspec.dims import symbol
-from nnspec.graph.division import Shares, samples
+from nnspec.recipes.division import Shares, samples
 from nnspec.records import replace
 from nnspec.types import TensorType
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from nnspec.dims import Dim
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
-from nnspec.graph.recipe import Instance, OptimizerSetting, Recipe, Step
 from nnspec.operators.declare import OPERATORS
+from nnspec.recipes.recipe import Instance, OptimizerSetting, Recipe, Step
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.recipes import lower_recipe
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from nnspec.diagnostics import Source, Span
 from nnspec.dims import symbol
-from nnspec.graph.recipe import Metric
 from nnspec.operators.declare import OPERATORS
+from nnspec.recipes.recipe import Metric
 from nnspec.training.metrics import Accumulator
 from nnspec.training.scores import by_class
 from nnspec.types import TensorType

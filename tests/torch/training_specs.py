@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nnspec.checker import Report, check_path
-from nnspec.graph.recipe import DataSource, Recipe
+from nnspec.recipes.recipe import DataSource, Recipe
 from nnspec.training import RunResult, train
 
 DIGITS = """

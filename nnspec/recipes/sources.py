@@ -8,14 +8,14 @@ from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Poly, variables
 from nnspec.graph import blocks, calls, declared, expressions, parameters
 from nnspec.graph.build import Build
-from nnspec.graph.division import WORDS, check_division
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
-from nnspec.graph.recipe import Column, DataSource
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, SourceFields, Unsupported, carry, is_silent
 from nnspec.operators.declare import Operator
 from nnspec.operators.kinds import describe
 from nnspec.operators.source import Source
+from nnspec.recipes.division import WORDS, check_division
+from nnspec.recipes.recipe import Column, DataSource
 from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Span
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.recipe import DataSource
 from nnspec.records import record, replace
 from nnspec.similar import similar_to
 from nnspec.types import FLOATS

@@ -1,7 +1,7 @@
 """What a recipe, or one step of it, minimizes: its loss, the networks that it updates, its optimizer.
 
 A recipe without steps has one objective of its own; with `step name { ... }`, each step has one, and an optimizer of the recipe
-serves those that have none. Not here: what the statements around it compute (`nnspec.graph.recipes`).
+serves those that have none. Not here: what the statements around it compute (`nnspec.recipes.build`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from nnspec.graph import expressions, selections
 from nnspec.graph.gradients import Gradients, Trail
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
 from nnspec.graph.lost import is_unread
-from nnspec.graph.recipe import OptimizerSetting, Override, Step
 from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import Operator, Refusal
 from nnspec.operators.kinds import describe
+from nnspec.recipes.recipe import OptimizerSetting, Override, Step
 from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 

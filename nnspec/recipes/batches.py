@@ -9,9 +9,9 @@ from nnspec.diagnostics import Diagnostic, Fix, Label, Span
 from nnspec.dims import Var
 from nnspec.dims.claims import claim_variables, holds
 from nnspec.graph.build import Build
-from nnspec.graph.division import Bounds, measured, parts, samples
 from nnspec.graph.ir import Guard
-from nnspec.graph.recipe import DataSource
+from nnspec.recipes.division import Bounds, measured, parts, samples
+from nnspec.recipes.recipe import DataSource
 
 #: Of larger batches, these many sizes of the last one are tried, beginning with 1.
 _MOST_TRIED = 4096

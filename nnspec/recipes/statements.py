@@ -1,6 +1,6 @@
 """One pass over the statements of a recipe, in training or in evaluation mode.
 
-Not here: the recipe that two passes make (`nnspec.graph.recipes`).
+Not here: the recipe that two passes make (`nnspec.recipes.build`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import symbol, variables
-from nnspec.graph import blocks, expressions, foreign, initial, naming, parameters, settings, sources
-from nnspec.graph.batches import check_batches, check_measuring
+from nnspec.graph import blocks, expressions, foreign, initial, naming, parameters
 from nnspec.graph.build import Build
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import Graph, Value
 from nnspec.graph.lost import is_unread
-from nnspec.graph.objectives import Objective, check_stale, variants_of
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import DataSource, Metric, OptimizerSetting, Step
 from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, BlockMaker, MetricCall, NetworkInstance, carry, is_silent
 from nnspec.operators.kinds import describe
+from nnspec.recipes import settings, sources
+from nnspec.recipes.batches import check_batches, check_measuring
+from nnspec.recipes.objectives import Objective, check_stale, variants_of
+from nnspec.recipes.recipe import DataSource, Metric, OptimizerSetting, Step
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from nnspec.diagnostics import Diagnostic, Span
-from nnspec.graph import foreign, networks, recipes
+from nnspec.graph import foreign, networks
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import Recipe
-from nnspec.graph.settings import SETTINGS
 from nnspec.graph.values import BlockMaker
 from nnspec.operators.declare import Operator
+from nnspec.recipes import build as recipes
+from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.settings import SETTINGS
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node

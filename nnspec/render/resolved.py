@@ -11,9 +11,9 @@ from typing import Any
 
 from nnspec.dims import Poly, format_dim
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
-from nnspec.graph.recipe import Recipe, Step
 from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
+from nnspec.recipes.recipe import Recipe, Step
 
 
 def render_network(graph: Graph) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec.graph.build import TooLarge
-from nnspec.graph.judging import check_judging
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import Instance, Recipe
-from nnspec.graph.recipe_run import RecipeRun
 from nnspec.graph.values import NetworkInstance
+from nnspec.recipes.judging import check_judging
+from nnspec.recipes.recipe import Instance, Recipe
+from nnspec.recipes.statements import RecipeRun
 from nnspec.syntax import tree
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from nnspec.diagnostics import Diagnostic, Span
 from nnspec.graph.program import Program
-from nnspec.graph.recipe import OptimizerSetting, Recipe
 from nnspec.operators.schedule import reduce_on_plateau
+from nnspec.recipes.recipe import OptimizerSetting, Recipe
 from nnspec.similar import similar_to
 
 #: What a line of the log holds besides losses and metrics; no metric can be called so.
