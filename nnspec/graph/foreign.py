@@ -59,7 +59,7 @@ _MEMBERS = {"size": "shape", "ndim": "rank", "dim": "rank", "type": "dtype"}
 #: A word that begins an item elsewhere -> the word here.
 _ITEMS = {
     **dict.fromkeys(_NETWORK, "network"), **dict.fromkeys(("recipe", "trainer", "training", "fit", "experiment"), "train"),
-    **dict.fromkeys(("def", "function", "fn", "module_def", "component"), "block"), "dataset": "data", "import": "use",
+    **dict.fromkeys(("def", "function", "fn", "component"), "block"), "dataset": "data", "import": "use",
     "assert": "ensure", "generate": "sample",
 }  # fmt: skip
 #: A word that begins a statement elsewhere -> the word here, for those that the body has.
