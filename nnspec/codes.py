@@ -93,6 +93,7 @@ CODES: dict[str, Code] = {
     "NN409": Code("batch-size", "warning", "batches of a size at which a network cannot run"),
     "NN410": Code("gradient-into-target", "warning", "a loss whose target is learned along with what should meet it"),
     "NN411": Code("constant-term", "warning", "a part of the loss that no weight can change"),
+    "NN412": Code("no-gradient", "error", "the gradient of a number with respect to a value that it does not depend on"),
     # NN5xx: what a spec ensures
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),

@@ -47,8 +47,8 @@ def as_text(result: Evaluation) -> str:
     from nnspec.cli.tables import table
 
     lines = [*(f"note: {note}" for note in result.notes), f"{result.part}, {result.samples:,} samples"]
-    figures = {"loss": result.loss, **result.metrics}
-    widest = max(map(len, figures))
+    figures = result.figures
+    widest = max(map(len, figures), default=0)
     lines += [f"  {name:<{widest}}  {value:.4f}" for name, value in figures.items()]
     if result.confusion is None:
         return "\n".join(lines)

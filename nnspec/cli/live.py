@@ -44,8 +44,9 @@ class Live:
         self._task = self._bar.add_task("", total=steps, said="")
         self._bar.start()
 
-    def step(self, step: int, epoch: int, loss: float, samples_per_second: float) -> None:
-        said = f"loss {loss:.4f}  {samples_per_second:,.0f} samples/s"
+    def step(self, step: int, epoch: int, losses: Mapping[str, float], samples_per_second: float) -> None:
+        shown = "  ".join(f"{name.removeprefix('loss.')} {value:.4f}" for name, value in losses.items())
+        said = f"{shown}  {samples_per_second:,.0f} samples/s"
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=f"epoch {epoch}/{self._epochs}", said=said)

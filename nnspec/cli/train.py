@@ -54,9 +54,9 @@ def as_text(result: RunResult) -> str:
     """What came out of a training, and where it lies."""
     lines = [f"{result.steps:,} steps in {result.seconds:.1f} s"]
     if result.final is not None:
-        figures = {"loss": result.final.loss, **result.final.metrics}
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        lines.append(f"{result.final.part} of {result.final.samples:,} samples: {shown}")
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in result.final.figures.items())
+        if shown:
+            lines.append(f"{result.final.part} of {result.final.samples:,} samples: {shown}")
     if result.curve is not None:
         lines.append(f"learning curve: {result.curve}")
     return "\n".join([*lines, f"run: {result.run}"])

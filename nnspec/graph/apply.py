@@ -9,11 +9,13 @@ from nnspec.diagnostics import Label, Span
 from nnspec.dims import Poly, variables
 from nnspec.graph import obligations
 from nnspec.graph.binding import Bound, bind
+from nnspec.graph.derivatives import check_gradient
 from nnspec.graph.ir import Read, Value
 from nnspec.graph.limits import is_beyond
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, MetricCall, OperatorMaker, is_silent
 from nnspec.operators.declare import DOMAINS, OPERATORS, AttributeField, Operator, Refusal, TensorField
+from nnspec.operators.gradient import gradient
 from nnspec.operators.kinds import describe
 from nnspec.operators.ranges import symbolic_ranges
 from nnspec.types import TensorType
@@ -47,6 +49,12 @@ def make_operator(cls: type[Operator], arrow: Sequence[Given], given: Sequence[G
                   path: str | None) -> Any:  # fmt: skip
     """Bind, infer, discharge, and add the node. Operators that are not computed (optimizers, schedules, sources) are returned bound."""
     if any(is_silent(each.value) for each in (*arrow, *given)):
+        return POISON
+    if cls.recipe_only and scope.kind != "train":
+        scope.build.report(
+            "NN115", f"`{cls.name}` belongs to a recipe: a network keeps nothing of a training, and follows no gradient", span,
+            frames=scope.frames,
+        )  # fmt: skip
         return POISON
     bound = bind(cls, arrow, given, span, scope)
     if bound is None:
@@ -87,6 +95,8 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
     obliged = (*symbolic_ranges(operator), *inferred.obligations)
     empty = any(dim == 0 for type in inferred.outputs.values() for dim in type.dims)
     if not obligations.discharge(obliged, operator, bound.spans, reads(bound), span, scope, empty=empty):
+        return POISON
+    if isinstance(operator, gradient) and not check_gradient(operator, bound, span, scope):
         return POISON
     if operator.is_metric:
         return MetricCall(operator, reads(bound), span)

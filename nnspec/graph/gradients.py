@@ -14,7 +14,7 @@ from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, ScanLoop, Valu
 WITHOUT_GRADIENT = frozenset(
     {
         "detach", "argmax", "argmin", "argsort", "floor", "ceil", "round", "sign", "heaviside", "floor_divide", "isnan", "zeros_like",
-        "ones_like", "full_like", "bernoulli",
+        "ones_like", "full_like", "bernoulli", "ImagePool",
     }
 )  # fmt: skip
 
@@ -29,16 +29,23 @@ class Reach(NamedTuple):
 class Trail(NamedTuple):
     """What a gradient that starts at a value of a recipe comes to.
 
-    `weights` are those of each instance, the recipe's own under ""; `calls` are the calls of networks on its way.
+    `weights` are those of each instance, the recipe's own under ""; `calls` are the calls of networks on its way, and `readers` the nodes
+    on it that compute with a weight of the recipe's own.
     """
 
     weights: dict[str, set[str]]
     calls: list[Node]
+    readers: list[Node]
 
     @property
     def instances(self) -> set[str]:
-        """The networks of which some weight is reached."""
+        """The networks of which some weight is reached; "" where one of the recipe's own is."""
         return {name for name, weights in self.weights.items() if weights}
+
+    @property
+    def learned(self) -> set[str]:
+        """What can be updated: the networks of which some weight is reached, and the recipe's own weights, by name."""
+        return (self.instances - {""}) | self.weights.get("", set())
 
 
 def carries_gradient(value: Value, blocking: Collection[str] = WITHOUT_GRADIENT) -> bool:
@@ -61,6 +68,13 @@ def own_weights(node: Node) -> Iterator[str]:
         yield from (f"{node.path}.{weight.name}" for weight in operator.weights() if weight.trainable)
 
 
+def own_parameters(node: Node) -> Iterator[str]:
+    """The recipe's own weights that a node reads as values."""
+    for value in node.reads():
+        if value.node is not None and isinstance(value.node.operator, ReadWeight):
+            yield value.node.operator.path
+
+
 class Gradients:
     """Follows gradients through networks, given their graphs by instance and variant. Remembers what it has found."""
 
@@ -79,6 +93,7 @@ class Gradients:
         """What gradients that start at values of a recipe's graph come to."""
         weights: dict[str, set[str]] = {}
         calls: dict[Node, None] = {}
+        readers: dict[Node, None] = {}
         pending = [value for value in values if carries_gradient(value, self._blocking)]
         seen = set(pending)
         while pending:
@@ -86,11 +101,28 @@ class Gradients:
             assert value.node is not None
             if isinstance(value.node.operator, CallNetwork):
                 calls[value.node] = None
+            if any(own_parameters(value.node)):
+                readers[value.node] = None
             for read in self._behind(value, value.node, weights):
                 if read not in seen and carries_gradient(read, self._blocking):
                     seen.add(read)
                     pending.append(read)
-        return Trail(weights, list(calls))
+        return Trail(weights, list(calls), list(readers))
+
+    def reaches(self, start: Value, goal: Value) -> bool:
+        """Whether a gradient that starts at one value of a recipe's graph comes to another."""
+        pending = [start] if carries_gradient(start, self._blocking) else []
+        seen = set(pending)
+        while pending:
+            value = pending.pop()
+            assert value.node is not None
+            for read in self._behind(value, value.node, {}):
+                if read is goal:
+                    return True
+                if read not in seen and carries_gradient(read, self._blocking):
+                    seen.add(read)
+                    pending.append(read)
+        return start is goal
 
     def through(self, node: Node) -> Trail:
         """What gradients that pass a call of a network come to behind it, its own weights not among them."""

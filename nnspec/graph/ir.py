@@ -20,7 +20,7 @@ from nnspec.types import TensorType
 class Value:
     """A tensor that flows through the graph: an input, or an output of a node."""
 
-    __slots__ = ("label", "node", "output", "span", "type")
+    __slots__ = ("differentiated", "label", "node", "output", "span", "type")
 
     def __init__(self, type: TensorType, node: Node | None, output: str, span: Span) -> None:
         self.type = type
@@ -29,6 +29,8 @@ class Value:
         self.span = span
         #: The name that the spec binds it to, or "" where it has none.
         self.label = ""
+        #: Whether a gradient with respect to it is taken.
+        self.differentiated = False
 
     @property
     def described(self) -> str:

@@ -47,8 +47,8 @@ def not_updated(training: Training) -> Iterator[Diagnostic]:
         yield _standing(training, f"`{instance}`", node.origin, "its weights never change", f"add `update {instance}` to a step")
     loss = training.gradients.from_values([training.loss(step) for step in training.recipe.steps if not step.name])
     for path, entry in training.recipe.training.weights.items():
-        if entry.trainable and path not in loss.weights.get("", ()):
-            help = "make it part of a network, which a step can update"
+        if entry.trainable and path not in learning | loss.weights.get("", set()):
+            help = f"add `update {path}` to a step"
             yield _standing(training, f"the recipe's `{path}`", entry.span, "it never changes", help)
 
 

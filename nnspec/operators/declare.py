@@ -200,6 +200,8 @@ class Operator:
     is_schedule: ClassVar[bool] = False
     is_source: ClassVar[bool] = False
     is_initializer: ClassVar[bool] = False
+    #: Belongs to a recipe alone: it keeps state of a training, or follows its gradients. Networks are pure.
+    recipe_only: ClassVar[bool] = False
     #: Where the text gives the fields, by name: spans that `graph` enters for those who write messages. Empty for calls of passes.
     written: Mapping[str, Any] = {}
 

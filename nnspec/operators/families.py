@@ -82,7 +82,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "eye", "arange", "linspace"
     ),
     "gradient": (
-        "detach",
+        "detach", "gradient"
+    ),
+    "recipe_state": (
+        "ImagePool",
     ),
     "recurrent": (
         "RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"

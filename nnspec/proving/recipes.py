@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from nnspec.proving.gradients import complain
 from nnspec.proving.sizes import Cost, Sizes, cost, named, number, shown
 from nnspec.proving.threads import threads
 from nnspec.proving.watch import Stopped, Watch
-from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.example_inputs import inputs_at
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
@@ -45,9 +46,6 @@ class RecipeProver:
 
     def prove(self) -> RecipeAccount:
         """Make a step at each size; the account is filled on the way."""
-        if len(self.recipe.steps) > 1 or self.recipe.steps[0].name:
-            self.account.note("it has several steps, which are checked and not run by this version")
-            return self.account
         self.told(f"proving the recipe {self.recipe.name}")
         self.findings.begin()
         trials = list(self._trials())
@@ -131,24 +129,27 @@ class RecipeProver:
         module.train()
         given = {entry.name: batch[entry.name] for entry in graph.inputs}
         outputs: dict[str, Any] = watch.run(module.training_graph, graph, given, self.graphs)
-        loss = outputs[self.recipe.steps[0].loss]
-        if loss.dim() or (loss.device.type != "meta" and not bool(loss.isfinite())):
-            self._contradict(f"the loss of `{self.recipe.name}` is {_told(loss)} on random data", "loss", sizes)
-            return watch
-        torch.autograd.backward(loss)
-        self._compare_gradients(module, sizes)
-        module.zero_grad(set_to_none=True)
+        for step in self.recipe.steps:
+            loss = outputs[step.loss]
+            if loss.dim() or (loss.device.type != "meta" and not bool(loss.isfinite())):
+                of = f"the step `{step.name}`" if step.name else f"`{self.recipe.name}`"
+                self._contradict(f"the loss of {of} is {_told(loss)} on random data", "loss", sizes)
+                return watch
+            torch.autograd.backward(loss, retain_graph=step is not self.recipe.steps[-1])
+            self._compare_gradients(step, module, sizes)
+            module.zero_grad(set_to_none=True)
         return watch
 
-    def _compare_gradients(self, module: RecipeModule, sizes: Sizes) -> None:
+    def _compare_gradients(self, step: Step, module: RecipeModule, sizes: Sizes) -> None:
         graph = self.recipe.training
-        trail = Gradients(self.graphs).from_values([graph.outputs[self.recipe.steps[0].loss]])
+        trail = Gradients(self.graphs).from_values([graph.outputs[step.loss]])
         compared = 0
         for name, instance in module.instances.items():
             entries = {path: entry for variant in self.graphs[name].values() for path, entry in variant.weights.items()}
             for path, parameter in instance.named_parameters(remove_duplicate=False):
                 compared += 1
-                at = f"in the recipe `{self.recipe.name}`, at {shown(sizes)}"
+                within = f"the step `{step.name}` of " if step.name else ""
+                at = f"in {within}the recipe `{self.recipe.name}`, at {shown(sizes)}"
                 reached = path in trail.weights.get(name, set())
                 complain(self.findings, path, parameter.grad, reached, entries[path].span, at)
         self.account.gradients = max(self.account.gradients, compared)
@@ -156,11 +157,12 @@ class RecipeProver:
         self.account.parameters = sum(parameter.numel() for parameter in module.parameters())
 
     def _update(self, module: RecipeModule, batch: Mapping[str, Tensor], device: torch.device) -> None:
-        """A step of the optimizer, as training makes it."""
+        """An update by each optimizer, as training makes it."""
         if device.type == "meta":
             return
         updater = Updater(self.recipe, module, 1, device)
-        updater.step(dict(batch), 0, Place(), ())
+        all_run = math.lcm(*(step.every for step in self.recipe.steps)) - 1
+        updater.step(dict(batch), 0, Place(all_run), ())
         broken = next((path for path, each in module.named_parameters() if not bool(each.isfinite().all())), None)
         if broken is not None:
             self._contradict(f"a step of the optimizer makes `{broken}` a number that is not finite", "optimizer")
@@ -174,14 +176,14 @@ class RecipeProver:
         batch = self._batch(graph, found, device)
         module.eval()
         watch = Watch(self.findings, found)
-        with torch.no_grad():
+        with torch.set_grad_enabled(module.follows_gradients):
             given = {entry.name: batch[entry.name] for entry in graph.inputs}
             outputs = watch.run(module.evaluation_graph, graph, given, self.graphs)
         if device.type == "meta":
             return
         for metric in self.recipe.metrics:
             accumulator = Accumulator(metric)
-            accumulator.add(outputs, samples)
+            accumulator.add({name: tensor.detach() for name, tensor in outputs.items()}, samples)
             accumulator.result()
             if metric.name not in self.account.metrics:
                 self.account.metrics.append(metric.name)

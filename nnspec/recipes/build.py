@@ -40,8 +40,6 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
         evaluation.check_measuring(training.settings, training.setting_spans)
     if not steps or training.build.failed or evaluation.build.failed or any(each.failed for each in instances.values()):
         return None
-    if training.steps:
-        program.later("training in several steps", training.steps[0].span)
     recipe = Recipe(
         item.name.id, training.sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,

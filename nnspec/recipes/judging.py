@@ -18,15 +18,15 @@ RESERVED = ("epoch", "step", "loss", "lr", "seconds")
 
 
 def judged_by(recipe: Recipe) -> tuple[str, bool]:
-    """The name of the figure, and whether less of it is better: the loss where nothing is said."""
-    wanted = str(recipe.settings.get("keep_best", "loss"))
+    """The name of the figure, and whether less of it is better: the loss where nothing is said, "" where there are several."""
+    wanted = str(recipe.settings.get("keep_best", "" if recipe.steps[0].name else "loss"))
     measured = {"loss": True} if wanted == "loss" else {metric.name: metric.lower_is_better for metric in recipe.metrics}
     return wanted, measured.get(wanted, True)
 
 
 def check_judging(recipe: Recipe, program: Program) -> bool:
     """Whether the recipe can be judged; what stands in the way is reported."""
-    found = [*_names(recipe), *_wanted(recipe, program), *_plateaus(recipe)]
+    found = [*_names(recipe), *_wanted(recipe, program), *_waiting(recipe), *_plateaus(recipe)]
     for finding in found:
         program.report(finding)
     return not found
@@ -42,18 +42,33 @@ def _names(recipe: Recipe) -> Iterator[Diagnostic]:
 
 
 def _wanted(recipe: Recipe, program: Program) -> Iterator[Diagnostic]:
+    names = [*(metric.name for metric in recipe.metrics), *(() if recipe.steps[0].name else ("loss",))]
     wanted = recipe.settings.get("keep_best", "loss")
-    names = [metric.name for metric in recipe.metrics]
-    if wanted in ("loss", *names):
+    if wanted in names or "keep_best" not in recipe.settings:
         return
     place = recipe.places["keep_best"]
+    if wanted == "loss":
+        yield Diagnostic(
+            "NN404", "a recipe with steps has a loss for each of them, so there is none to keep the best of", _word(place, "loss"),
+            help="measure a figure that tells how good the networks are, and name it",
+        )  # fmt: skip
+        return
     word = _word(place, str(wanted))
     similar = similar_to(str(wanted), names)
     yield Diagnostic(
         "NN404", f"`keep_best` names `{wanted}`, which is not measured", word, label=similar.label(),
-        help=None if similar else f"there are {', '.join(f'`{name}`' for name in (*names, 'loss'))}",
+        help=None if similar or not names else f"there {'are' if len(names) > 1 else 'is'} {', '.join(f'`{name}`' for name in names)}",
         fix=program.rename_fix(word, similar) if word is not place else None,
     )  # fmt: skip
+
+
+def _waiting(recipe: Recipe) -> Iterator[Diagnostic]:
+    """`patience` waits for a better figure."""
+    if "patience" in recipe.settings and not judged_by(recipe)[0]:
+        yield Diagnostic(
+            "NN404", "`patience` waits for a better figure, and a recipe with steps has no single loss", recipe.places["patience"],
+            help="name a metric with `keep_best`",
+        )  # fmt: skip
 
 
 def _word(place: Span, word: str) -> Span:
@@ -65,6 +80,15 @@ def _word(place: Span, word: str) -> Span:
 def _plateaus(recipe: Recipe) -> Iterator[Diagnostic]:
     """`reduce_on_plateau` follows the figure, so its mode has to be that of the figure."""
     figure, lower = judged_by(recipe)
+    if not figure:
+        yield from (
+            Diagnostic(
+                "NN404", "`reduce_on_plateau` follows a figure, and a recipe with steps has no single loss", place,
+                help="name a metric with `keep_best`",
+            )
+            for _, place in _schedules(recipe)
+        )  # fmt: skip
+        return
     if figure != "loss" and all(metric.name != figure for metric in recipe.metrics):
         return
     for schedule, place in _schedules(recipe):

@@ -7,12 +7,12 @@ serves those that have none. Not here: what the statements around it compute (`n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.graph import expressions, selections
-from nnspec.graph.gradients import Gradients, Trail
-from nnspec.graph.ir import CallNetwork, Graph, Node, Value
+from nnspec.graph.gradients import Gradients, Trail, own_parameters
+from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, Value
 from nnspec.graph.lost import is_unread
 from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, carry, is_silent
@@ -99,17 +99,22 @@ class Objective:
                 value = self.build.program.default_instance(value, self.scope)
             if is_silent(value):
                 continue
-            if not isinstance(value, NetworkInstance):
+            name = _updated(value)
+            if name is None:
                 self.build.report(
-                    "NN115", f"what is updated is a network of the recipe, and this is {describe(value)}", expression.span
+                    "NN115",
+                    f"what is updated is a network or a `param` of the recipe, and this is {describe(value)}",
+                    expression.span,
                 )
-            elif value.name in self.updates:
+            elif name in self.updates:
                 self.build.report(
-                    "NN404", f"`{value.name}` is updated twice", expression.span,
-                    labels=[Label(self.updates[value.name], "named here already")],
-                )  # fmt: skip
+                    "NN404",
+                    f"`{name}` is updated twice",
+                    expression.span,
+                    labels=[Label(self.updates[name], "named here already")],
+                )
             else:
-                self.updates[value.name] = expression.span
+                self.updates[name] = expression.span
 
     def optimize(self, statement: tree.Statement) -> None:
         """`optimizer SGD(lr=0.01) { override ... }`"""
@@ -173,7 +178,7 @@ class Objective:
         if self.loss is None or self.loss_span is None:
             return
         trail = gradients.from_values([self.loss])
-        reached = trail.instances
+        reached = trail.learned
         if not reached:
             self.build.report(
                 "NN403", "the loss does not depend on any weight, so there is nothing to learn", self.loss_span,
@@ -186,6 +191,14 @@ class Objective:
                     "NN403", f"the loss of this step does not depend on `{name}`, so there is nothing to update", span,
                     labels=[Label(self.loss_span, "the loss")],
                 )  # fmt: skip
+
+
+def _updated(value: Any) -> str | None:
+    """The name of a network's instance, or of a `param` of the recipe; None for anything else."""
+    if isinstance(value, NetworkInstance):
+        return value.name
+    node = value.node if isinstance(value, Value) else None
+    return node.operator.path if node is not None and isinstance(node.operator, ReadWeight) else None
 
 
 def _why_not(loss: Value) -> list[str]:
@@ -212,13 +225,13 @@ def check_stale(objectives: Sequence[Objective], gradients: Gradients, build: Bu
     used = [_used(each) for each in objectives]
     for position, each in enumerate(objectives):
         trail = gradients.from_values([each.loss] if each.loss is not None else [])
-        for instance, node in _on_the_way(trail, gradients, each.updates):
+        for learned, node in _on_the_way(trail, gradients, each.updates):
             if node in within:
                 continue
             first = next(at for at, nodes in enumerate(used) if node in nodes)
-            earlier = next((step for step in objectives[first:position] if instance in step.updates), None)
+            earlier = next((step for step in objectives[first:position] if learned in step.updates), None)
             if earlier is not None:
-                _report_stale(node, instance, each, earlier, build)
+                _report_stale(node, learned, each, earlier, build)
                 break
 
 
@@ -235,19 +248,28 @@ def _used(step: Objective) -> set[Node]:
 
 
 def _on_the_way(trail: Trail, gradients: Gradients, updates: Mapping[str, Span]) -> Iterator[tuple[str, Node]]:
-    """The calls between a loss and what is updated, with their instances."""
+    """What is computed between a loss and what is updated, with the network or the `param` that it is computed with."""
     for node in trail.calls:
         assert isinstance(node.operator, CallNetwork)
         if node.operator.instance in updates or gradients.through(node).instances & set(updates):
             yield node.operator.instance, node
+    for node in trail.readers:
+        if gradients.from_values(node.outputs.values()).learned & set(updates):
+            yield from ((path, node) for path in own_parameters(node))
 
 
-def _report_stale(node: Node, instance: str, step: Objective, earlier: Objective, build: Build) -> None:
-    labels = [Label(earlier.updates[instance], f"the step `{earlier.name}` changes the weights of `{instance}`")]
+def _report_stale(node: Node, learned: str, step: Objective, earlier: Objective, build: Build) -> None:
+    network = isinstance(node.operator, CallNetwork) and node.operator.instance == learned
+    changed = f"the weights of `{learned}`" if network else f"`{learned}`"
+    labels = [Label(earlier.updates[learned], f"the step `{earlier.name}` changes {changed}")]
     if step.loss_span is not None:
-        labels.append(Label(step.loss_span, f"the step `{step.name}` needs their gradient"))
+        needed = "their gradient" if network else "the gradient through it"
+        labels.append(Label(step.loss_span, f"the step `{step.name}` needs {needed}"))
+    what = (
+        f"this value of `{learned}` was computed with weights that" if network else f"this was computed with `{learned}`, which"
+    )
     build.report(
-        "NN407", f"this value of `{instance}` was computed with weights that an earlier step has changed", node.origin,
+        "NN407", f"{what} an earlier step has changed", node.origin,
         labels=labels, help=f"compute it inside of `step {step.name}`, or pass it through `detach(...)`",
     )  # fmt: skip
 

@@ -324,6 +324,11 @@ class RecipeRun:
             missing.append("`epochs ...` or `steps ...`")
         if missing and self.is_whole:
             self.build.report("NN401", f"the recipe `{self.item.name.id}` lacks {', '.join(missing)}", self.item.name.span)
+        if self.steps and self.settings.get("accumulate", 1) != 1:
+            self.build.report(
+                "NN404", "a recipe with steps makes every update from one batch, so there is nothing to accumulate",
+                self.setting_spans["accumulate"], help="raise `batch_size` instead",
+            )  # fmt: skip
         if self.steps and self.own.loss_span is not None:
             self.build.report(
                 "NN404", "a recipe with steps minimizes inside of them", self.own.loss_span, help="make it a step of its own",

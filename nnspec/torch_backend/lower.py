@@ -23,6 +23,7 @@ from nnspec.torch_backend.admission import claim_variables, write_input_checks, 
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.guards import check_values
 from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, NetworkTracer, attach
+from nnspec.torch_backend.modules.gradients import differentiable
 from nnspec.torch_backend.origins import mark, place
 from nnspec.torch_backend.requirements import argument_names, calls_of, module_dtypes, settings_of
 from nnspec.torch_backend.scan import ScanModule
@@ -66,13 +67,18 @@ def class_name(graph: Graph) -> str:
     return graph.name if graph.name.isidentifier() else "Network"
 
 
-def lower_view(graph: Graph, tree: ModuleTree, *, guards: bool, sizes: tuple[Var, ...] | None = None) -> View:
+def lower_view(
+    graph: Graph, tree: ModuleTree, *, guards: bool, sizes: tuple[Var, ...] | None = None,
+    instances: Mapping[str, InstanceModule] | None = None,
+) -> View:  # fmt: skip
     """The graph over layers that `tree` holds; always returns a dictionary. With `sizes`, symbols are handed in."""
-    lowering = Lowering(graph, tree, guards=guards, lifted=True, sizes=sizes, always_dict=True)
+    lowering = Lowering(graph, tree, guards=guards, lifted=True, sizes=sizes, always_dict=True, instances=instances)
     fx_graph = lowering.run()
     module = NetworkModule(class_name=class_name(graph))
     for path in lowering.called:
         attach(module, path, tree.module(path))
+    for name, instance in (instances or {}).items():
+        attach(module, f"instances.{name}", instance)
     module.graph = fx_graph
     return View(module, sizes or (), tuple(lowering.lifted or ()))
 
@@ -120,8 +126,12 @@ class Lowering:
         if self.lifted is not None:
             self.lifted.update((path, arguments[path]) for path in paths)
         inputs = {name: arguments[name] for name in entries}
-        self.values = {entry.value: inputs[entry.name] for entry in self.graph.inputs}
+        self.values = {entry.value: self._differentiable(entry.value, inputs[entry.name]) for entry in self.graph.inputs}
         return inputs
+
+    def _differentiable(self, value: Value, created: fx.Node) -> fx.Node:
+        """The node itself, or one after it with respect to which gradients can be taken, where one is."""
+        return self.fx.call_function(differentiable, (created,)) if value.differentiated else created
 
     def _read_symbols(self, inputs: Mapping[str, fx.Node]) -> dict[Var, fx.Node]:
         if self.sizes is not None:
@@ -202,12 +212,12 @@ class Lowering:
     def _bind(self, node: Node, created: fx.Node, select: Mapping[str, int | str]) -> None:
         mark(created, self.graph, node, None if len(node.outputs) > 1 or select else node.carried)
         if len(node.outputs) == 1 and not select:
-            self.values[node.carried] = created
+            self.values[node.carried] = self._differentiable(node.carried, created)
             return
         for index, (name, value) in enumerate(node.outputs.items()):
             if value in self.uses:
                 taken = self._take(created, select.get(name, index), isinstance(node.operator, CallNetwork))
-                self.values[value] = mark(taken, self.graph, node, value)
+                self.values[value] = self._differentiable(value, mark(taken, self.graph, node, value))
 
     def _take(self, created: fx.Node, key: int | str, from_dict: bool) -> fx.Node:
         function = operator.getitem if isinstance(key, int) or from_dict else getattr

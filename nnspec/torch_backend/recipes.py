@@ -14,6 +14,7 @@ from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
 from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, attach, tensor_at
 from nnspec.torch_backend.requirements import argument_names
+from nnspec.torch_backend.stages import Stages
 from nnspec.torch_backend.targets import LoweringError
 
 
@@ -78,11 +79,16 @@ class RecipeModule(nn.Module):
 
     training_graph: NetworkModule
     evaluation_graph: NetworkModule
+    stages: Stages
 
     def __init__(self, training: NetworkModule, evaluation: NetworkModule, instances: Mapping[str, InstanceModule],
-                 arguments: Mapping[str, Mapping[str, str]]) -> None:  # fmt: skip
+                 arguments: Mapping[str, Mapping[str, str]], stages: Stages, *, follows_gradients: bool) -> None:  # fmt: skip
         super().__init__()
         self.training_graph, self.evaluation_graph = training, evaluation
+        #: Of a recipe with several steps: what is computed before each. Not registered: their parts are those of `training_graph`.
+        self.__dict__["stages"] = stages
+        #: Whether gradients are among what evaluation computes.
+        self.follows_gradients = follows_gradients
         self.names = tuple(instances)
         #: For each graph, what its inputs "SOURCE.FIELD" are called as arguments.
         self.arguments = {key: dict(names) for key, names in arguments.items()}
@@ -102,8 +108,10 @@ class RecipeModule(nn.Module):
         return _compute(self.training_graph, self.arguments["training"], batch)
 
     def compute_evaluation(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The metrics' outputs."""
-        return _compute(self.evaluation_graph, self.arguments["evaluation"], batch)
+        """The metrics' outputs, without gradients."""
+        with torch.set_grad_enabled(self.follows_gradients):
+            outputs = _compute(self.evaluation_graph, self.arguments["evaluation"], batch)
+        return {name: tensor.detach() for name, tensor in outputs.items()}
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The training graph in training mode, the evaluation graph otherwise."""
@@ -119,25 +127,28 @@ def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None
     """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared."""
     with seeded(seed):
         instances = {name: InstanceModule(instance, guards) for name, instance in recipe.instances.items()}
-        training = _lower_graph(recipe.training, instances, guards)
-        evaluation = _lower_graph(recipe.evaluation, instances, guards)
+        training, tree = _lower_graph(recipe.training, instances, guards)
+        evaluation, _ = _lower_graph(recipe.evaluation, instances, guards)
     _share_own_weights(training, evaluation)
     arguments = {
         "training": argument_names(entry.name for entry in recipe.training.inputs),
         "evaluation": argument_names(entry.name for entry in recipe.evaluation.inputs),
     }
-    return RecipeModule(training, evaluation, instances, arguments)
+    follows = any(node.operator.name == "gradient" for node in recipe.evaluation.nodes)
+    return RecipeModule(
+        training, evaluation, instances, arguments, Stages(recipe, tree, instances, guards), follows_gradients=follows
+    )
 
 
-def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: bool) -> NetworkModule:
-    """A graph of the recipe. It registers every instance, so that it also works alone, for instance in DDP."""
+def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: bool) -> tuple[NetworkModule, ModuleTree]:
+    """A graph of the recipe, and the tree of its parts. It registers every instance, so that it also works alone, for instance in DDP."""
     module = NetworkModule(class_name=class_name(graph))
     for name, instance in instances.items():
         attach(module, f"instances.{name}", instance)
     tree = ModuleTree(module, graph)
     module.graph = Lowering(graph, tree, guards=guards, always_dict=True, instances=instances).run()
     complete(_without_instances(graph), tree)
-    return module.train(graph.training)
+    return module.train(graph.training), tree
 
 
 def _without_instances(graph: Graph) -> Graph:

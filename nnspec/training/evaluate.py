@@ -18,7 +18,7 @@ from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.manifest import changed_data
 from nnspec.training.measure import Evaluation, Place, last_part, measure
-from nnspec.training.optimizers import own_parameters
+from nnspec.training.optimizers import own_tensors
 from nnspec.training.precision import chosen_device
 from nnspec.training.run_folder import RunFolder
 
@@ -79,8 +79,8 @@ def load_weights(module: RecipeModule, tensors: Mapping[str, Mapping[str, Tensor
     try:
         for name, instance in module.instances.items():
             instance.load_state_dict(dict(tensors[f"network.{name}"]))
-        for name, parameter in own_parameters(module).items():
+        for name, tensor in own_tensors(module).items():
             with torch.no_grad():
-                parameter.copy_(tensors["recipe"][name])
+                tensor.copy_(tensors["recipe"][name])
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint does not fit the networks of the spec: {error}") from error

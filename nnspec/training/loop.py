@@ -158,15 +158,14 @@ class Trainer:
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "step": self.step,
-            "loss": self._finite_loss(),
+            **self._finite_losses(),
             **self.running.metrics(),
         }
         self._tell()
         if self._measures():
-            found = self._measure("validation")
-            record |= {"validation_loss": found.loss} | {f"validation_{name}": value for name, value in found.metrics.items()}
+            record |= {f"validation_{name}": value for name, value in self._measure("validation").figures.items()}
         now = time.perf_counter()
-        record |= {"lr": self.updater.optimizer.rate, "seconds": round(self.line_seconds + now - self.line_began, 3)}
+        record |= {**self.updater.rates(), "seconds": round(self.line_seconds + now - self.line_began, 3)}
         self.line_began, self.line_seconds = now, 0.0
         self.running.clear()
         self.history.append(record)
@@ -179,7 +178,7 @@ class Trainer:
         self._save_now_and_then(must=self.step >= self.total or (improved and self.standing.keeps) or self._waited_enough())
 
     def _measures(self) -> bool:
-        if not self.first.size("validation"):
+        if not self.first.size("validation") or not self.recipe.evaluation.outputs:
             return False
         return self.unit == "steps" or (self.epoch + 1) % self.every == 0 or self.step >= self.total
 
@@ -191,19 +190,20 @@ class Trainer:
 
     def _tell(self) -> None:
         if self.running.batches:
-            loss = self._finite_loss()
+            losses = self._finite_losses()
             passed = max(time.perf_counter() - self.line_began, 1e-9)
-            self.progress.step(self.step, self.epoch + 1, loss, self.running.fresh_samples / passed)
+            self.progress.step(self.step, self.epoch + 1, losses, self.running.fresh_samples / passed)
 
-    def _finite_loss(self) -> float:
-        """The loss of the line so far. Raises TrainingError where it is none."""
-        loss = self.running.loss()
-        if math.isfinite(loss):
-            return loss
-        before = self.running.first_not_finite() or 0
+    def _finite_losses(self) -> dict[str, float]:
+        """The losses of the line so far. Raises TrainingError where one is no finite number."""
+        losses = self.running.losses()
+        if all(map(math.isfinite, losses.values())):
+            return losses
+        name, before = self.running.first_not_finite() or ("loss", 0)
         step = self.step - before // self.updater.accumulate
+        rate = self.updater.optimizers[name.partition(".")[2]].rate
         raise TrainingError(
-            f"the loss is {loss} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {self.updater.optimizer.rate:g}), "
+            f"the {_called(name)} is {losses[name]} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {rate:g}), "
             "or clip gradients with `clip_grad_norm 1.0`"
         )
 
@@ -271,7 +271,7 @@ class Trainer:
     def _finish(self) -> Evaluation:
         best, place = self._best_weights()
         final = self._measure(last_part(self.first), place)
-        figures = {"part": final.part, "samples": final.samples, "loss": final.loss, **final.metrics}
+        figures = {"part": final.part, "samples": final.samples, **final.figures}
         self.seconds += time.perf_counter() - self.began
         self._write_manifest("finished", best=best, final=figures, steps=self.step, seconds=round(self.seconds, 3))
         return final
@@ -288,3 +288,9 @@ class Trainer:
             return None, self.place
         load_weights(self.module, found.tensors)
         return f"step_{step}", place_of(found)
+
+
+def _called(loss: str) -> str:
+    """What a loss is called in messages."""
+    step = loss.partition(".")[2]
+    return f"loss of `{step}`" if step else "loss"

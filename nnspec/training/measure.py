@@ -25,17 +25,23 @@ from nnspec.training.scores import by_class
 class Evaluation:
     """Measurements on a part: the mean loss, the metrics by name, and the confusion matrix (target, predicted) where classes are predicted.
 
-    `class_names` is empty where the data has no names for them. `notes` says what the reader should know about the figures.
+    A recipe with several steps has no single loss: then it is None. `class_names` is empty where the data has no names for them. `notes` says
+    what the reader should know about the figures.
     """
 
     part: str
     samples: int
-    loss: float
+    loss: float | None
     metrics: dict[str, float]
     confusion: list[list[int]] | None = None
     class_names: tuple[str, ...] = ()
     per_class: list[dict[str, float]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The loss, if there is one, and the metrics, by name."""
+        return {**({"loss": self.loss} if self.loss is not None else {}), **self.metrics}
 
 
 class Place(NamedTuple):
@@ -68,15 +74,17 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     accumulators = [Accumulator(metric) for metric in recipe.metrics]
     classes = _Classes.of(recipe)
     extra = schedules(recipe, place, device)
-    loss, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    computed = recipe.evaluation.outputs
+    has_loss = "loss" in computed
+    loss, count = torch.zeros((), dtype=torch.float64, device=device), next(iter(datasets.values())).size(part)
     was_training = module.training
     module.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad(), autocast(recipe, device):
         torch.manual_seed(recipe.settings.get("seed", 0))
-        for samples, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device):
+        for samples, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device) if computed else ():
             outputs = module.compute_evaluation({**batch, **extra})
-            loss += outputs["loss"].double() * samples
-            count += samples
+            if has_loss:
+                loss += outputs["loss"].double() * samples
             for accumulator in accumulators:
                 accumulator.add(outputs, samples)
             if classes is not None:
@@ -85,7 +93,8 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     results = {accumulator.metric.name: accumulator.result() for accumulator in accumulators}
     matrix = classes.matrix() if classes is not None else None
     names = _class_names(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
-    return Evaluation(part, count, float(loss) / max(count, 1), results, matrix, names, by_class(matrix) if matrix else [])
+    mean = float(loss) / max(count, 1) if has_loss else None
+    return Evaluation(part, count, mean, results, matrix, names, by_class(matrix) if matrix else [])
 
 
 class _Classes:

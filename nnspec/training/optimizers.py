@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from nnspec.operators.schedule import Schedule, schedule_value
-from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.measure import Place
 
 
 class ScheduledOptimizer:
-    """torch's optimizer with the learning rate of each step. `torch` is the optimizer itself."""
+    """torch's optimizer of one step of a recipe, with its learning rate by time. `torch` is the optimizer itself."""
 
-    def __init__(self, recipe: Recipe, module: RecipeModule) -> None:
-        operator: Any = recipe.optimizer.operator
-        groups = _groups(recipe, module)
+    def __init__(self, step: Step, recipe: Recipe, module: RecipeModule) -> None:
+        operator: Any = step.optimizer.operator
+        groups = _groups(step, recipe, module)
         self._rates = [settings["lr"] for settings, _ in groups]
         torch_groups = [
             {**_as_torch_takes_them(settings), "lr": _first(settings["lr"]), "params": parameters}
@@ -83,13 +83,13 @@ def _first(rate: Any) -> float:
     return schedule_value(rate, 0, 0, 1) if isinstance(rate, Schedule) else float(rate)
 
 
-def _groups(recipe: Recipe, module: RecipeModule) -> list[tuple[dict[str, Any], list[nn.Parameter]]]:
+def _groups(step: Step, recipe: Recipe, module: RecipeModule) -> list[tuple[dict[str, Any], list[nn.Parameter]]]:
     """Parameters by their settings, in the order of the networks."""
-    base = {"lr": recipe.optimizer.operator.attributes()["lr"]}
+    base = {"lr": step.optimizer.operator.attributes()["lr"]}
     found: list[tuple[dict[str, Any], list[nn.Parameter]]] = []
-    for path, operator, parameter in _parameters(recipe, module):
+    for path, operator, parameter in _parameters(step, recipe, module):
         settings: dict[str, Any] = dict(base)
-        for override in recipe.optimizer.overrides:
+        for override in step.optimizer.overrides:
             if override.selection is None or override.selection.matches(path, parameter.dim(), operator):
                 settings |= override.settings
         for known, parameters in found:
@@ -101,24 +101,29 @@ def _groups(recipe: Recipe, module: RecipeModule) -> list[tuple[dict[str, Any], 
     return found
 
 
-def _parameters(recipe: Recipe, module: RecipeModule) -> list[tuple[str, str, nn.Parameter]]:
-    """Path, owning operator and tensor of everything that the recipe trains."""
-    found: list[tuple[str, str, nn.Parameter]] = []
-    seen: set[int] = set()
+def _parameters(step: Step, recipe: Recipe, module: RecipeModule) -> list[tuple[str, str, nn.Parameter]]:
+    """Path, owning operator and tensor of everything that the step trains; of a recipe without steps, of everything."""
+    found: dict[int, tuple[str, str, nn.Parameter]] = {}
     for name, instance in module.instances.items():
+        if step.name and name not in step.updates:
+            continue
         operators = {
             path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()
         }
         for path, parameter in instance.named_parameters():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                found.append((path, operators.get(path, ""), parameter))
+            found.setdefault(id(parameter), (path, operators.get(path, ""), parameter))
     for path, parameter in own_parameters(module).items():
-        if id(parameter) not in seen:
-            found.append((path, "", parameter))
-    return found
+        if not step.name or path in step.updates:
+            found.setdefault(id(parameter), (path, "", parameter))
+    return list(found.values())
 
 
 def own_parameters(module: RecipeModule) -> Mapping[str, nn.Parameter]:
     """The recipe's own `param`s, which belong to no network."""
     return {name: each for name, each in module.training_graph.named_parameters() if not name.startswith("instances.")}
+
+
+def own_tensors(module: RecipeModule) -> Mapping[str, Tensor]:
+    """The recipe's own `param`s, and what its operators keep, such as the samples of an `ImagePool`."""
+    kept = {name: each for name, each in module.training_graph.named_buffers() if not name.startswith("instances.")}
+    return {**own_parameters(module), **kept}

@@ -45,7 +45,7 @@ def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], fin
 
 
 def _title(name: str, final: Evaluation) -> str:
-    figures = {"loss": final.loss, **final.metrics}
+    figures = final.figures
     said = [
         "  ".join(f"{key} {value:.4g}" for key, value in list(figures.items())[at : at + 3]) for at in range(0, len(figures), 3)
     ]
@@ -65,8 +65,10 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _panels(history: Sequence[Mapping[str, Any]], final: Evaluation) -> list[str]:
-    measured = {name.removeprefix("validation_"): None for record in history for name in record if name not in RESERVED}
-    return list({"loss": None, **measured, **dict.fromkeys(final.metrics)})
+    logged = dict.fromkeys(name.removeprefix("validation_") for record in history for name in record)
+    measured = {name: None for name in logged if name not in RESERVED and not name.startswith("lr.")}
+    first = [name for name in logged if name.partition(".")[0] == "loss"]
+    return list({**dict.fromkeys(first or ["loss"]), **measured, **dict.fromkeys(final.metrics)})
 
 
 def _draw_panel(axes: Any, name: str, history: Sequence[Mapping[str, Any]], final: Evaluation, unit: str) -> None:
@@ -76,7 +78,7 @@ def _draw_panel(axes: Any, name: str, history: Sequence[Mapping[str, Any]], fina
         if points:
             marker = "o" if few else "none"
             axes.plot(*zip(*points, strict=True), marker=marker, markersize=3.5, linewidth=1.6, color=colour, label=label)
-    value = final.loss if name == "loss" else final.metrics.get(name)
+    value = final.figures.get(name)
     if _drawable(value):
         axes.axhline(value, linestyle="--", linewidth=1.2, color=_FINAL, label=f"{final.part}, at the end: {value:.4g}")
     axes.set_title(name.replace("_", " "), fontsize=10)

@@ -12,8 +12,8 @@ class Progress(Protocol):
     def begin(self, name: str, steps: int, epochs: int, samples: int) -> None:
         """Training of a recipe begins: how many steps and epochs in all, how many samples an epoch has."""
 
-    def step(self, step: int, epoch: int, loss: float, samples_per_second: float) -> None:
-        """A moment on the way: the mean loss of the epoch so far."""
+    def step(self, step: int, epoch: int, losses: Mapping[str, float], samples_per_second: float) -> None:
+        """A moment on the way: the mean losses of the epoch so far, "loss" or "loss.STEP"."""
 
     def epoch(self, epoch: int, record: Mapping[str, float]) -> None:
         """An epoch has ended; the record is the line of metrics.jsonl."""
@@ -30,7 +30,7 @@ class Silent:
 
     def begin(self, name: str, steps: int, epochs: int, samples: int) -> None: ...
 
-    def step(self, step: int, epoch: int, loss: float, samples_per_second: float) -> None: ...
+    def step(self, step: int, epoch: int, losses: Mapping[str, float], samples_per_second: float) -> None: ...
 
     def epoch(self, epoch: int, record: Mapping[str, float]) -> None: ...
 

@@ -17,8 +17,7 @@ class Standing:
         self.patience: int | None = recipe.settings.get("patience")
         self._by_steps = measures_by_steps(recipe)
         name, self.lower = judged_by(recipe)
-        self.figure = f"validation_{name}" if validated else name
-        self.loss = "validation_loss" if validated else "loss"
+        self.figure = f"validation_{name}" if validated and name else name
         self.best: dict[str, Any] = {"value": None, "step": None, "epoch": 0, "measurement": 0}
         self._before: str | None = None
         #: Figures of all measurements, for schedules that follow them.
@@ -27,6 +26,8 @@ class Standing:
     @property
     def direction(self) -> str:
         """For people."""
+        if not self.figure:
+            return "nothing: there are several losses"
         return f"{self.figure}, {'lower' if self.lower else 'higher'} is better"
 
     def note(self, record: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.evaluate import load_weights
-from nnspec.training.optimizers import own_parameters
+from nnspec.training.optimizers import own_tensors
 from nnspec.training.run_folder import plain
 from nnspec.training.running import RunningFigures
 from nnspec.training.update import Updater
@@ -23,22 +23,28 @@ def captured(
     module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]
 ) -> Checkpoint:
     """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`."""
-    optimizer, rest = updater.optimizer.state()
+    states = {name: each.state() for name, each in updater.optimizers.items()}
     files: dict[str, dict[str, Tensor]] = {f"network.{name}": dict(each.state_dict()) for name, each in module.instances.items()}
-    files["optimizer"] = optimizer
-    files["recipe"] = {name: each.detach() for name, each in own_parameters(module).items()}
+    files |= {_optimizer(name): tensors for name, (tensors, _) in states.items()}
+    files["recipe"] = {name: each.detach() for name, each in own_tensors(module).items()}
     files["running"] = running.tensors()
     files["random"] = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         files["random"]["cuda"] = torch.cuda.get_rng_state(device)
-    return Checkpoint(files, plain({**state, "optimizer": rest, "scaler": updater.state()}))
+    rest = {name: settings for name, (_, settings) in states.items()}
+    return Checkpoint(files, plain({**state, "optimizers": rest, "scaler": updater.state()}))
+
+
+def _optimizer(step: str) -> str:
+    return f"optimizer.{step}" if step else "optimizer"
 
 
 def put_back(found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device) -> None:
     """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe."""
     load_weights(module, found.tensors)
     try:
-        updater.optimizer.restore(found.tensors["optimizer"], found.state["optimizer"])
+        for name, optimizer in updater.optimizers.items():
+            optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])
         updater.restore(found.state["scaler"])
         running.restore(found.tensors["running"])
         torch.set_rng_state(found.tensors["random"]["cpu"])

@@ -1,4 +1,7 @@
-"""One step of a training: the loss of a batch, its gradients, and after as many batches as `accumulate` says an update of the weights."""
+"""One iteration of a training: what each step computes of a batch, its gradients, and the update of its weights.
+
+A recipe without steps may take in several batches before an update (`accumulate`); one with steps makes one of each in an iteration.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.order import runs_in
+from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer
@@ -21,10 +25,10 @@ class Updater:
     def __init__(self, recipe: Recipe, module: RecipeModule, batches: int, device: torch.device) -> None:
         settings = recipe.settings
         self.recipe, self.module, self.device, self.batches = recipe, module, device, batches
-        self.optimizer = ScheduledOptimizer(recipe, module)
+        #: The optimizer of each step, by the step's name.
+        self.optimizers = {step.name: ScheduledOptimizer(step, recipe, module) for step in recipe.steps}
         self.accumulate: int = settings.get("accumulate", 1)
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
-        self.parameters = self.optimizer.parameters
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
 
     @property
@@ -32,36 +36,65 @@ class Updater:
         """Updates in an epoch."""
         return -(-self.batches // self.accumulate)
 
+    def rates(self) -> dict[str, float]:
+        """The learning rates by what the log calls them: "lr", or "lr.STEP" for each step."""
+        return {f"lr.{name}" if name else "lr": each.rate for name, each in self.optimizers.items()}
+
     def step(
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
     ) -> tuple[dict[str, Tensor], bool]:
-        """Take in the batch at a position of the epoch: the outputs of the training graph, and whether the weights were updated.
+        """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated.
 
         `measured` is what schedules that follow a measurement go by.
         """
         batch.update(schedules(self.recipe, place, self.device))
+        if self.recipe.steps[0].name:
+            return self._iteration(batch, place, measured), True
+        return self._one_loss(batch, position, place, measured)
+
+    def _one_loss(
+        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
+    ) -> tuple[dict[str, Tensor], bool]:
+        step = self.recipe.steps[0]
         with autocast(self.recipe, self.device):
             outputs = self.module.compute_training(batch)
         first = position - position % self.accumulate
         together = min(self.accumulate, self.batches - first)
-        loss = outputs["loss"]
+        loss = outputs[step.loss]
         torch.autograd.backward(self.scaler.scale(loss / together if together > 1 else loss))
         complete = position + 1 == first + together
         if complete:
-            self._update(place, measured)
+            self._update(step, place, measured)
+            self.scaler.update()
         return outputs, complete
 
-    def _update(self, place: Place, measured: Sequence[float]) -> None:
+    def _iteration(self, batch: dict[str, Tensor], place: Place, measured: Sequence[float]) -> dict[str, Tensor]:
+        """Every step whose turn it is, in the order written."""
+        outputs: dict[str, Tensor] = {}
+        running = [step for step in self.recipe.steps if runs_in(step, place.step)]
+        for stage in self.module.stages.of(running):
+            with autocast(self.recipe, self.device):
+                outputs |= stage.run({**batch, **outputs})
+            if stage.step is not None:
+                loss = self.scaler.scale(outputs[stage.step.loss])
+                inputs = self.optimizers[stage.step.name].parameters
+                torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
+                self._update(stage.step, place, measured)
+        if running:
+            self.scaler.update()
+        return outputs
+
+    def _update(self, step: Step, place: Place, measured: Sequence[float]) -> None:
+        optimizer = self.optimizers[step.name]
         if self.norm is not None or self.value is not None:
-            self.scaler.unscale_(self.optimizer.torch)
+            self.scaler.unscale_(optimizer.torch)
         if self.norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.norm)
+            nn.utils.clip_grad_norm_(optimizer.parameters, self.norm)
         if self.value is not None:
-            torch.nn.utils.clip_grad_value_(self.parameters, self.value)
-        self.optimizer.set_rates(place, measured)
-        self.scaler.step(self.optimizer.torch)
-        self.scaler.update()
-        self.optimizer.torch.zero_grad(set_to_none=True)
+            nn.utils.clip_grad_value_(optimizer.parameters, self.value)
+        optimizer.set_rates(place, measured)
+        self.scaler.step(optimizer.torch)
+        optimizer.torch.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Any]:
         """The state of the scaling of gradients, as numbers."""

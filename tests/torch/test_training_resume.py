@@ -19,6 +19,30 @@ from nnspec.training.update import Updater
 
 pytestmark = pytest.mark.torch
 
+#: Two optimizers, draws, dropout, a step that runs now and then, and a pool of older samples.
+ADVERSARIAL = """
+network Maker { input z: float32[N, 8]; output image: float32[N, 64] = z -> Linear(32) -> ReLU -> Linear(64) }
+network Judge { input image: float32[N, 64]; output logit: float32[N, 1] = image -> Linear(32) -> ReLU -> Dropout(0.3) -> Linear(1) }
+train Adversarial {
+  data digits = Digits(validation=0.1, test=0.7)
+  fake = normal[N, 8] -> Maker
+  step judge {
+    old = detach(fake) -> ImagePool(40)
+    real = flatten(digits.image, 1)
+    minimize binary_cross_entropy_with_logits(Judge(real), 1) + binary_cross_entropy_with_logits(Judge(old), 0)
+    update Judge
+  }
+  step maker(every=3) {
+    minimize binary_cross_entropy_with_logits(Judge(fake), 1)
+    update Maker
+  }
+  measure brightness = mean(fake)
+  optimizer Adam(lr=ramp(1e-2, 1e-4, steps=36))
+  clip_grad_norm 1.0
+  batch_size 32
+  epochs 3
+}
+"""
 RECIPES = {
     "momentum": digits("optimizer SGD(lr=0.1, momentum=0.9, weight_decay=1e-3)"),
     "adam_dropout": digits("optimizer Adam(lr=1e-2)", "0.3"),
@@ -27,6 +51,7 @@ RECIPES = {
     "by_steps": digits("optimizer RMSprop(lr=1e-3, momentum=0.9)", "0.2", settings="measure_every steps=5\n  keep_best accuracy"),
     "accumulate": digits("optimizer NAdam(lr=1e-2)", "0.2", settings="accumulate 5\n  clip_grad_norm 1.0\n  drop_last true"),
     "metrics": digits("optimizer SGD(lr=0.1)", "0.2", settings="measure auc(logits, digits.label), f1(logits, digits.label)"),
+    "steps": ADVERSARIAL,
     "bfloat16": digits("optimizer SGD(lr=0.1, momentum=0.9)", "0.2", settings="precision bfloat16"),
 }  # fmt: skip
 
