@@ -9,7 +9,7 @@ def run(path: Path, set_: Settings = [], with_: Sizes = []) -> int:  # noqa: B00
     """Show a spec with every default and every inferred type."""
     from nnspec.cli.output import say
     from nnspec.cli.subject import sound_report
-    from nnspec.render.resolved import render_spec
+    from nnspec.render.resolved_recipes import render_spec
 
     report = sound_report(path, set_, with_)
     say(render_spec(report.networks, report.recipes).rstrip("\n"))

@@ -1,4 +1,4 @@
-"""The spec with nothing left unsaid: every default, every inferred type and every name of a weight, in the language's notation.
+"""A network with nothing left unsaid: every default, every inferred type and every name of a weight, in the language's notation.
 
 Blocks are written out, each operation on a line of its own. It is for reading: what the notation has no flat form for, the weights of
 shared layers and the bodies of scans, stands in comments or under its path.
@@ -6,65 +6,18 @@ shared layers and the bodies of scans, stands in comments or under its path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nnspec.dims import Poly, format_dim
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
-from nnspec.recipes.recipe import Recipe, Step
 
 
 def render_network(graph: Graph) -> str:
     """A network as a flat spec."""
-    return "\n".join(_Writer(graph).lines())
-
-
-def render_recipe(recipe: Recipe) -> str:
-    """A recipe with all its settings, and what it computes in order."""
-    lines = [f"train {recipe.name} {{"]
-    for source in recipe.sources.values():
-        fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
-        lines.append(f"  data {source.name} = {call_text(source.operator)}  # {fields}")
-    for instance in recipe.instances.values():
-        given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
-        lines.append(f"  layer {instance.name} = {instance.network}({given})")
-    writer = _Writer(recipe.training)
-    writer.taken |= set(recipe.sources) | set(recipe.instances)
-    lines += [f"  {line}" for line in writer.nodes()]
-    for step in recipe.steps:
-        lines += _step_lines(step, writer.names[recipe.training.outputs[step.loss]])
-    for metric in recipe.metrics:
-        prefix = f"metric.{metric.name}"
-        read = [
-            writer.names[value]
-            for name, value in recipe.training.outputs.items()
-            if name == prefix or name.startswith(prefix + ".")
-        ]
-        what = f"{metric.operator.name}({', '.join(read)})" if metric.operator is not None else read[0]
-        lines.append(f"  measure {metric.name} = {what}")
-    lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
-    return "\n".join([*lines, "}"])
-
-
-def _step_lines(step: Step, loss: str) -> list[str]:
-    optimizer = step.optimizer
-    body = "".join(
-        f" override {name} = {setting_text(value)}" for each in optimizer.overrides for name, value in each.settings.items()
-    )
-    lines = [f"minimize {loss}", f"optimizer {call_text(optimizer.operator)}" + (f" {{{body} }}" if body else "")]
-    if not step.name:
-        return [f"  {line}" for line in lines]
-    lines.insert(1, f"update {', '.join(step.updates)}")
-    every = f"(every={step.every})" if step.every > 1 else ""
-    return [f"  step {step.name}{every} {{", *(f"    {line}" for line in lines), "  }"]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"{value[0]}={value[1]}"
-    return value if isinstance(value, str) else setting_text(value)
+    return "\n".join(GraphWriter(graph).lines())
 
 
 def setting_text(value: Any) -> str:
@@ -102,7 +55,7 @@ def call_text(operator: Operator, leading: tuple[str, ...] = (), named: Mapping[
     return f"{operator.name}({', '.join([*leading, *settings, *more])})"
 
 
-class _Writer:
+class GraphWriter:
     """Names for the values of a graph, and the lines that make them."""
 
     def __init__(self, graph: Graph) -> None:
@@ -125,15 +78,16 @@ class _Writer:
                 dims = ", ".join(format_dim(dim) for dim in weight.dims)
                 first = f" = {call_text(weight.initial)}" if weight.initial is not None else ""
                 yield f"  # {'param' if weight.trainable else 'buffer'} {path}: {weight.dtype}[{dims}]{first}"
-        for line in self.nodes():
+        for line in self.nodes(self.graph.nodes):
             yield f"  {line}"
         for name, value in self.graph.outputs.items():
             own = self.names[value]
             yield f"  output {name}: {value.type}" + (f" = {own}" if own != name else "")
         yield "}"
 
-    def nodes(self) -> Iterator[str]:
-        for node in self.graph.nodes:
+    def nodes(self, nodes: Iterable[Node]) -> Iterator[str]:
+        """A line or more for each of some nodes, in order; what they read has been written before."""
+        for node in nodes:
             yield from self._node(node)
 
     def _node(self, node: Node) -> Iterator[str]:
@@ -154,8 +108,8 @@ class _Writer:
                 self.names[value] = f"{name}.{key}"
             yield f"{name} = {text}  # {', '.join(f'{key}: {value.type}' for key, value in node.outputs.items())}"
         if isinstance(operator, ScanLoop):
-            inner = _Writer(operator.body)
-            yield from (f"#   {line}" for line in inner.nodes())
+            inner = GraphWriter(operator.body)
+            yield from (f"#   {line}" for line in inner.nodes(operator.body.nodes))
 
     def _name(self, value: Value, node: Node) -> str:
         wanted = value.label or (node.path or node.operator.name).rpartition(".")[2]
@@ -238,9 +192,3 @@ def _entry(entry: Any) -> str:
         bounds = ["" if bound is None else setting_text(bound) for bound in (entry.start, entry.stop, entry.step)]
         return ":".join(bounds if bounds[2] else bounds[:2])
     return setting_text(entry)
-
-
-def render_spec(networks: Mapping[str, Graph], recipes: Mapping[str, Recipe]) -> str:
-    """All networks and recipes of a spec."""
-    parts = [render_network(graph) for graph in networks.values()] + [render_recipe(recipe) for recipe in recipes.values()]
-    return "\n\n".join(parts) + "\n" if parts else ""

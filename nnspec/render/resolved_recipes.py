@@ -1,0 +1,111 @@
+"""A recipe with nothing left unsaid: its data, its networks, every setting, and what is computed when.
+
+The order of work is that of `nnspec.recipes.order`, for an iteration in which all steps run. Not here: networks (`resolved`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nnspec.graph.ir import Graph, Node
+from nnspec.recipes.division import held_out, measured, parts
+from nnspec.recipes.order import Stage, behind, stages
+from nnspec.recipes.recipe import Recipe, Step
+from nnspec.render.resolved import GraphWriter, call_text, render_network, setting_text
+
+
+def render_spec(networks: Mapping[str, Graph], recipes: Mapping[str, Recipe]) -> str:
+    """All networks and recipes of a spec."""
+    parts = [render_network(graph) for graph in networks.values()] + [render_recipe(recipe) for recipe in recipes.values()]
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def render_recipe(recipe: Recipe) -> str:
+    """A recipe with all its settings, and what it computes in order."""
+    return "\n".join([f"train {recipe.name} {{", *(f"  {line}" for line in _lines(recipe)), "}"])
+
+
+def _lines(recipe: Recipe) -> Iterator[str]:
+    for source in recipe.sources.values():
+        fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
+        yield f"data {source.name} = {call_text(source.operator)}  # {fields}"
+    for instance in recipe.instances.values():
+        given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
+        yield f"layer {instance.name} = {instance.network}({given})"
+    writer = GraphWriter(recipe.training)
+    writer.taken |= set(recipe.sources) | set(recipe.instances)
+    yield f"# each iteration takes a batch of {', '.join(f'`{name}`' for name in recipe.sources)}"
+    for stage in stages(recipe, recipe.steps):
+        yield from _stage(stage, recipe, writer)
+    yield from writer.nodes(_unread(recipe))
+    yield from _measuring(recipe, writer)
+    yield from (f"{name} {_plain(value)}" for name, value in recipe.settings.items())
+
+
+def _stage(stage: Stage, recipe: Recipe, writer: GraphWriter) -> Iterator[str]:
+    step = stage.step
+    if step is None:
+        yield "# after the last step, for what is measured on the way"
+        yield from writer.nodes(stage.graph.nodes)
+        return
+    shared = [node for node in stage.graph.nodes if node not in step.nodes]
+    own = [node for node in stage.graph.nodes if node in step.nodes]
+    if step.name and shared:
+        yield f"# once an iteration, before `{step.name}`"
+    yield from writer.nodes(shared)
+    body = list(writer.nodes(own))
+    yield from _step(step, body, writer.names[recipe.training.outputs[step.loss]])
+
+
+def _step(step: Step, body: list[str], loss: str) -> Iterator[str]:
+    optimizer = step.optimizer
+    overrides = "".join(
+        f" override {name} = {setting_text(value)}" for each in optimizer.overrides for name, value in each.settings.items()
+    )
+    last = f"optimizer {call_text(optimizer.operator)}" + (f" {{{overrides} }}" if overrides else "")
+    if not step.name:
+        yield from (f"minimize {loss}", last)
+        return
+    yield f"step {step.name}" + (f"(every={step.every})" if step.every > 1 else "") + " {"
+    yield from (f"  {line}" for line in (*body, f"minimize {loss}", f"update {', '.join(step.updates)}", last))
+    yield "}"
+
+
+def _unread(recipe: Recipe) -> list[Node]:
+    """What a recipe without steps computes besides its loss and what it measures."""
+    if recipe.steps[0].name:
+        return []
+    read = behind(recipe.training.outputs.values())
+    return [node for node in recipe.training.nodes if node not in read]
+
+
+def _measuring(recipe: Recipe, writer: GraphWriter) -> Iterator[str]:
+    if not recipe.evaluation.outputs:
+        return
+    yield f"# in evaluation: {_when(recipe)}"
+    for metric in recipe.metrics:
+        prefix = f"metric.{metric.name}"
+        read = [
+            writer.names[value]
+            for name, value in recipe.training.outputs.items()
+            if name == prefix or name.startswith(prefix + ".")
+        ]
+        what = f"{metric.operator.name}({', '.join(read)})" if metric.operator is not None else ", ".join(read)
+        yield f"measure {metric.name} = {what}"
+
+
+def _when(recipe: Recipe) -> str:
+    """On which parts the recipe is evaluated, and how often."""
+    first = next(iter(recipe.sources.values()))
+    found = measured(parts(first) or ["train", *(held_out(first) or {})])
+    unit, every = recipe.settings.get("measure_every", ("epochs", 1))
+    often = f"after each {unit[:-1]}" if every == 1 else f"after every {every} {unit}"
+    during = [f"the validation part {often}"] if "validation" in found else []
+    return ", ".join([*during, f"the {found[-1]} part at the end"])
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]}={value[1]}"
+    return value if isinstance(value, str) else setting_text(value)
