@@ -62,7 +62,7 @@ def test_the_order_of_work() -> None:
         "# after the last step, for what is measured on the way",
         "abs_2",
         "only_measured",
-        "# in evaluation: the validation part after each epoch, the validation part at the end",
+        "# in evaluation: the validation part after each epoch, the test part at the end",
         "measure size = only_measured",
         "batch_size 32",
         "epochs 2",
