@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nnspec.diagnostics import Diagnostic, Source, Span
 from nnspec.graph.ir import Graph
 from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.samples import Sample
 from nnspec.roots import used_file, used_name
 from nnspec.syntax import tree
 
@@ -39,8 +40,10 @@ class Report:
     def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
                  sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = (),
-                 suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = ()) -> None:  # fmt: skip
+                 suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = (), samples: tuple[Sample, ...] = ()) -> None:  # fmt: skip
         self.source = source
+        #: What can be drawn from the recipes once they have been trained.
+        self.samples = samples
         #: The texts that were read: the spec and what it uses.
         self.sources = sources or (source,)
         #: Claims of `ensure` that are tested on the compiled network.
@@ -145,7 +148,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     from nnspec.lint import lint
 
     program = Program(file, source, loader, settings, sizes, found)
-    networks, recipes = check_program(program)
+    networks, recipes, samples = check_program(program)
     told = {(finding.code, finding.span.start) for finding in found}
     everything = [
         *found,
@@ -160,7 +163,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     ordered = tuple(sorted(everything, key=Diagnostic.sort_key))
     return Report(
         source, file, ordered, networks, recipes, settings, sizes, program.sources, tuple(program.behaviours), suppressed,
-        tuple(loader.used),
+        tuple(loader.used), samples,
     )  # fmt: skip
 
 

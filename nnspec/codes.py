@@ -95,6 +95,7 @@ CODES: dict[str, Code] = {
     "NN411": Code("constant-term", "warning", "a part of the loss that no weight can change"),
     "NN412": Code("no-gradient", "error", "the gradient of a number with respect to a value that it does not depend on"),
     # NN5xx: what a spec ensures
+    "NN413": Code("sample-without-recipe", "error", "a sample that no recipe can give, or that lacks something"),
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
     "NN503": Code(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Span
 from nnspec.graph import foreign, networks
@@ -12,19 +13,29 @@ from nnspec.graph.values import BlockMaker
 from nnspec.operators.declare import Operator
 from nnspec.recipes import build as recipes
 from nnspec.recipes.recipe import Recipe
+from nnspec.recipes.samples import Sample, build_samples, inputs_of
 from nnspec.recipes.settings import SETTINGS
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
 _ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
-_LATER_ITEMS = ("agent", "sample")
+_LATER_ITEMS = ("agent",)
 
 
-def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]]:
+class Checked(NamedTuple):
+    """What of a spec is without errors: networks and recipes by name, and what can be drawn from a recipe."""
+
+    networks: dict[str, Graph]
+    recipes: dict[str, Recipe]
+    samples: tuple[Sample, ...]
+
+
+def check_program(program: Program) -> Checked:
     """Everything that can be said about a spec; findings go to the program."""
     graphs = program.graphs
     checked: dict[str, Recipe] = {}
+    samples: list[Sample] = []
     items = [item for item in program.file.items if isinstance(item, tree.Item)]
     _check_version(program)
     _check_settings(program, items)
@@ -41,10 +52,13 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
         elif item.word.id not in _ITEM_WORDS:
             _unknown_item(program, item)
     for item in items:
+        if item.word.id == "sample":
+            samples += build_samples(program, item, checked)
+    for item in items:
         if item.word.id == "ensure":
             _check_ensure(program, item, graphs, checked)
     program.report_unused()
-    return graphs, checked
+    return Checked(graphs, checked, tuple(samples))
 
 
 def _check_settings(program: Program, items: list[tree.Item]) -> None:
@@ -52,6 +66,7 @@ def _check_settings(program: Program, items: list[tree.Item]) -> None:
     known = {parameter.name.id for item, _ in program.home.items.values() for parameter in item.parameters}
     known |= {parameter.name.id for item in items for parameter in item.parameters}
     known |= {f"train.{word}" for word in SETTINGS}
+    known |= {name for item in items if item.word.id == "sample" for name in inputs_of(item)}
     for name in program.settings:
         if name not in known:
             similar = similar_to(name, known)

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "train": "train",
     "evaluate": "evaluate",
     "predict": "predict",
+    "sample": "sample",
     "profile": "profile",
     "export": "export",
     "list": "listing",

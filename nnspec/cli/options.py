@@ -28,18 +28,18 @@ Output = Annotated[str, typer.Option("--output", "-o", metavar="PATH", help="Whe
 
 def settings(given: Iterable[str]) -> dict[str, Any]:
     """The values of `--set NAME=VALUE`, read as the language reads them; a bare word is text."""
-    pairs = _pairs("--set", given)
-    if not pairs:
+    given_pairs = pairs("--set", given)
+    if not given_pairs:
         return {}
     from nnspec.cli.literals import read_value
 
-    return {name: read_value(name, text) for name, text in pairs}
+    return {name: read_value(name, text) for name, text in given_pairs}
 
 
 def sizes(given: Iterable[str]) -> dict[str, int]:
     """The values of `--with H=250`: whole numbers of at least 1."""
     result = {}
-    for name, text in _pairs("--with", given):
+    for name, text in pairs("--with", given):
         if not text.replace("_", "").isdecimal() or int(text.replace("_", "")) < 1:
             more = "; each size takes a `--with` of its own" if "," in text else ""
             raise UsageError(f"--with {name}={text}: a size is a whole number of at least 1{more}")
@@ -47,15 +47,16 @@ def sizes(given: Iterable[str]) -> dict[str, int]:
     return result
 
 
-def _pairs(option: str, given: Iterable[str]) -> list[tuple[str, str]]:
-    pairs = []
+def pairs(option: str, given: Iterable[str]) -> list[tuple[str, str]]:
+    """The values of an option that is given as NAME=VALUE, each name once."""
+    found = []
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"{option} {text}: write NAME=VALUE")
-        pairs.append((name.strip(), value.strip()))
-    names = [name for name, _ in pairs]
+        found.append((name.strip(), value.strip()))
+    names = [name for name, _ in found]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"{option} gives `{name}` twice")
-    return pairs
+    return found

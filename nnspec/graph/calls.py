@@ -16,6 +16,7 @@ from nnspec.graph.values import (
     BlockMaker,
     ChainMaker,
     Given,
+    InstanceMember,
     Layer,
     NetworkInstance,
     OperatorMaker,
@@ -59,6 +60,8 @@ def call(expression: tree.Call, scope: Scope) -> Any:
             return call_layer(callee, (), arguments, expression.span, scope)
         case NetworkInstance():
             return call_instance(callee, arguments, expression.span, scope)
+        case InstanceMember():
+            return call_member(callee, arguments, expression.span, scope)
         case ChainMaker():
             scope.build.report("NN105", "a chain of steps takes no arguments", expression.span, frames=scope.frames)
             return POISON
@@ -123,6 +126,13 @@ def call_instance(instance: Any, arguments: tuple[Given, ...], span: Span, scope
     if is_silent(instance):
         return POISON
     return instances.call(instance, arguments, span, scope)
+
+
+def call_member(member: InstanceMember, arguments: tuple[Given, ...], span: Span, scope: Scope) -> Any:
+    """Call a layer of an instance."""
+    from nnspec.graph import instance_layers
+
+    return instance_layers.call(member, arguments, span, scope)
 
 
 # --- built-in functions -----------------------------------------------------------------------------------------------

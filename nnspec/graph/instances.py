@@ -29,6 +29,14 @@ def call(instance: NetworkInstance, arguments: Sequence[Given], span: Span, scop
     if graph is None:
         instance.failed = True
         return POISON
+    return call_graph(
+        instance, key(scope.build.training, optional & networks.optional_inputs(instance.maker.item)), arguments, span, scope
+    )
+
+
+def call_graph(instance: NetworkInstance, variant: str, arguments: Sequence[Given], span: Span, scope: Scope) -> Any:
+    """Add a call of one of the instance's graphs."""
+    graph = instance.variants[variant]
     given = _assign(instance, graph, arguments, span, scope)
     if given is None:
         return POISON
@@ -36,7 +44,7 @@ def call(instance: NetworkInstance, arguments: Sequence[Given], span: Span, scop
     for entry in graph.inputs:
         if not _matches(instance, entry, given[entry.name], bindings, span, scope):
             return POISON
-    return _add(instance, graph, given, bindings, optional, span, scope)
+    return _add(instance, variant, given, bindings, span, scope)
 
 
 def key(training: bool, optional: frozenset[str]) -> str:
@@ -227,8 +235,10 @@ def _blamed(
     return each.span, (f"`{each.span.text}` is {value.type}, and `{instance.name}` needs {guard.claim}",)
 
 
-def _add(instance: NetworkInstance, graph: Graph, given: Mapping[str, Given], bindings: Mapping[Var, Dim],
-         optional: frozenset[str], span: Span, scope: Scope) -> Any:  # fmt: skip
+def _add(
+    instance: NetworkInstance, variant: str, given: Mapping[str, Given], bindings: Mapping[Var, Dim], span: Span, scope: Scope
+) -> Any:
+    graph = instance.variants[variant]
     for guard in graph.guards:
         claim = substituted(guard.claim, bindings)
         place, notes = _blamed(instance, graph, guard, given, span)
@@ -236,7 +246,6 @@ def _add(instance: NetworkInstance, graph: Graph, given: Mapping[str, Given], bi
             return POISON
     outputs = {name: _retyped(value.type, bindings) for name, value in graph.outputs.items()}
     reads = {entry.name: carry(given[entry.name].value) for entry in graph.inputs}
-    variant = key(scope.build.training, optional & networks.optional_inputs(instance.maker.item))
     operator = CallNetwork(instance.name, variant, tuple(reads), outputs, substitute(graph.flop, bindings))
     return scope.build.add_node(operator, reads, outputs, instance.name, span, scope.frames)
 

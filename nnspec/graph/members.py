@@ -11,7 +11,9 @@ from nnspec.graph.ir import ReadWeight, Value
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import (
     POISON,
+    BlockMaker,
     Given,
+    InstanceMember,
     Layer,
     NetworkInstance,
     OperatorMaker,
@@ -49,10 +51,9 @@ def member_of(value: Any, name: tree.Name, scope: Scope) -> Any:
                 return value.fields[name.id]
             return unknown_member(name, value.described, value.fields, scope)
         case NetworkInstance():
-            scope.build.report(
-                "NN901", f"`{value.name}.{name.id}` as a part of a network in a recipe is not run by this version", name.span
-            )
-            return POISON
+            return InstanceMember(value, name.id, name.span)
+        case BlockMaker() if scope.kind == "train" and value.item.word.id == "network":
+            return member_of(scope.build.program.default_instance(value, scope), name, scope)
         case _:
             return unknown_member(name, describe(value), (), scope)
 
@@ -74,6 +75,17 @@ def unknown_member(name: tree.Name, owner: str, known: Any, scope: Scope, advice
         fix=scope.build.program.rename_fix(name.span, similar, safe=bool(values)), frames=scope.frames,
     )  # fmt: skip
     return values.get(similar.names[0], POISON) if similar.sure else POISON
+
+
+def unknown_layer(member: InstanceMember, layers: Mapping[str, Layer], scope: Scope) -> None:
+    """Report that an instance has no layer of this name."""
+    similar = similar_to(member.name, layers)
+    listed = ", ".join(f"`{each}`" for each in layers)
+    scope.build.report(
+        "NN111", f"the network `{member.instance.name}` has no layer `{member.name}`", member.span, label=similar.label(),
+        help=None if similar else f"it has {listed}" if listed else "name one there with `layer`",
+        fix=scope.build.program.rename_fix(member.span, similar), frames=scope.frames,
+    )  # fmt: skip
 
 
 _FACTS = ("shape", "T", "classes", "rank", "dtype")

@@ -18,8 +18,10 @@ from nnspec.syntax import tree
 class Built:
     """A graph, or None where there are errors; and what was learned on the way."""
 
-    def __init__(self, graph: Graph | None, build: Build, item: tree.Item) -> None:
+    def __init__(self, graph: Graph | None, build: Build, item: tree.Item, scope: Scope | None = None) -> None:
         self.graph, self.build, self.item = graph, build, item
+        #: The names inside, where there is a graph.
+        self.scope = scope
 
 
 def build_network(program: Program, maker: BlockMaker, given: list[Given], *, training: bool = False,
@@ -54,7 +56,7 @@ def _build(program: Program, maker: BlockMaker, given: list[Given], training: bo
         report_open_weights(build, resolved.item)
     if build.failed or not isinstance(result, Record) or not all(isinstance(value, Value) for value in result.outputs.values()):
         return Built(None, build, resolved.item)
-    return Built(_graph(maker, build, result, values, training), build, resolved.item)
+    return Built(_graph(maker, build, result, values, training), build, resolved.item, scope)
 
 
 def _graph(maker: BlockMaker, build: Build, result: Record, values: dict[str, Any], training: bool) -> Graph:

@@ -118,6 +118,8 @@ class Program:
         self.behaviours: list[Behaviour] = []
         #: The networks without errors, by name.
         self.graphs: dict[str, Graph] = {}
+        #: The networks of each recipe without errors, by the recipe's name, for what is drawn from them.
+        self.instances: dict[str, dict[str, NetworkInstance]] = {}
         self.home = self._enter(file, source, ())
 
     @property

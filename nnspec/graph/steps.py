@@ -14,6 +14,7 @@ from nnspec.graph.values import (
     BlockMaker,
     ChainMaker,
     Given,
+    InstanceMember,
     Layer,
     NetworkInstance,
     OperatorMaker,
@@ -87,10 +88,15 @@ def _selected(step: tree.Member, carried: Carried, scope: Scope, path: str | Non
 
     if isinstance(step.value, tree.Name):
         callee = expressions.evaluate(step.value, scope)
-        if not is_layer_maker(callee):
+        if not is_layer_maker(callee) or _is_instance(callee, scope):
             return use(expressions.evaluate(step, scope), (), carried, step.span, scope, path)
     result = step_through(step.value, carried, scope, path)
     return members.member_of(result, step.name, scope)
+
+
+def _is_instance(callee: Any, scope: Scope) -> bool:
+    """Whether this is a network's name that stands for its one instance."""
+    return scope.kind == "train" and isinstance(callee, BlockMaker) and callee.item.word.id == "network"
 
 
 def use(callee: Any, given: tuple[Given, ...], carried: Carried, span: Span, scope: Scope, path: str | None = None) -> Any:
@@ -115,6 +121,8 @@ def use(callee: Any, given: tuple[Given, ...], carried: Carried, span: Span, sco
             return calls.call_layer(callee, carried.inputs, given, span, scope)
         case NetworkInstance():
             return calls.call_instance(callee, (*carried.inputs, *given), span, scope)
+        case InstanceMember():
+            return calls.call_member(callee, (*carried.inputs, *given), span, scope)
         case _:
             scope.build.report(
                 "NN115", f"only an operator, a block or a layer can stand after an arrow, and this is {describe(callee)}", span,

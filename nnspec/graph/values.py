@@ -135,6 +135,19 @@ class NetworkInstance:
         return f"the network `{self.name}`"
 
 
+@record(frozen=True)
+class InstanceMember:
+    """In a recipe or a sample: `VAE.decoder`, a layer or an output of an instance, to be called on other tensors."""
+
+    instance: NetworkInstance
+    name: str
+    span: Span
+
+    @property
+    def described(self) -> str:
+        return f"`{self.name}` of the network `{self.instance.name}`"
+
+
 @record()
 class SourceFields:
     """In a recipe: `digits` in `data digits = MNIST()`; its fields are inputs of the recipe's graphs."""

@@ -45,7 +45,10 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
         training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans,
     )  # fmt: skip
-    return recipe if check_judging(recipe, program) else None
+    if not check_judging(recipe, program):
+        return None
+    program.instances[recipe.name] = instances
+    return recipe
 
 
 def _keep_unchecked(program: Program, item: tree.Item, before: set[Any]) -> None:

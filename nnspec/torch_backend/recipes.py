@@ -32,14 +32,10 @@ class InstanceModule(nn.Module):
         self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
         # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
         self.__dict__["views"] = {key: lower_view(graph, tree, guards=guards) for key, graph in instance.variants.items()}
-        for graph in instance.variants.values():
-            complete(graph, tree)
-        self._verify(instance)
-
-    def _verify(self, instance: Instance) -> None:
-        graphs = list(instance.variants.values())
-        union = {path: entry for graph in graphs for path, entry in graph.weights.items()}
-        verify_weights(Graph(instance.network, (), (), {}, union), self)
+        union = {path: entry for graph in instance.variants.values() for path, entry in graph.weights.items()}
+        weights = Graph(instance.network, (), (), {}, union)
+        complete(weights, tree)
+        verify_weights(weights, self)
 
     def input_names(self, variant: str) -> tuple[str, ...]:
         """The inputs of a variant, in order."""

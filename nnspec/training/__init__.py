@@ -9,9 +9,10 @@ from nnspec.training.measure import Evaluation
 from nnspec.training.predict import predict
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.sample import Drawn, sample
 from nnspec.training.train import RunResult, train
 
 __all__ = [
-    "CheckpointError", "Evaluation", "Interrupted", "Progress", "RunError", "RunFolder", "RunResult", "Silent", "TrainingError",
-    "evaluate", "predict", "train",
+    "CheckpointError", "Drawn", "Evaluation", "Interrupted", "Progress", "RunError", "RunFolder", "RunResult", "Silent", "TrainingError",
+    "evaluate", "predict", "sample", "train",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from torch import Tensor
 from nnspec.data import DataError
 from nnspec.dims import Dim
 from nnspec.graph.ir import Graph
+from nnspec.recipes.recipe import Instance
 from nnspec.torch_backend.compile import compile_graph
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.module_tree import NetworkModule
@@ -38,7 +39,8 @@ def predict(run: str | Path, file: str | Path, *, network: str | None = None, de
     name = network or next(iter(recipe.instances))
     if name not in recipe.instances:
         raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
-    variant, graph = next((key, each) for key, each in recipe.instances[name].variants.items() if key.startswith("inference"))
+    variant = _whole(recipe.instances[name])
+    graph = recipe.instances[name].variants[variant]
     inputs = read_inputs(Path(file), recipe, name, variant, manifest)
     where = chosen_device(device)
     module = _compiled(graph, folder, name, manifest.get("best")).to(where)
@@ -47,6 +49,14 @@ def predict(run: str | Path, file: str | Path, *, network: str | None = None, de
             return _run(module, graph, {entry.name: inputs[entry.name].to(where) for entry in graph.inputs})
     except (PreconditionError, IndexError) as error:
         raise DataError(f"{file} is not what `{name}` takes: {error}") from error
+
+
+def _whole(instance: Instance) -> str:
+    """The variant for inference of the whole network. Raises RunError where the recipe calls only layers of it."""
+    for key in instance.variants:
+        if key.startswith("inference") and ":" not in key:
+            return key
+    raise RunError(f"the recipe calls only parts of `{instance.name}`, so that nothing can be predicted with all of it")
 
 
 def _compiled(graph: Graph, folder: RunFolder, name: str, checkpoint: str | None) -> NetworkModule:

@@ -95,11 +95,11 @@ class RunFolder:
             raise RunError(f"{path} cannot be read as a run's manifest: {type(error).__name__}: {error}") from error
         return dict(loaded)
 
-    def report(self) -> Report:
-        """The spec of the run, checked again with its settings. Raises RunError where it has errors now."""
+    def report(self, settings: Mapping[str, Any] | None = None) -> Report:
+        """The spec of the run, checked again with its settings, and others. Raises RunError where it has errors now."""
         manifest = self.manifest
         try:
-            report = check_path(self._spec_place(manifest), settings=manifest["settings"])
+            report = check_path(self._spec_place(manifest), settings={**manifest["settings"], **(settings or {})})
         except OSError as error:
             raise RunError(f"the spec of {self.path} cannot be read: {error.strerror or error}") from error
         if not report.ok:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.checker import Report, check_source
+from nnspec.data import DataError
 from nnspec.errors import SpecError
 from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
@@ -18,6 +19,7 @@ from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.sample import COUNT, data_read, draw, first_samples, keep
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,23 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     if curve is None:
         listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
+    _draw_samples(report, trainer, listener)
     return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion)
+
+
+def _draw_samples(report: Report, trainer: Trainer, listener: Progress) -> None:
+    """A sheet for each `sample` item of the recipe that needs nothing from outside."""
+    for item in report.samples:
+        if item.recipe != trainer.recipe.name or any("." not in entry.name for entry in item.graph.inputs):
+            continue
+        try:
+            given = first_samples(data_read(item), trainer.datasets, COUNT)
+            drawn = draw(item, trainer.module, COUNT, 0, given, trainer.device)
+            for path in keep(drawn, trainer.folder.path / "samples"):
+                if path.suffix == ".png":
+                    listener.message(f"samples: {path}")
+        except DataError as error:
+            listener.message(f"no samples of `{item.name}`: {error}")
 
 
 def _resumed(report: Report, recipe: str | None, resume: str | Path | bool | None, out: Path) -> RunFolder | None:

@@ -1,0 +1,116 @@
+"""Calling a layer of a network's instance by itself: `VAE.decoder(z)`. It becomes a graph of its own over the same weights.
+
+Not here: calling a whole network (`instances`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnspec.diagnostics import Span
+from nnspec.dims import Dim, symbol, variables
+from nnspec.dims.claims import claim_variables
+from nnspec.graph import calls, instances, members, networks
+from nnspec.graph.build import Build
+from nnspec.graph.ir import Graph, InputEntry, Node, SymbolOrigin, Value
+from nnspec.graph.scope import Scope
+from nnspec.graph.values import POISON, Given, InstanceMember, Layer, NetworkInstance, Record, carry, is_silent
+from nnspec.operators.kinds import describe
+from nnspec.types import TensorType
+
+
+def call(member: InstanceMember, arguments: Sequence[Given], span: Span, scope: Scope) -> Any:
+    """Add a call of a layer of the instance to the graph around it."""
+    instance = member.instance
+    if instance.failed or any(is_silent(each.value) for each in arguments):
+        return POISON
+    types = [_type(each, member, scope) for each in arguments]
+    if not types or None in types:
+        if not types:
+            scope.build.report("NN114", f"{member.described} is called without a tensor", span)
+        return POISON
+    variant = _key(member.name, [type_ for type_ in types if type_ is not None], scope.build.training)
+    if variant not in instance.variants:
+        graph = _graph(member, [type_ for type_ in types if type_ is not None], span, scope)
+        if graph is None:
+            return POISON
+        instance.variants[variant] = graph
+    return instances.call_graph(instance, variant, [_positional(each) for each in arguments], span, scope)
+
+
+def _positional(each: Given) -> Given:
+    return Given(each.value, each.span)
+
+
+def _type(each: Given, member: InstanceMember, scope: Scope) -> TensorType | None:
+    value = carry(each.value)
+    if isinstance(value, Value):
+        return value.type
+    scope.build.report("NN115", f"{member.described} takes tensors, and this is {describe(value)}", each.span)
+    return None
+
+
+def _key(name: str, types: Sequence[TensorType], training: bool) -> str:
+    """The name of the variant: the layer, and what is given to it."""
+    return f"{'training' if training else 'inference'}:{name}({', '.join(map(str, types))})"
+
+
+def _graph(member: InstanceMember, types: Sequence[TensorType], span: Span, scope: Scope) -> Graph | None:
+    """The layer's graph, built after those of its network, so that it meets their weights."""
+    instance = member.instance
+    layer, build, inner = _layer(member, scope)
+    if layer is None:
+        return None
+    entries = []
+    for position, type_ in enumerate(types):
+        name = f"input{position}" if position else "input"
+        own = type_.with_dims([_own(dim, name, axis, build) for axis, dim in enumerate(type_.dims)])
+        entries.append(InputEntry(name, build.add_input(name, own, span), span))
+    result = calls.call_layer(layer, (), tuple(Given(entry.value, span) for entry in entries), span, inner)
+    if build.failed or is_silent(result):
+        return None
+    outputs = result.outputs if isinstance(result, Record) else {"output": result}
+    symbols = {var: origin for var, origin in build.symbols.items() if origin.input in {entry.name for entry in entries}}
+    guards = tuple(guard for guard in build.guards if claim_variables(guard.claim) <= symbols.keys())
+    return Graph(
+        f"{instance.maker.item.name.id}.{member.name}", tuple(entries), _needed(build.nodes, outputs.values()), dict(outputs), build.weights,
+        guards, symbols, dict(build.sub), span, dict(instance.parameters), scope.build.training,
+    )  # fmt: skip
+
+
+def _layer(member: InstanceMember, scope: Scope) -> tuple[Layer | None, Build, Scope]:
+    """The layer of the network, which is built once more for it."""
+    instance: NetworkInstance = member.instance
+    built = networks.build_network(scope.build.program, instance.maker, [], training=scope.build.training)
+    names = built.scope.names if built.scope is not None else {}
+    found = names.get(member.name)
+    if built.graph is None or built.scope is None:
+        instance.failed = True
+        return None, built.build, scope
+    if not isinstance(found, Layer):
+        layers = {name: each for name, each in names.items() if isinstance(each, Layer)}
+        members.unknown_layer(member, layers, scope)
+        return None, built.build, scope
+    return found, built.build, built.scope
+
+
+def _own(dim: Dim, name: str, axis: int, build: Build) -> Dim:
+    """A size as the layer's graph knows it: a number, or a symbol of its own."""
+    if isinstance(dim, int):
+        return dim
+    size = symbol(f"{name}_{axis}")
+    build.symbols[next(iter(variables(size)))] = SymbolOrigin(name, axis)
+    return size
+
+
+def _needed(nodes: Sequence[Node], outputs: Any) -> tuple[Node, ...]:
+    """The nodes that the outputs are computed by, in order."""
+    wanted: set[Node] = set()
+    pending = [value.node for value in outputs if value.node is not None]
+    while pending:
+        node = pending.pop()
+        if node not in wanted:
+            wanted.add(node)
+            pending.extend(value.node for value in node.reads() if value.node is not None)
+    return tuple(node for node in nodes if node in wanted)
