@@ -50,7 +50,7 @@ _LATER_NAMES = (
     "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
     "Characters BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip "
     "ColorJitter Normalize generate track gradient inference epsilon categorical log_prob entropy "
-    "standardized mean_return GCNConv GATConv SAGEConv GINConv global_add_pool BatchNorm "
+    "standardized mean_return GINConv global_add_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())
 

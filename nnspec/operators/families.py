@@ -90,6 +90,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "attention": (
         "SelfAttention", "CrossAttention", "MultiheadAttention", "scaled_dot_product_attention"
     ),
+    "graph": (
+        "GCNConv", "GATConv", "SAGEConv"
+    ),
     "positions": (
         "rotary", "AddPositions", "SinusoidalPositions"
     ),
