@@ -120,7 +120,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "constant", "ramp", "cosine", "decay", "piecewise", "reduce_on_plateau"
     ),
     "source": (
-        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
+        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "CSV", "NPZ",
         "Generated", "ImageFolder"
     ),
 }  # fmt: skip
