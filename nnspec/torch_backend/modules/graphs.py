@@ -1,9 +1,9 @@
 """Convolutions on graphs, under the parameter names of PyTorch Geometric's.
 
 V nodes, E edges, F features of a node, C features of the result, H heads. `edge_index` (2, E) holds sources above targets: messages
-go from the first row to the second. A node reads its neighbours by `index_select`, and what arrives at it is added up by `index_add`:
-no matrix of V x V is made. Loops at the nodes stand behind the edges, and edges that are loops already count for nothing beside them,
-so that no shape depends on values.
+go from the first row to the second. A node reads its neighbours by `index_select`, and what arrives at it is added up by `scatter_add`,
+which keeps no messages for the backward pass: no matrix of V x V is made. Loops at the nodes stand behind the edges, and edges that are
+loops already count for nothing beside them, so that no shape depends on values.
 """
 
 from __future__ import annotations
@@ -21,14 +21,21 @@ def with_loops(edge_index_2E: Tensor, nodes: int) -> Tensor:
 
 def add_up(messages: Tensor, target: Tensor, nodes: int) -> Tensor:
     """The sum of what arrives at each node: (E, ...), (E,) -> (V, ...); 0 where nothing does."""
-    return messages.new_zeros((nodes, *messages.shape[1:])).index_add(0, target, messages)
+    return _nothing(messages, nodes).scatter_add(0, _places(target, messages), messages)
 
 
 def extreme(messages: Tensor, target: Tensor, nodes: int, reduce: str) -> Tensor:
     """The largest or smallest of what arrives at each node, 0 where nothing does. `reduce` is "amax" or "amin"."""
-    places = target.reshape(-1, *[1] * (messages.dim() - 1)).expand_as(messages)
-    empty = messages.new_zeros((nodes, *messages.shape[1:]))
-    return empty.scatter_reduce(0, places, messages, reduce, include_self=False)
+    return _nothing(messages, nodes).scatter_reduce(0, _places(target, messages), messages, reduce, include_self=False)
+
+
+def _nothing(messages: Tensor, nodes: int) -> Tensor:
+    return messages.new_zeros((nodes, *messages.shape[1:]))
+
+
+def _places(target: Tensor, messages: Tensor) -> Tensor:
+    """Where each number of the messages goes; a view."""
+    return target.reshape(-1, *[1] * (messages.dim() - 1)).expand_as(messages)
 
 
 def own_weights(edge_index_2E: Tensor, weight_E: Tensor, nodes: int, fill: float) -> Tensor:
