@@ -85,7 +85,8 @@ def _features(arrays: Mapping[str, numpy.ndarray[Any, Any]]) -> Tensor:
 def _edges(arrays: Mapping[str, numpy.ndarray[Any, Any]]) -> Tensor:
     """Both directions of each pair, sorted by source, then target: (2, E)."""
     pairs = torch.from_numpy(arrays["edges"]).long()
-    return torch.cat([pairs, pairs.flip(1)]).unique(dim=0).T.contiguous()
+    both: Tensor = torch.unique(torch.cat([pairs, pairs.flip(1)]), dim=0)
+    return both.T.contiguous()
 
 
 def _chosen(places: numpy.ndarray[Any, Any], nodes: int) -> Tensor:

@@ -71,7 +71,9 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "nnspec" / "data"
 
 
-def fetch(folders: Sequence[str], file: str, sha256: str | None, mirrors: Sequence[str], told: Callable[[str], None] = unheard) -> Path:
+def fetch(
+    folders: Sequence[str], file: str, sha256: str | None, mirrors: Sequence[str], told: Callable[[str], None] = unheard
+) -> Path:
     """A file of a known set: from a data folder, from the cache, or downloaded into the cache and checked.
 
     `folders` are the names that the set's folder may have; the first is that of the cache. A file of a data folder is taken as it is,
@@ -88,7 +90,9 @@ def fetch(folders: Sequence[str], file: str, sha256: str | None, mirrors: Sequen
         return cached
     failures = []
     if sha256 is None:
-        raise DataError(f"{file} of {folders[0]} is not there, and is nowhere to be downloaded; set NNSPEC_DATA to a folder with {folders[0]}/{file}")
+        raise DataError(
+            f"{file} of {folders[0]} is not there, and is nowhere to be downloaded; set NNSPEC_DATA to a folder with {folders[0]}/{file}"
+        )
     for mirror in mirrors:
         told(f"downloading {mirror}/{file}")
         try:

@@ -45,7 +45,9 @@ class Shares:
         """By the `split` of the data's body, else by the source's own settings. Raises DivisionError."""
         if source.is_graph and source.split:
             name = source.operator.name
-            raise DivisionError(f"`{name}` comes with its parts: leave the split of `{source.name}` out", next(iter(source.split)))
+            raise DivisionError(
+                f"`{name}` comes with its parts: leave the split of `{source.name}` out", next(iter(source.split))
+            )
         if source.split:
             return cls._written(source)
         settings = source.operator.attributes()

@@ -36,6 +36,8 @@ class Evaluation:
     class_names: tuple[str, ...] = ()
     per_class: list[dict[str, float]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    #: What is counted: "samples", or "nodes" of a whole graph.
+    unit: str = "samples"
 
 
 class Place(NamedTuple):
@@ -85,7 +87,9 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     results = {accumulator.metric.name: accumulator.result() for accumulator in accumulators}
     matrix = classes.matrix() if classes is not None else None
     names = _class_names(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
-    return Evaluation(part, count, float(loss) / max(count, 1), results, matrix, names, by_class(matrix) if matrix else [])
+    unit = "nodes" if any(each.is_graph for each in datasets.values()) else "samples"
+    per_class = by_class(matrix) if matrix else []
+    return Evaluation(part, count, float(loss) / max(count, 1), results, matrix, names, per_class, unit=unit)
 
 
 class _Classes:

@@ -49,6 +49,8 @@ def own_weights(edge_index_2E: Tensor, weight_E: Tensor, nodes: int, fill: float
 class GCNConv(nn.Module):
     """Kipf & Welling: each node adds up the products of its neighbours, each over the square root of both degrees."""
 
+    bias: Tensor | None
+
     def __init__(
         self, in_channels: int, out_channels: int, improved: bool, add_self_loops: bool, normalize: bool, bias: bool
     ) -> None:
@@ -88,6 +90,8 @@ class GCNConv(nn.Module):
 
 class GATConv(nn.Module):
     """Velickovic et al.: each node mixes its neighbours by attention, which looks at both ends of an edge; in H heads."""
+
+    bias: Tensor | None
 
     def __init__(
         self, in_channels: int, out_channels: int, heads: int, concat: bool, negative_slope: float, dropout: float,
