@@ -94,7 +94,8 @@ g -> GCNConv(5, edge_index=e, edge_weight=w0); g -> GCNConv(5, edge_index=e, edg
 g -> GATConv(5, edge_index=e); g -> GATConv(5, edge_index=e, heads=3, dropout=0.2); g -> GATConv(5, edge_index=e, residual=true, concat=false)
 g -> GATConv(5, edge_index=e, heads=2, add_self_loops=false, dropout=0.1); g0 -> GATConv(5, edge_index=e)
 g -> SAGEConv(5, edge_index=e); g0 -> SAGEConv(5, edge_index=e); g -> SAGEConv(5, edge_index=e, aggr="max")
-g -> SAGEConv(5, edge_index=e, aggr="sum"); g0 -> SAGEConv(5, edge_index=e, project=true); g -> SAGEConv(5, edge_index=e, project=true, aggr="min", normalize=true)
+g -> SAGEConv(5, edge_index=e, aggr="sum"); g0 -> SAGEConv(5, edge_index=e, project=true)
+g -> SAGEConv(5, edge_index=e, project=true, aggr="min", normalize=true)
 g -> SAGEConv(5, edge_index=e, root_weight=false, normalize=true); g0 -> SAGEConv(5, edge_index=e, aggr="max", root_weight=false)
 """
 LIST = [text.strip() for line in EXPRESSIONS.strip().split("\n") for text in line.split("; ")]
