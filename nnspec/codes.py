@@ -170,6 +170,7 @@ CODES: dict[str, Code] = {
         "warning",
         "an average of an optimizer that never forgets, or that it divides by without keeping off 0",
     ),
+    "NN720": Code("held-out-nodes", "warning", "a loss or metric on the nodes of every part of a graph"),
     # NN8xx: lint of the text
     "NN801": Code("unused-suppression", "warning", "a comment that ignores a finding that is not there"),
     "NN802": Code("malformed-suppression", "warning", "a comment that should ignore a finding, without its code or a reason"),

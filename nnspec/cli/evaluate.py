@@ -46,7 +46,7 @@ def as_text(result: Evaluation) -> str:
     """Metrics, then a row for each class: precision, recall, F1, and what its samples were taken for."""
     from nnspec.cli.tables import table
 
-    lines = [*(f"note: {note}" for note in result.notes), f"{result.part}, {result.samples:,} samples"]
+    lines = [*(f"note: {note}" for note in result.notes), f"{result.part}, {result.samples:,} {result.unit}"]
     figures = result.figures
     widest = max(map(len, figures), default=0)
     lines += [f"  {name:<{widest}}  {value:.4f}" for name, value in figures.items()]

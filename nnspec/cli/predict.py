@@ -17,7 +17,16 @@ _SHOWN_SAMPLES, _SHOWN_NUMBERS = 10, 10
 
 def run(
     run: Run,
-    input: Annotated[str, typer.Option("--input", "-i", metavar="FILE", help="The data: .npy, .npz or a picture.")],
+    input: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            show_default=False,
+            help="The data: .npy, .npz, .csv or a picture. Not given: all nodes of the graph that the run learned from.",
+        ),
+    ] = "",
     network: Network = "",
     device: Device = "auto",
     output: Output = "",
@@ -31,7 +40,7 @@ def run(
 
     from nnspec.training import predict
 
-    outputs = predict(run, input, network=network or None, device=device)
+    outputs = predict(run, input or None, network=network or None, device=device)
     if output:
         import numpy
 

@@ -56,7 +56,7 @@ def as_text(result: RunResult) -> str:
     if result.final is not None:
         shown = ", ".join(f"{name} {value:.4f}" for name, value in result.final.figures.items())
         if shown:
-            lines.append(f"{result.final.part} of {result.final.samples:,} samples: {shown}")
+            lines.append(f"{result.final.part} of {result.final.samples:,} {result.final.unit}: {shown}")
     if result.curve is not None:
         lines.append(f"learning curve: {result.curve}")
     return "\n".join([*lines, f"run: {result.run}"])

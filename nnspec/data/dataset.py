@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
-from nnspec.data.samples import Fields, Reader
+from nnspec.data.samples import Fields, Reader, Samples
 from nnspec.data.split import split_indices
 from nnspec.dims import Dim, Var, as_var
 from nnspec.recipes.division import DivisionError, Shares
@@ -24,16 +24,27 @@ from nnspec.types import TensorType
 
 @dataclass
 class Dataset:
-    """The samples of a source by part ("train", "validation", "test") and field, samples first; and what was fitted on the way."""
+    """The samples of a source by part ("train", "validation", "test") and field, samples first; and what was fitted on the way.
+
+    Of a whole graph, each part has all its fields, and `nodes` says how many nodes take part.
+    """
 
     name: str
     parts: dict[str, Fields]
     fitted: dict[str, Any] = field(default_factory=dict)
     #: Names of the classes of fields, where the source knows them.
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    nodes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether it is one whole graph, which has no samples."""
+        return bool(self.nodes)
 
     def size(self, part: str = "train") -> int:
-        """How many samples a part has; 0 where there is none."""
+        """How many samples a part has, of a whole graph how many nodes; 0 where there is none."""
+        if self.is_graph:
+            return self.nodes.get(part, 0)
         fields = self.parts.get(part)
         return next(iter(fields.values())).shape[0] if fields else 0
 
@@ -61,30 +72,38 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     except DivisionError as error:
         raise DataError(error.message) from error
     samples = _reader(source.operator.name)(source, lookup)
-    parts = {"train": samples.fields}
-    if samples.test is not None:
-        parts["test"] = samples.test
-        shares = shares.beside_test()
-    parts |= _split(samples.fields, shares, source)
+    if samples.nodes is not None:
+        parts = {part: {**samples.fields, "part": nodes} for part, nodes in samples.nodes.items()}
+    else:
+        parts = _divided(samples, shares, source)
     found = _standardize(source, parts, fitted or {})
     if source.graph is not None and source.operator.name != "Generated":
         parts = {name: _computed(source, fields) for name, fields in parts.items()}
     _verify(source, parts)
     names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
-    return Dataset(source.name, parts, found, names)
+    nodes = {part: int(chosen.sum()) for part, chosen in (samples.nodes or {}).items()}
+    return Dataset(source.name, parts, found, names, nodes)
 
 
 def _reader(name: str) -> Reader:
-    from nnspec.data import arrays, embedded, generated, idx, images, tables
+    from nnspec.data import arrays, citations, embedded, generated, idx, images, tables
 
     readers: dict[str, Reader] = {
         "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
         "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
-        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read,
+        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read,
     }  # fmt: skip
     if name not in readers:
         raise DataError(f"`{name}` is declared, but this version cannot read it")
     return readers[name]
+
+
+def _divided(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Fields]:
+    parts = {"train": samples.fields}
+    if samples.test is not None:
+        parts["test"] = samples.test
+        shares = shares.beside_test()
+    return parts | _split(samples.fields, shares, source)
 
 
 def _split(fields: Fields, shares: Shares, source: DataSource) -> dict[str, Fields]:
@@ -147,16 +166,18 @@ def _computed(source: DataSource, fields: Fields) -> Fields:
 def _verify(source: DataSource, parts: Mapping[str, Fields]) -> None:
     known: dict[Var, int] = {}
     for part, fields in parts.items():
-        _samples({name: fields[name] for name in source.fields}, source, part)
+        if not source.is_graph:
+            _samples({name: fields[name] for name in source.fields}, source, part)
         for name, type_ in source.fields.items():
-            _verify_field(f"`{source.name}.{name}` ({part})", fields[name], type_, known)
+            _verify_field(f"`{source.name}.{name}` ({part})", fields[name], type_, known, first=0 if source.is_graph else 1)
 
 
-def _verify_field(place: str, tensor: Tensor, type_: TensorType, known: dict[Var, int]) -> None:
-    """Refuse samples that are not what the spec was checked with. `known` holds the sizes of symbols so far."""
+def _verify_field(place: str, tensor: Tensor, type_: TensorType, known: dict[Var, int], first: int) -> None:
+    """Refuse samples that are not what the spec was checked with. `known` holds the sizes of symbols so far; axes before `first` are
+    those of samples."""
     shape = tuple(tensor.shape)
     if len(shape) != type_.rank or not all(
-        _agrees(dim, size, known) for dim, size in zip(type_.dims[1:], shape[1:], strict=True)
+        _agrees(dim, size, known) for dim, size in zip(type_.dims[first:], shape[first:], strict=True)
     ):
         raise DataError(f"{place} has the shape {list(shape)}, and the spec was checked with {type_}")
     if str(tensor.dtype).removeprefix("torch.") != type_.dtype:

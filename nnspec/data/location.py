@@ -71,20 +71,28 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "nnspec" / "data"
 
 
-def fetch(folders: Sequence[str], file: str, sha256: str, mirrors: Sequence[str], told: Callable[[str], None] = unheard) -> Path:
+def fetch(
+    folders: Sequence[str], file: str, sha256: str | None, mirrors: Sequence[str], told: Callable[[str], None] = unheard
+) -> Path:
     """A file of a known set: from a data folder, from the cache, or downloaded into the cache and checked.
 
     `folders` are the names that the set's folder may have; the first is that of the cache. A file of a data folder is taken as it is,
-    with or without `.gz`. Raises DataError where it cannot be had, or is not the file that was published.
+    with or without `.gz`. What is read by its content has no `sha256` of the file. Raises DataError where it cannot be had, or is not the
+    file that was published.
     """
     for candidate in _own_files(folders, file):
         if candidate.is_file():
             return candidate
     cached = cache_folder() / folders[0] / file
     if cached.exists():
-        _verify(cached, sha256, f"delete {cached}, and it is downloaded again")
+        if sha256 is not None:
+            _verify(cached, sha256, f"delete {cached}, and it is downloaded again")
         return cached
     failures = []
+    if sha256 is None:
+        raise DataError(
+            f"{file} of {folders[0]} is not there, and is nowhere to be downloaded; set NNSPEC_DATA to a folder with {folders[0]}/{file}"
+        )
     for mirror in mirrors:
         told(f"downloading {mirror}/{file}")
         try:

@@ -16,11 +16,15 @@ Fields = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples, or those to learn from beside a test part that comes with the source; and the names of classes, by field."""
+    """All samples, or those to learn from beside a test part that comes with the source; and the names of classes, by field.
+
+    Of a whole graph, `nodes` tells which nodes are in each part, true for those; its fields have no axis of samples.
+    """
 
     fields: Fields
     test: Fields | None = None
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    nodes: Fields | None = None
 
 
 #: Reads a source; raises DataError.

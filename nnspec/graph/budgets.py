@@ -65,7 +65,9 @@ def measured(quantity: str, subject: Subject, sizes: Mapping[Var, Dim]) -> Measu
     """A quantity of `QUANTITIES` at sizes."""
     graph = subject.graph
     if quantity == "params":
-        return Measured(graph.parameter_count, shares=_by_line(_of_weights(graph, lambda entry: entry.count), sizes))
+        return Measured(
+            substitute(graph.parameter_count, sizes), shares=_by_line(_of_weights(graph, lambda entry: entry.count), sizes)
+        )
     if quantity == "peak_memory":
         return _peak(graph, sizes)
     if quantity == "training_memory":

@@ -126,7 +126,9 @@ class _Quantities:
 
     def _sizes(self, call: tree.Call, quantity: str) -> dict[Var, Dim]:
         """The sizes in the brackets, at which the network has to run."""
-        by_name = {} if quantity == "params" else {symbol.name: symbol for symbol in self.subject.graph.symbols}
+        graph = self.subject.graph
+        needed = variables(graph.parameter_count) if quantity == "params" else graph.symbols
+        by_name = {symbol.name: symbol for symbol in graph.symbols if symbol in needed}
         sizes: dict[Var, Dim] = {}
         for argument in call.arguments:
             name = argument.name.id if argument.name is not None else None

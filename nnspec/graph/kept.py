@@ -247,6 +247,65 @@ def _cell(node: Node, needed: Needed) -> Kept:
     return Kept(tuple(_named(node, ("input", *(("h_1",) if operator.name == "RNNCell" else ())))), own)
 
 
+# --- graphs -------------------------------------------------------------------------------------------------------------------
+
+
+def _edges(operator: Any, loops: bool) -> Dim:
+    """How many edges are read, loops that are added included."""
+    edges: Dim = operator.edge_index.dims[1]
+    return edges + operator.x.dims[0] if loops else edges
+
+
+def _graph_convolution(node: Node, needed: Needed) -> Kept:
+    """Input, edges, and what each edge counts; where that is learned, what it is made of and the messages, too."""
+    operator: Any = node.operator
+    x, edges = operator.x, _edges(operator, operator.loops)
+    weight = node.inputs.get("edge_weight")
+    if not operator.normalize:
+        values = tuple(_named(node, ("x", "edge_index", "edge_weight")))
+        learned = isinstance(weight, Value) and needed(weight)
+        return Kept(values, _bytes(x, edges, operator.out_channels) if learned else 0)
+    places = 2 * edges * DTYPE_BYTES["int64"] if operator.loops else 0
+    values = tuple(_named(node, ("x",) if operator.loops else ("x", "edge_index")))
+    own = places + _bytes(x, edges)
+    if isinstance(weight, Value) and needed(weight):
+        nodes, read = x.dims[0], operator.edge_index.dims[1]
+        own = own + _bytes(x, edges, operator.out_channels) + 4 * _bytes(x, edges) + _bytes(x, nodes) + 2 * nodes
+        if operator.loops:
+            return Kept((*values, *_named(node, ("edge_index",))), own + 2 * read + _bytes(x, nodes) + nodes)
+    return Kept(values, own)
+
+
+def _graph_attention(node: Node, needed: Needed) -> Kept:
+    """Input and its product; of each edge the score, two terms and the quotient of the softmax, and the messages; with dropout a mask."""
+    operator: Any = node.operator
+    x, loops, heads = operator.x, operator.add_self_loops, operator.heads
+    edges = _edges(operator, loops)
+    own = _bytes(x, x.dims[0], heads, operator.out_channels) + _bytes(x, edges, heads, operator.out_channels)
+    own = own + (5 if operator.dropout else 4) * _bytes(x, edges, heads)
+    places = edges * (2 * DTYPE_BYTES["int64"] + 1)
+    return Kept(tuple(_named(node, ("x",) if loops else ("x", "edge_index"))), own + places if loops else own)
+
+
+def _neighbours(node: Node, needed: Needed) -> Kept:
+    """Input and what the neighbours come to; what that was made of where its gradient is needed."""
+    operator: Any = node.operator
+    x, given = operator.x, node.inputs["x"]
+    nodes, features = x.dims
+    own = _bytes(x, nodes, features)
+    values = tuple(_named(node, ("x",) if operator.root_weight or operator.project else ()))
+    if operator.project or (isinstance(given, Value) and needed(given)):
+        values = (*values, *_named(node, ("edge_index",)))
+        if operator.aggr == "mean":
+            own = own + _bytes(x, nodes)
+        elif operator.aggr in ("max", "min"):
+            own = own + _bytes(x, nodes, features) + _bytes(x, operator.edge_index.dims[1], features)
+        own = own + (_bytes(x, nodes, features) if operator.project else 0)
+    if operator.normalize:
+        own = own + _bytes(x, nodes, operator.out_channels) + 2 * _bytes(x, nodes)
+    return Kept(values, own)
+
+
 def _sines(operator: Any) -> Dim:
     return _bytes(operator.input, *operator.input.dims[-2:])
 
@@ -286,6 +345,7 @@ _TABLE: dict[str, Rule] = {
     "pick": _keeps("values", "index"),
     "scatter": _keeps("index"), "rotary": _keeps(own=_sines),
     "selfattention crossattention": _attention, "scaleddotproductattention": _scaled_dot_product,
+    "gcnconv": _graph_convolution, "gatconv": _graph_attention, "sageconv": _neighbours,
     "lstm gru rnn": _recurrent, "lstmcell grucell rnncell": _cell,
 }  # fmt: skip
 _RULES = {name: rule for names, rule in _TABLE.items() for name in names.split()}

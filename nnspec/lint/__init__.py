@@ -29,7 +29,7 @@ RULES = (
 )  # fmt: skip
 
 #: Those that speak of recipes alone.
-RECIPE_RULES = ("gradients", "objectives", "optimizers", "schedules", "run_settings")
+RECIPE_RULES = ("gradients", "objectives", "optimizers", "schedules", "run_settings", "held_out")
 
 
 def lint(program: Program, networks: Mapping[str, Graph], recipes: Mapping[str, Recipe],

@@ -93,6 +93,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "attention": (
         "SelfAttention", "CrossAttention", "MultiheadAttention", "scaled_dot_product_attention"
     ),
+    "graph": (
+        "GCNConv", "GATConv", "SAGEConv"
+    ),
     "positions": (
         "rotary", "AddPositions", "SinusoidalPositions"
     ),
@@ -120,7 +123,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "constant", "ramp", "cosine", "decay", "piecewise", "reduce_on_plateau"
     ),
     "source": (
-        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
+        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "CSV", "NPZ",
         "Generated", "ImageFolder"
     ),
 }  # fmt: skip

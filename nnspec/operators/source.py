@@ -24,6 +24,8 @@ class Source(Operator):
     #: Samples in all, and of these in a test part that comes with the source; None where only reading tells.
     total_samples: ClassVar[int | None] = None
     test_samples: ClassVar[int] = 0
+    #: One whole graph instead of samples: fields have no axis of samples, an epoch is one step, and in a part take part as many nodes.
+    nodes_of_part: ClassVar[dict[str, int]] = {}
     #: The samples of each class of `label`, as they come, where that is known.
     samples_by_class: ClassVar[tuple[int, ...] | None] = None
 
@@ -267,6 +269,30 @@ class Diabetes(_Table):
     validation: float = _validation()
     test: float = _test()
     seed: int = _seed()
+
+
+# --- graphs -----------------------------------------------------------------------------------------------------------------
+
+
+@operator("Cora", source="McCallum et al. 2000, Information Retrieval 3:127; split of Yang et al. 2016, arXiv:1603.08861")
+class Cora(Source):
+    """2,708 papers of seven subjects and which of them cite one another: one whole graph, of which 140 nodes are learned from.
+
+    `x` float32[2708, 1433], which words a paper has; `edges` index(2708)[2, 10556], each in both directions; `label`
+    index(7)[2708]; `part` bool[2708], true for the nodes that are learned from or measured: 140, 500 and 1,000 in training,
+    validation and test. An epoch is one step on the whole graph.
+    """
+
+    nodes_of_part = {"train": 140, "validation": 500, "test": 1_000}
+
+    normalize_features: bool = attribute(Flag(), False, doc="divide each row of `x` by its sum")
+
+    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
+        nodes = 2_708
+        return {
+            "x": TensorType((nodes, 1_433)), "edges": index(nodes, (2, 10_556)), "label": index(7, (nodes,)),
+            "part": TensorType((nodes,), "bool"),
+        }  # fmt: skip
 
 
 # --- what the user has --------------------------------------------------------------------------------------------------------

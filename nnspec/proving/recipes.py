@@ -74,6 +74,8 @@ class RecipeProver:
         if size == 1 or not settings.get("drop_last"):
             counts.insert(0, 1)
         graph = self.recipe.training
+        if all(source.is_graph for source in self.recipe.sources.values()):  # one whole graph, whose sizes are known
+            counts = counts[:1]
         for count in dict.fromkeys(counts[:1] if size == 1 else counts):
             found = find_sizes(graph, [guard.claim for guard in graph.guards], {"N": count})
             if found is not None:

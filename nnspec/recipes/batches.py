@@ -17,6 +17,8 @@ from nnspec.recipes.recipe import DataSource
 _MOST_TRIED = 4096
 #: Where the source stands whose samples are one batch, as no `batch_size` is given.
 _WHOLE = "whole"
+#: Settings of batches, of which a whole graph makes none.
+_OF_BATCHES = ("batch_size", "drop_last", "accumulate")
 
 
 class Sizes(NamedTuple):
@@ -25,6 +27,17 @@ class Sizes(NamedTuple):
     full: int
     last: tuple[int, ...]
     known: bool
+
+
+def check_graphs(build: Build, sources: Iterable[DataSource], places: Mapping[str, Span]) -> None:
+    """Report settings of batches in a recipe on a whole graph: each of its epochs is one step."""
+    graph = next((source for source in sources if source.is_graph), None)
+    for word in _OF_BATCHES if graph is not None else ():
+        if graph is not None and word in places:
+            build.report(
+                "NN404", f"`{graph.name}` is one whole graph, so an epoch is one step, and `{word}` has no batches to act on", places[word],
+                labels=[Label(graph.span, "the graph")], help=f"take `{word}` out; `keep=` tells which nodes count",
+            )  # fmt: skip
 
 
 def check_batches(

@@ -43,6 +43,11 @@ class Shares:
     @classmethod
     def of(cls, source: DataSource) -> Shares:
         """By the `split` of the data's body, else by the source's own settings. Raises DivisionError."""
+        if source.is_graph and source.split:
+            name = source.operator.name
+            raise DivisionError(
+                f"`{name}` comes with its parts: leave the split of `{source.name}` out", next(iter(source.split))
+            )
         if source.split:
             return cls._written(source)
         settings = source.operator.attributes()
@@ -121,7 +126,9 @@ class Bounds(NamedTuple):
 
 
 def parts(source: DataSource) -> dict[str, Bounds] | None:
-    """The samples of each part that there is; None where only reading tells."""
+    """The samples of each part that there is, of a whole graph the nodes; None where only reading tells."""
+    if source.is_graph:
+        return {part: Bounds(nodes, nodes) for part, nodes in _nodes(source).items()}
     total, own_test = _total(source), getattr(source.operator, "test_samples", 0)
     try:
         shares = _shares(source)
@@ -156,6 +163,9 @@ def measured(present: Collection[str]) -> list[str]:
 
 def held_out(source: DataSource) -> Mapping[str, float] | None:
     """The shares of the parts that are kept from learning, those of 0 left out; None where the split cannot be made."""
+    if source.is_graph:
+        nodes = _nodes(source)
+        return {part: count / sum(nodes.values()) for part, count in nodes.items() if part != "train"}
     try:
         shares = Shares.of(source)
     except DivisionError:
@@ -202,6 +212,12 @@ def _finding(error: DivisionError, source: DataSource, places: Mapping[str, Span
         "NN404", error.message, place, label=similar.label(), fix=program.rename_fix(place, similar),
         help="there are " + ", ".join(f"`{name}`" for name in error.known) if error.known and not similar else None,
     )  # fmt: skip
+
+
+def _nodes(source: DataSource) -> Mapping[str, int]:
+    """How many nodes of a whole graph each part has."""
+    nodes: Mapping[str, int] = source.operator.nodes_of_part  # type: ignore[attr-defined]  # `is_graph` says that it has them
+    return nodes
 
 
 def _shares(source: DataSource) -> Shares:

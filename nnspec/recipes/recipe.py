@@ -42,6 +42,11 @@ class DataSource:
     #: no inputs, and its batch is all the samples.
     graph: Graph | None = None
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether it is one whole graph, which has no samples."""
+        return bool(getattr(self.operator, "nodes_of_part", None))
+
 
 @record(frozen=True)
 class Instance:

@@ -20,7 +20,7 @@ from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, BlockMaker, MetricCall, NetworkInstance, carry, is_silent
 from nnspec.operators.kinds import describe
 from nnspec.recipes import settings, sources
-from nnspec.recipes.batches import check_batches, check_measuring
+from nnspec.recipes.batches import check_batches, check_graphs, check_measuring
 from nnspec.recipes.objectives import Objective, check_stale, variants_of
 from nnspec.recipes.recipe import DataSource, Metric, OptimizerSetting, Step
 from nnspec.similar import similar_to
@@ -167,6 +167,8 @@ class RecipeRun:
                 self.build.failed |= self.program.later_count == before
                 blocks.bind_value(name, POISON, self.scope)
                 continue
+            if any(each.is_graph != source.is_graph for each in self.sources.values()):
+                self.program.later("samples beside a whole graph", name.span)
             self.sources[name.id] = source
             blocks.bind_value(name, sources.enter(source, self.build), self.scope)
 
@@ -306,6 +308,7 @@ class RecipeRun:
         if self.steps and not self.build.failed:
             check_stale(self.steps, gradients, self.build)
         first = next(iter(self.sources.values()), None)
+        check_graphs(self.build, self.sources.values(), self.setting_spans)
         check_batches(self.build, next(iter(variables(self.batch_size))), first, self.settings, self.setting_spans)
         steps = [each.step(default) for each in objectives]
         return () if self.build.failed or None in steps else tuple(step for step in steps if step is not None)

@@ -22,7 +22,7 @@ def epoch_order(count: int, seed: int, epoch: int, source: int = 0) -> Tensor:
 
 
 class Batches:
-    """The batches of an epoch: the first source is passed once, the others go round.
+    """The batches of an epoch: the first source is passed once, the others go round. A whole graph is one batch, as it is.
 
     `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Raises TrainingError where that leaves none.
     """
@@ -35,6 +35,7 @@ class Batches:
             name: {field: tensor.to(device) for field, tensor in dataset.parts["train"].items()}
             for name, dataset in datasets.items()
         }
+        self.is_graph = any(dataset.is_graph for dataset in datasets.values())
         self.counts = {name: dataset.size() for name, dataset in datasets.items()}
         self.first = self.counts[self.names[0]]
         if drop_last and batch_size is not None and batch_size > self.first:
@@ -58,7 +59,10 @@ class Batches:
         return (self.batch_size, rest) if rest and not self.drop_last else (self.batch_size,)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[int, dict[str, Tensor]]]:
-        """Batches from position `start` on, each with its number of samples."""
+        """Batches from position `start` on, each with its number of samples, or of nodes that are learned from."""
+        if self.is_graph:
+            yield from [(self.first, self._whole())][start:]
+            return
         orders = {name: self._order(name, index, epoch) for index, name in enumerate(self.names)}
         for position in range(start, self.count):
             low = position * self.batch_size
@@ -74,11 +78,16 @@ class Batches:
 
     def example(self, samples: int) -> dict[str, Tensor]:
         """A batch of so many samples, the first of each source."""
+        if self.is_graph:
+            return self._whole()
         return {
             f"{name}.{field}": tensor.index_select(0, torch.arange(samples, device=self.device) % self.counts[name])
             for name in self.names
             for field, tensor in self.fields[name].items()
         }
+
+    def _whole(self) -> dict[str, Tensor]:
+        return {f"{name}.{field}": tensor for name in self.names for field, tensor in self.fields[name].items()}
 
     def _order(self, name: str, index: int, epoch: int) -> Tensor:
         count = self.counts[name]
@@ -104,6 +113,9 @@ def part_batch(datasets: Mapping[str, Dataset], part: str, low: int, high: int, 
     batch: dict[str, Tensor] = {}
     for name, dataset in datasets.items():
         fields = dataset.parts.get(part) or dataset.parts["train"]
+        if dataset.is_graph:
+            batch |= {f"{name}.{field}": tensor.to(device) for field, tensor in fields.items()}
+            continue
         count = next(iter(fields.values())).shape[0]
         chosen = slice(low, high) if high <= count else torch.arange(low, high) % count
         for field, tensor in fields.items():

@@ -37,6 +37,8 @@ class Evaluation:
     class_names: tuple[str, ...] = ()
     per_class: list[dict[str, float]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    #: What is counted: "samples", or "nodes" of a whole graph.
+    unit: str = "samples"
 
     @property
     def figures(self) -> dict[str, float]:
@@ -94,7 +96,9 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     matrix = classes.matrix() if classes is not None else None
     names = _class_names(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
     mean = float(loss) / max(count, 1) if has_loss else None
-    return Evaluation(part, count, mean, results, matrix, names, by_class(matrix) if matrix else [])
+    unit = "nodes" if any(each.is_graph for each in datasets.values()) else "samples"
+    per_class = by_class(matrix) if matrix else []
+    return Evaluation(part, count, mean, results, matrix, names, per_class, unit=unit)
 
 
 class _Classes:

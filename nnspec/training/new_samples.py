@@ -1,4 +1,4 @@
-"""New data for a trained network: read from a file, and prepared as the data that it learned from."""
+"""New data for a trained network: read from a file, and prepared as the data that it learned from; or the graph that it learned from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy
 import torch
 from torch import Tensor
 
-from nnspec.data import DataError
+from nnspec.data import DataError, load
 from nnspec.data.arrays import read_arrays
+from nnspec.data.citations import normalized
 from nnspec.data.dataset import standardized
 from nnspec.data.images import SUFFIXES, read_picture
 from nnspec.data.pixels import scaled
 from nnspec.data.tables import read_columns
-from nnspec.dims import as_var
+from nnspec.dims import Dim, Var, as_var, substitute
 from nnspec.graph.ir import CallNetwork, Graph, InputEntry, SymbolOrigin, Value
 from nnspec.recipes.recipe import DataSource, Recipe
 from nnspec.records import replace
@@ -50,7 +51,37 @@ def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, manifest
     if not file.is_file():
         raise DataError(f"{file} is not there")
     arrays = _read(file, graph, feeds)
-    return {entry.name: _input(file, entry, feeds.get(entry.name), arrays) for entry in graph.inputs}
+    inputs = {entry.name: _input(file, entry, feeds.get(entry.name), arrays) for entry in graph.inputs}
+    _check_classes(file, graph, inputs)
+    return inputs
+
+
+def graph_inputs(
+    recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any], folders: Sequence[Path]
+) -> dict[str, Tensor]:
+    """The whole graph that a network learned from as its inputs. Raises DataError where it learned from samples."""
+    feeds = _feeds(recipe, network, variant, manifest)
+    wanted = [entry.name for entry in recipe.instances[network].variants[variant].inputs]
+    if any(name not in feeds or not feeds[name].source.is_graph for name in wanted):
+        raise DataError(f"`{network}` learned from samples: name a file with those that are to be predicted (`--input`)")
+    fields = {name: load(source, folders).parts["train"] for name, source in recipe.sources.items()}
+    return {name: fields[feeds[name].source.name][feeds[name].field] for name in wanted}
+
+
+def _check_classes(file: Path, graph: Graph, inputs: Mapping[str, Tensor]) -> None:
+    """Indices below a number that depends on sizes: edges name nodes that there are."""
+    sizes: dict[Var, Dim] = {
+        symbol: inputs[at.input].shape[at.axis] for symbol, at in graph.symbols.items() if at.input in inputs
+    }
+    for entry in graph.inputs:
+        classes = entry.value.type.classes
+        limit = None if classes is None else substitute(classes, sizes)
+        values = inputs[entry.name]
+        if isinstance(limit, int) and values.numel() and not 0 <= int(values.min()) <= int(values.max()) < limit:
+            raise DataError(
+                f"`{entry.name}` of {file} holds values from {int(values.min())} to {int(values.max())}, and the network takes "
+                f"{entry.value.type}, here 0 to {limit - 1}"
+            )
 
 
 # --- what feeds the network ---------------------------------------------------------------------------------------------------
@@ -195,6 +226,9 @@ def _input(file: Path, entry: InputEntry, feed: Feed | None, arrays: Arrays) -> 
 
 def _prepared(value: Tensor, type_: TensorType, feed: Feed, place: str) -> Tensor:
     operator = feed.source.operator
+    if feed.source.is_graph:
+        fit = fitting(value, type_, place)
+        return normalized(fit) if feed.field == "x" and operator.attributes().get("normalize_features") else fit
     if value.dtype == torch.uint8 and type_.is_float:
         settings = operator.attributes()
         value = scaled(value, operator) if "range" in settings else value.float() / _BRIGHTEST

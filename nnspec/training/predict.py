@@ -17,7 +17,7 @@ from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import CheckpointError, RunError
-from nnspec.training.new_samples import read_inputs
+from nnspec.training.new_samples import graph_inputs, read_inputs
 from nnspec.training.precision import chosen_device
 from nnspec.training.run_folder import RunFolder
 
@@ -25,8 +25,11 @@ from nnspec.training.run_folder import RunFolder
 _TOGETHER = 512
 
 
-def predict(run: str | Path, file: str | Path, *, network: str | None = None, device: str = "auto") -> dict[str, Tensor]:
-    """Outputs by name for the samples in a file, on the CPU: `.npy`, `.npz`, `.csv` or a picture.
+def predict(
+    run: str | Path, file: str | Path | None = None, *, network: str | None = None, device: str = "auto"
+) -> dict[str, Tensor]:
+    """Outputs by name for the samples in a file, on the CPU: `.npy`, `.npz`, `.csv` or a picture. Without a file, for all nodes of the
+    whole graph that the run learned from.
 
     The samples are what the recipe's data is before it is prepared: arrays by the names of the data's fields or columns (or of the
     network's inputs), tables with its columns. They are prepared as those that the network learned from: standardized by the same numbers,
@@ -41,14 +44,17 @@ def predict(run: str | Path, file: str | Path, *, network: str | None = None, de
         raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
     variant = _whole(recipe.instances[name])
     graph = recipe.instances[name].variants[variant]
-    inputs = read_inputs(Path(file), recipe, name, variant, manifest)
+    if file is None:
+        inputs = graph_inputs(recipe, name, variant, manifest, folder.data_folders())
+    else:
+        inputs = read_inputs(Path(file), recipe, name, variant, manifest)
     where = chosen_device(device)
     module = _compiled(graph, folder, name, manifest.get("best")).to(where)
     try:
         with torch.no_grad():
             return _run(module, graph, {entry.name: inputs[entry.name].to(where) for entry in graph.inputs})
     except (PreconditionError, IndexError) as error:
-        raise DataError(f"{file} is not what `{name}` takes: {error}") from error
+        raise DataError(f"{file or 'the graph'} is not what `{name}` takes: {error}") from error
 
 
 def _whole(instance: Instance) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from differential import drawing_functions, drawing_layers, drawing_reductions, drawing_sequences  # noqa: F401  (they fill the table)
+from differential import drawing_functions, drawing_graphs, drawing_layers, drawing_reductions, drawing_sequences  # noqa: F401  (they fill the table)
 from differential.builder import LARGEST, Builder, Live, Trial
 from differential.description import Bind, Body, Call, Expression, Input, Network, Output, Read, Size, Type, walk
 from differential.drawing import DRAWERS
@@ -63,6 +63,8 @@ THEMES: tuple[tuple[dict[str, tuple[str, tuple[str, ...]]], float], ...] = (
     ({"tokens": ("index", ("N", "T"))}, 2),
     ({"tokens": ("index", ("N", "T")), "mask": ("bool", ("N", "T"))}, 1),
     ({"tokens": ("index", ("N", "T")), "x": ("float32", SEQUENCE)}, 1),
+    ({"x": ("float32", ("V", "F")), "edges": ("edges", ("M",))}, 1.5),
+    ({"x": ("float32", ("V", "F")), "edges": ("edges", ("M",)), "weights": ("float32", ("M",))}, 0.7),
     ({"x": ("float32", FLAT)}, 2),
     ({"x": ("float32", FLAT), "y": ("float32", FLAT)}, 2),
     ({"x": ("float32", FLAT), "labels": ("index", ("N",)), "sure": ("bool", ("N",))}, 1),
@@ -96,9 +98,11 @@ def _draw_inputs(b: Builder) -> None:
         if b.lives and b.chance(0.15):
             dims = _derived(b, dims)
         kinds = None
-        if dtype == "index":
+        if dtype == "edges":
+            dims, kinds = (2 if b.chance(0.95) else 3, *dims), sizes["V"] if b.chance(0.9) else b.rng.randint(1, 8)
+        elif dtype == "index":
             kinds = b.rng.randint(2, 8) if b.chance(0.6) else _dimension(b, "V", sizes)
-        b.add_input(Input(name, Type("int64" if dtype == "index" else dtype, dims, kinds), _conditions(b, dims)))
+        b.add_input(Input(name, Type("int64" if dtype in ("index", "edges") else dtype, dims, kinds), _conditions(b, dims)))
 
 
 def _dimension(b: Builder, letter: str, sizes: dict[str, int | Size]) -> int | Size:

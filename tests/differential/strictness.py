@@ -34,6 +34,7 @@ REASONS = {
     "states cut by lengths": "torch cuts first states when it sorts samples by length",
     "two masks": "NN105: torch's kernels differ in what they make of two masks",
     "steps of key and value": "some of torch's kernels do not look",
+    "edges name nodes": "NN204: edges are index(V): of plain numbers nobody knows whether there are such nodes",
     "attention does not broadcast": "queries, keys and values have the same axes in front; torch broadcasts those of size 1",
 }  # fmt: skip
 

@@ -57,10 +57,16 @@ def test_a_network_is_drawn_from_its_seed_and_index_alone() -> None:
 def test_the_oracle_asks_nothing_of_nnspec() -> None:
     """What torch is asked to do is written down here: nothing of it comes from the lowering."""
     import differential.torch_functions
+    import differential.torch_graphs
     import differential.torch_layers
     import differential.torch_sequences
 
-    for module in (differential.torch_functions, differential.torch_layers, differential.torch_sequences):
+    for module in (
+        differential.torch_functions,
+        differential.torch_graphs,
+        differential.torch_layers,
+        differential.torch_sequences,
+    ):
         text = Path(module.__file__).read_text(encoding="utf-8")
         assert "nnspec" not in text.replace("nnspec refuses", ""), module.__name__
     assert Context.__module__ == "differential.calls"

@@ -91,6 +91,7 @@ WRONG: tuple[tuple[Callable[[Patch], None], set[str]], ...] = (
     (without("GroupNorm", "NN232"), {"GroupNorm"}),
     (without("Embedding", "NN206"), {"Embedding"}),
     (without("matmul", "NN201"), {"matmul"}),
+    (without("GCNConv", "NN206"), {"GCNConv"}),
     (without_several_values, {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}),
     (too_strict, {"add", "sub", "mul", "div", "where", "lt", "gt"}),
     (rounded_up, {"reshape"}),

@@ -355,7 +355,7 @@ def test_what_has_no_graph_is_named() -> None:
 network Graphs {
   input x: float32[V, 4]
   input edges: index(V)[2, E]
-  output y = x -> GCNConv(8, edge_index=edges)
+  output y = x -> GINConv(Linear(8), edge_index=edges)
 }
 block Head(width: int) {
   input x: float32[N, D]
@@ -370,7 +370,7 @@ network Closed = Open(Linear(3))
     report = checked(text)
     proof = prove(report)
     lines = proof.as_text().split("\n")
-    assert "not proved: Graphs: `GCNConv` is not run by this version" in lines
+    assert "not proved: Graphs: `GINConv` is not run by this version" in lines
     assert "not proved: Open: it can be built only with parameters that others give it" in " ".join(lines).replace("  ", " ")
     assert network(proof, "Closed").ran
 

@@ -87,6 +87,16 @@ z -> GRU(6); z -> RNN(6); z -> GRU(6, num_layers=2, bidirectional=true); k -> Em
 x -> Flatten -> Linear(4) -> GRUCell(3); x -> Flatten -> Linear(4) -> LSTMCell(3); x -> Identity
 x -> Conv2d(4, 1) -> ReLU -> Flatten -> Linear(3)
 z -> scan { RNNCell(5) }
+g -> GCNConv(5, edge_index=e); g -> GCNConv(5, edge_index=e, normalize=false); g -> GCNConv(5, edge_index=e, add_self_loops=false)
+g -> GCNConv(5, edge_index=e, improved=true); g -> GCNConv(5, edge_index=e, edge_weight=w); g0 -> GCNConv(5, edge_index=e, edge_weight=w)
+g -> GCNConv(5, edge_index=e, edge_weight=w, normalize=false); g -> GCNConv(5, edge_index=e, edge_weight=w, add_self_loops=false)
+g -> GCNConv(5, edge_index=e, edge_weight=w0); g -> GCNConv(5, edge_index=e, edge_weight=w0, normalize=false)
+g -> GATConv(5, edge_index=e); g -> GATConv(5, edge_index=e, heads=3, dropout=0.2); g -> GATConv(5, edge_index=e, residual=true, concat=false)
+g -> GATConv(5, edge_index=e, heads=2, add_self_loops=false, dropout=0.1); g0 -> GATConv(5, edge_index=e)
+g -> SAGEConv(5, edge_index=e); g0 -> SAGEConv(5, edge_index=e); g -> SAGEConv(5, edge_index=e, aggr="max")
+g -> SAGEConv(5, edge_index=e, aggr="sum"); g0 -> SAGEConv(5, edge_index=e, project=true)
+g -> SAGEConv(5, edge_index=e, project=true, aggr="min", normalize=true)
+g -> SAGEConv(5, edge_index=e, root_weight=false, normalize=true); g0 -> SAGEConv(5, edge_index=e, aggr="max", root_weight=false)
 """
 LIST = [text.strip() for line in EXPRESSIONS.strip().split("\n") for text in line.split("; ")]
 
@@ -102,17 +112,22 @@ network Net {{
   input k: index(5)[N, 4]
   input b: bool[N, 4, 8, 8]
   input m: bool[N, 10]
+  input g0: float32[V, 6]
+  input e: index(V)[2, E]
+  input w0: float32[E]
   x = x0 -> Conv2d(4, 1) as a
   y = y0 -> Conv2d(4, 1) as b
   z = z0 -> Linear(8) as c
   v = v0 -> Linear(8) as d
+  g = g0 -> Linear(6) as e
+  w = stack([w0], dim=1) -> Linear(1) as f -> squeeze(1)
   output out = {expression}
-  output used = sum(x) + sum(y) + sum(z) + sum(v) + sum(float32(k)) + sum(float32(b)) + sum(float32(m))
+  output used = sum(x) + sum(y) + sum(z) + sum(v) + sum(float32(k)) + sum(float32(b)) + sum(float32(m)) + sum(g) + sum(w) + sum(float32(e))
 }}
 """
     report = check_source(Source("t.nn", text))
     assert report.ok, [finding.message for finding in report.findings]
-    counted, measured = compared(report.graph("Net", training=True), {"N": 3})
+    counted, measured = compared(report.graph("Net", training=True), {"N": 3, "V": 9, "E": 21})
     assert counted == measured
 
 
