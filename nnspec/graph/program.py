@@ -47,9 +47,9 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
-    "Characters BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip "
-    "ColorJitter Normalize generate track gradient inference epsilon categorical log_prob entropy "
+    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora TextWindows "
+    "Characters BytePair Standardize Impute "
+    "generate track gradient inference epsilon categorical log_prob entropy "
     "standardized mean_return GCNConv GATConv SAGEConv GINConv global_add_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())

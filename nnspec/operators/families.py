@@ -116,9 +116,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "schedule": (
         "constant", "ramp", "cosine", "decay", "piecewise", "reduce_on_plateau"
     ),
+    "augmentation": (
+        "RandomHorizontalFlip", "RandomVerticalFlip", "RandomCrop", "RandomResizedCrop", "ColorJitter", "Normalize", "resize"
+    ),
     "source": (
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
         "Generated", "ImageFolder"
+    ),
+    "file_source": (
+        "Pairs", "Windows"
     ),
 }  # fmt: skip
 
