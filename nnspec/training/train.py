@@ -13,6 +13,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
 from nnspec.training.errors import TrainingError
+from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
@@ -23,7 +24,7 @@ from nnspec.training.run_folder import RunFolder
 @dataclass(frozen=True)
 class RunResult:
     """A finished training: its folder, steps, seconds, the measurements of the test part (else of the last there is), the log, and its
-    pictures where they could be drawn."""
+    pictures where they could be drawn; `samples` are those of samples."""
 
     run: Path
     steps: int
@@ -32,6 +33,7 @@ class RunResult:
     history: list[dict[str, Any]] = field(default_factory=list)
     curve: Path | None = None
     confusion: Path | None = None
+    samples: tuple[Path, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -60,7 +62,8 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     if curve is None:
         listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
-    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion)
+    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
+    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn)
 
 
 def _resumed(report: Report, recipe: str | None, resume: str | Path | bool | None, out: Path) -> RunFolder | None:
