@@ -179,6 +179,9 @@ class ColorJitter(Augmentation):
 
     def fits(self, first: TensorType) -> list[Obligation]:
         for each in self.inputs:
+            if not isinstance(each.dims[1], int):
+                message = f"the channels of {each} have to be a number: `ColorJitter` changes one or three"
+                raise Refusal("NN301", message, "inputs")
             if each.dims[1] not in (1, 3):
                 raise Refusal("NN201", f"`ColorJitter` changes grey pictures or those of three colours, got {each}", "inputs")
         return []
