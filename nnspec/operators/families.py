@@ -117,7 +117,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "constant", "ramp", "cosine", "decay", "piecewise", "reduce_on_plateau"
     ),
     "augmentation": (
-        "RandomHorizontalFlip", "RandomVerticalFlip", "RandomCrop", "RandomResizedCrop", "ColorJitter", "Normalize", "resize"
+        "RandomHorizontalFlip", "RandomVerticalFlip", "RandomCrop", "RandomResizedCrop", "resize", "ColorJitter", "Normalize"
     ),
     "source": (
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
