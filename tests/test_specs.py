@@ -20,7 +20,9 @@ NAMED_AS_IN_TORCHVISION = {
     "alexnet": ("cnn/alexnet", "AlexNet"),
     "vgg16": ("cnn/vgg", "VGG16"),
     "resnet18": ("resnet/resnet", "ResNet18"),
+    "resnet34": ("resnet/resnet", "ResNet34"),
     "resnet50": ("resnet/resnet", "ResNet50"),
+    "resnet101": ("resnet/resnet", "ResNet101"),
     "vit_b_16": ("transformer/vit", "ViT"),
     "mobilenet_v2": ("cnn/mobilenet", "MobileNetV2"),
 }

@@ -41,7 +41,9 @@ def rules() -> list[Entry]:
 
 def data() -> list[Entry]:
     """All data sources."""
-    return [entry for entry in operators() if entry.group == "source"]
+    from nnspec.operators import OPERATORS
+
+    return [entry for entry in operators() if OPERATORS[entry.name].is_source]
 
 
 def specs() -> list[Entry]:

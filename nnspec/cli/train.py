@@ -59,6 +59,7 @@ def as_text(result: RunResult) -> str:
             lines.append(f"{result.final.part} of {result.final.samples:,} {result.final.unit}: {shown}")
     if result.curve is not None:
         lines.append(f"learning curve: {result.curve}")
+    lines += [f"samples: {path}" for path in result.samples]
     return "\n".join([*lines, f"run: {result.run}"])
 
 
@@ -73,4 +74,5 @@ def as_object(result: RunResult) -> dict[str, Any]:
         "final": evaluation(result.final) if result.final is not None else None,
         "history": result.history,
         "curve": str(result.curve) if result.curve is not None else None,
+        "samples": [str(path) for path in result.samples],
     }

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
+from nnspec.data.per_batch import Change, in_training, run
 from nnspec.data.samples import Fields, Reader, Samples
 from nnspec.data.split import split_indices
 from nnspec.dims import Dim, Var, as_var
@@ -24,9 +25,11 @@ from nnspec.types import TensorType
 
 @dataclass
 class Dataset:
-    """The samples of a source by part ("train", "validation", "test") and field, samples first; and what was fitted on the way.
+    """The samples of a source by part ("train", "validation", "test") and field, samples first, as they are measured; and what was fitted
+    on the way.
 
-    Of a whole graph, each part has all its fields, and `nodes` says how many nodes take part.
+    Training sees those of `learned` instead, where there are some, and each of its batches through `change`. Of a whole graph, each part
+    has all its fields, and `nodes` says how many nodes take part.
     """
 
     name: str
@@ -34,6 +37,9 @@ class Dataset:
     fitted: dict[str, Any] = field(default_factory=dict)
     #: Names of the classes of fields, where the source knows them.
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    learned: Fields | None = None
+    change: Change | None = None
+    #: Of a whole graph, how many of its nodes each part has.
     nodes: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -54,10 +60,19 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         for part in sorted(self.parts):
             for name in sorted(self.parts[part]):
-                tensor = self.parts[part][name].contiguous()
+                tensor = self.parts[part][name]
                 digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
+                plain = _without_repeats(tensor)
+                digest.update(plain.view(torch.uint8).numpy().data if plain.numel() else b"")
         return digest.hexdigest()
+
+
+def _without_repeats(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor in a row; of a view in which they lie many times, each once."""
+    held = tensor.untyped_storage().nbytes() // tensor.element_size()
+    if held < tensor.numel():
+        return tensor.as_strided((held,), (1,), 0)
+    return tensor.contiguous().flatten()
 
 
 def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[str, Any] | None = None,
@@ -76,22 +91,26 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
         parts = {part: {**samples.fields, "part": nodes} for part, nodes in samples.nodes.items()}
     else:
         parts = _divided(samples, shares, source)
-    found = _standardize(source, parts, fitted or {})
+    found = samples.fitted or _standardize(source, parts, fitted or {})
+    learned = in_training(source, parts["train"])
     if source.graph is not None and source.operator.name != "Generated":
-        parts = {name: _computed(source, fields) for name, fields in parts.items()}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(shares.seed)
+            parts = {name: run(source, source.graph, fields) for name, fields in parts.items()}
     _verify(source, parts)
     names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
     nodes = {part: int(chosen.sum()) for part, chosen in (samples.nodes or {}).items()}
-    return Dataset(source.name, parts, found, names, nodes)
+    return Dataset(source.name, parts, found, names, *(learned or (None, None)), nodes=nodes)
 
 
 def _reader(name: str) -> Reader:
-    from nnspec.data import arrays, citations, embedded, generated, idx, images, tables
+    from nnspec.data import arrays, citations, embedded, generated, idx, images, pairs, tables, windows
 
     readers: dict[str, Reader] = {
         "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
         "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
-        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read,
+        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read, "Pairs": pairs.read,
+        "Windows": windows.read,
     }  # fmt: skip
     if name not in readers:
         raise DataError(f"`{name}` is declared, but this version cannot read it")
@@ -103,13 +122,17 @@ def _divided(samples: Samples, shares: Shares, source: DataSource) -> dict[str, 
     if samples.test is not None:
         parts["test"] = samples.test
         shares = shares.beside_test()
-    return parts | _split(samples.fields, shares, source)
+    if samples.validation is not None:
+        parts["validation"] = samples.validation
+    if source.operator.part_samples is None:
+        parts |= _split(samples, shares, source)
+    return parts
 
 
-def _split(fields: Fields, shares: Shares, source: DataSource) -> dict[str, Fields]:
-    count = _samples(fields, source, "train")
-    indices = split_indices(count, shares, fields)
-    return {part: {name: tensor[chosen] for name, tensor in fields.items()} for part, chosen in indices.items()}
+def _split(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Fields]:
+    count = _samples(samples.fields, source, "train")
+    indices = split_indices(count, shares, samples.fields, samples.texts)
+    return {part: {name: tensor[chosen] for name, tensor in samples.fields.items()} for part, chosen in indices.items()}
 
 
 def _samples(fields: Fields, source: DataSource, part: str) -> int:
@@ -143,21 +166,6 @@ def standardized(x: Tensor, fitted: Mapping[str, Any]) -> Tensor:
     """Samples (N, features) minus the mean, over the deviation, of the training part."""
     mean, std = (torch.tensor(fitted[name], dtype=torch.float64) for name in ("mean", "std"))
     return ((x.double() - mean) / std).to(x.dtype)
-
-
-def _computed(source: DataSource, fields: Fields) -> Fields:
-    """Run what the body of the `data` item computes."""
-    from nnspec.torch_backend.guards import PreconditionError
-    from nnspec.torch_backend.lower import lower
-
-    assert source.graph is not None
-    module = lower(source.graph)
-    try:
-        with torch.no_grad():
-            result = module(*(fields[entry.name] for entry in source.graph.inputs))
-    except (PreconditionError, RuntimeError, IndexError) as error:
-        raise DataError(f"the body of `{source.name}` cannot be computed from what was read: {error}") from error
-    return result if isinstance(result, dict) else {next(iter(source.graph.outputs)): result}
 
 
 # --- the types that the spec was checked with -----------------------------------------------------------------------------

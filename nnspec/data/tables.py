@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -44,12 +44,24 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
         raise DataError(f"`{source.name}` declares no column that holds numbers or categories")
     fields = read_columns(path, source, columns)
     named = {name: column.categories for name, column in columns.items() if column.categories}
-    return Samples(fields, class_names=named)
+    by = source.split.get("by")
+    ordering = {by: _texts(path, source, by)} if by in source.columns and by not in columns else {}
+    return Samples(fields, class_names=named, texts=ordering)
 
 
-def read_columns(path: Path, source: DataSource, columns: Mapping[str, Column]) -> dict[str, Tensor]:
-    """Some columns of a file that is built as the source says. Raises DataError."""
+def _texts(path: Path, source: DataSource, name: str) -> tuple[str, ...]:
+    """A column of text."""
     settings = source.operator.attributes()
+    rows, header = _rows(path, settings["delimiter"], settings["names"])
+    place = _place(name, header, path)
+    return tuple(row.values[place].strip() for row in rows)
+
+
+def read_columns(
+    path: Path, source: DataSource, columns: Mapping[str, Column], form: Mapping[str, Any] | None = None
+) -> dict[str, Tensor]:
+    """Some columns of a file that is built as the source says, or as `form` does. Raises DataError."""
+    settings = form if form is not None else source.operator.attributes()
     rows, header = _rows(path, settings["delimiter"], settings["names"])
     places = {name: _place(name, header, path) for name in columns}
     values = _values(path, rows, len(header), places, columns, settings["missing"])

@@ -13,7 +13,7 @@ from nnspec.graph.derivatives import check_gradient
 from nnspec.graph.ir import Read, Value
 from nnspec.graph.limits import is_beyond
 from nnspec.graph.scope import Scope
-from nnspec.graph.values import POISON, Given, MetricCall, OperatorMaker, is_silent
+from nnspec.graph.values import POISON, Given, MetricCall, OperatorMaker, Record, is_silent
 from nnspec.operators.declare import DOMAINS, OPERATORS, AttributeField, Operator, Refusal, TensorField
 from nnspec.operators.gradient import gradient
 from nnspec.operators.kinds import describe
@@ -100,6 +100,8 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         return POISON
     if operator.is_metric:
         return MetricCall(operator, reads(bound), span)
+    if operator.augments and not build.training:
+        return _measured(operator, bound, span, scope)
     if path is None and operator.lower().kind == "module":
         path = scope.prefix + operator.name
     if path is not None:
@@ -107,7 +109,23 @@ def emit(operator: Operator, bound: Bound, span: Span, scope: Scope, path: str |
         path = build.register(path, operator, span, scope.frames)
         if path is None or not (known is None or obligations.same_weights(known, operator, path, span, scope)):
             return POISON
-    return build.add_node(operator, reads(bound), inferred.outputs, path, span, scope.frames)
+    result = build.add_node(operator, reads(bound), inferred.outputs, path, span, scope.frames)
+    if operator.augments and isinstance(result, Record):
+        result.together = True
+    return result
+
+
+def _measured(operator: Any, bound: Bound, span: Span, scope: Scope) -> Any:
+    """What stands for a random change outside of training: each tensor as it is, or through a function that the operator names."""
+    found = {}
+    for number, (value, type_) in enumerate(zip(bound.tensors["inputs"], operator.inputs, strict=True)):
+        instead = operator.measured(type_)
+        if instead is not None:
+            name, settings = instead
+            given = [Given(value, span), *(Given(setting, span, key) for key, setting in settings.items())]
+            value = apply_operator(name, given, span, scope)
+        found["output" if not number else f"output{number}"] = value
+    return found["output"] if len(found) == 1 else Record(found, operator.name, together=True)
 
 
 def reads(bound: Bound) -> dict[str, Read]:

@@ -47,9 +47,9 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset Pairs TextWindows "
-    "Characters BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip "
-    "ColorJitter Normalize generate track inference epsilon categorical log_prob entropy "
+    "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset TextWindows "
+    "Characters BytePair Standardize Impute "
+    "generate track inference epsilon categorical log_prob entropy "
     "standardized mean_return GINConv global_add_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())

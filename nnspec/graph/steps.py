@@ -45,14 +45,18 @@ def bundle(expression: tree.Tuple, scope: Scope) -> Carried:
 def run(steps: tuple[tree.Expression, ...], value: Any, span: Span, scope: Scope) -> Any:
     """Send a value through steps."""
     for step in steps:
-        carried = value if isinstance(value, Carried) else Carried((Given(_carry(value), span),))
-        value = step_through(step, carried, scope)
+        value = step_through(step, _carried(value, span), scope)
         span = span.to(step.span)
     return value
 
 
-def _carry(value: Any) -> Any:
-    return value.carried if isinstance(value, Record) else value
+def _carried(value: Any, span: Span) -> Carried:
+    """What arrives at the next step: of several results the first, or all of them where they belong together."""
+    if isinstance(value, Carried):
+        return value
+    if not isinstance(value, Record):
+        return Carried((Given(value, span),))
+    return Carried(tuple(Given(each, span) for each in (value.outputs.values() if value.together else (value.carried,))))
 
 
 def step_through(step: tree.Expression, carried: Carried, scope: Scope, path: str | None = None) -> Any:

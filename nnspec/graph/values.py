@@ -43,13 +43,14 @@ class Given:
 
 
 class Record:
-    """Several results by name; the first is carried by arrows."""
+    """Several results by name; the first is carried by arrows, or all of them where they belong together."""
 
     described = "several results"
 
-    def __init__(self, outputs: Mapping[str, Any], owner: str) -> None:
+    def __init__(self, outputs: Mapping[str, Any], owner: str, *, together: bool = False) -> None:
         self.outputs = dict(outputs)
         self.owner = owner
+        self.together = together
 
     @property
     def carried(self) -> Any:

@@ -190,6 +190,8 @@ class Operator:
     fields: ClassVar[dict[str, Field]] = {}
     #: The result differs from call to call, so it must not be merged with another or computed ahead of time.
     random: ClassVar[bool] = False
+    #: It changes samples in training only; outside, `measured` says what stands for it.
+    augments: ClassVar[bool] = False
     #: Behaves differently in training and inference (Dropout, BatchNorm).
     mode_dependent: ClassVar[bool] = False
     #: What the operator is where it is no part of a network: a measurement, an optimizer, a schedule of a number, a source of data,
@@ -199,6 +201,8 @@ class Operator:
     is_optimizer: ClassVar[bool] = False
     is_schedule: ClassVar[bool] = False
     is_source: ClassVar[bool] = False
+    #: Of sources: fields that hold text, by which samples can be ordered.
+    texts: ClassVar[tuple[str, ...]] = ()
     is_initializer: ClassVar[bool] = False
     #: Belongs to a recipe alone: it keeps state of a training, or follows its gradients. Networks are pure.
     recipe_only: ClassVar[bool] = False
@@ -233,6 +237,11 @@ class Operator:
     def infer(self) -> Inferred:
         """Result types and obligations, from the bound types and attributes."""
         raise NotImplementedError
+
+    @property
+    def part_samples(self) -> dict[str, int] | None:
+        """Of sources that come in parts: the samples of each, by name."""
+        return None
 
     def in_training(self) -> tuple[Obligation, ...]:
         """What has to hold besides, where the network is being trained."""

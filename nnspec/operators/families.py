@@ -122,9 +122,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "schedule": (
         "constant", "ramp", "cosine", "decay", "piecewise", "reduce_on_plateau"
     ),
+    "augmentation": (
+        "RandomHorizontalFlip", "RandomVerticalFlip", "RandomCrop", "RandomResizedCrop", "resize", "ColorJitter", "Normalize"
+    ),
     "source": (
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "CSV", "NPZ",
         "Generated", "ImageFolder"
+    ),
+    "file_source": (
+        "Pairs", "Windows"
     ),
 }  # fmt: skip
 

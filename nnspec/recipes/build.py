@@ -9,6 +9,7 @@ from nnspec.graph.program import Program
 from nnspec.graph.values import NetworkInstance
 from nnspec.recipes.judging import check_judging
 from nnspec.recipes.recipe import Instance, Recipe
+from nnspec.recipes.sources import in_both_modes
 from nnspec.recipes.statements import RecipeRun
 from nnspec.syntax import tree
 
@@ -40,8 +41,9 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
         evaluation.check_measuring(training.settings, training.setting_spans)
     if not steps or training.build.failed or evaluation.build.failed or any(each.failed for each in instances.values()):
         return None
+    sources = in_both_modes(training.sources, evaluation.sources)
     recipe = Recipe(
-        item.name.id, training.sources, {name: _instance(each) for name, each in instances.items() if each.variants},
+        item.name.id, sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
         training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans,
     )  # fmt: skip

@@ -14,10 +14,10 @@ from nnspec.graph.program import Program
 from nnspec.recipes.recipe import DataSource
 from nnspec.records import record, replace
 from nnspec.similar import similar_to
-from nnspec.types import FLOATS
+from nnspec.types import FLOATS, TensorType
 
 PARTS = ("train", "validation", "test")
-WORDS = (*PARTS, "seed", "stratify")
+WORDS = (*PARTS, "seed", "stratify", "by")
 #: How many samples rounding may move between the parts of a split whose classes are not known.
 _ROUNDING = 2
 
@@ -32,13 +32,18 @@ class DivisionError(Exception):
 
 @record(frozen=True)
 class Shares:
-    """What share of the samples goes where; the rest is to learn from. `stratify` names the field whose classes are spread evenly."""
+    """What share of the samples goes where; the rest is to learn from. `stratify` names the field whose classes are spread evenly.
+
+    `by` names a field or column that orders the samples instead of chance: the last are the test part, those before it the validation
+    part, and samples of one value stay together.
+    """
 
     source: str = "data"
     validation: float = 0.0
     test: float = 0.0
     seed: int = 0
     stratify: str | None = None
+    by: str | None = None
 
     @classmethod
     def of(cls, source: DataSource) -> Shares:
@@ -76,7 +81,13 @@ class Shares:
             raise DivisionError(f"the `seed` of the split of `{name}` is a whole number of at least 0", "seed")
         if not isinstance(stratify, str | None):
             raise DivisionError(f"the split of `{name}` is stratified by the name of a field", "stratify")
-        return cls(name, shares.get("validation", 0.0), shares.get("test", 0.0), seed, stratify)
+        by = written.get("by")
+        if not isinstance(by, str | None):
+            raise DivisionError(f"the split of `{name}` is ordered by the name of a field", "by")
+        drawn = next((word for word in ("stratify", "seed") if word in written), None)
+        if by is not None and drawn is not None:
+            raise DivisionError(f"the split of `{name}` is ordered by `{by}`, and `{drawn}` is for one that is drawn", drawn)
+        return cls(name, shares.get("validation", 0.0), shares.get("test", 0.0), seed, stratify, by)
 
     def beside_test(self) -> Shares:
         """The same for samples that come with a test part of their own."""
@@ -129,6 +140,8 @@ def parts(source: DataSource) -> dict[str, Bounds] | None:
     """The samples of each part that there is, of a whole graph the nodes; None where only reading tells."""
     if source.is_graph:
         return {part: Bounds(nodes, nodes) for part, nodes in _nodes(source).items()}
+    if source.operator.part_samples is not None:
+        return {part: Bounds(count, count) for part, count in source.operator.part_samples.items() if count}
     total, own_test = _total(source), getattr(source.operator, "test_samples", 0)
     try:
         shares = _shares(source)
@@ -136,7 +149,7 @@ def parts(source: DataSource) -> dict[str, Bounds] | None:
         sizes = shares.sizes(groups) if groups is not None else None
     except DivisionError:
         return None
-    if total is None:
+    if total is None or shares.by is not None:
         return None
     found: dict[str, Bounds] = {}
     for part in PARTS:
@@ -166,6 +179,9 @@ def held_out(source: DataSource) -> Mapping[str, float] | None:
     if source.is_graph:
         nodes = _nodes(source)
         return {part: count / sum(nodes.values()) for part, count in nodes.items() if part != "train"}
+    own = source.operator.part_samples
+    if own is not None:
+        return {part: own[part] / sum(own.values()) for part in ("validation", "test") if own.get(part)}
     try:
         shares = Shares.of(source)
     except DivisionError:
@@ -177,8 +193,14 @@ def check_division(source: DataSource, places: Mapping[str, Span], program: Prog
     """Whether the samples can be divided as the source says; else it is reported, at the word that is to blame."""
     try:
         shares, total = _shares(source), _total(source)
+        if source.split and source.operator.part_samples is not None:
+            raise DivisionError(
+                f"`{source.operator.name}` comes in parts: leave the `split` of `{source.name}` out", next(iter(source.split))
+            )
         if shares.stratify is not None:
             _check_classes(source, shares.stratify)
+        if shares.by is not None:
+            _check_order(source, shares.by)
         groups = _groups(source, shares, total) if total is not None else None
         if groups is not None:
             shares.sizes(groups)
@@ -188,13 +210,29 @@ def check_division(source: DataSource, places: Mapping[str, Span], program: Prog
     return True
 
 
+def _types(source: DataSource) -> dict[str, TensorType]:
+    """The tensors of a source as they are read, by name."""
+    computed = source.graph is not None and source.operator.name != "Generated"
+    return source.fields if not computed or source.graph is None else {each.name: each.value.type for each in source.graph.inputs}
+
+
+def _check_order(source: DataSource, field: str) -> None:
+    """Whether a field, as it is read, holds one text or number for each sample."""
+    read = _types(source)
+    known = [*source.operator.texts, *source.columns, *read]
+    if field not in known:
+        raise DivisionError(f"`{source.name}` is split by the order of `{field}`, which it does not have", "by", field, known)
+    if field in read and read[field].rank != 1:
+        raise DivisionError(
+            f"`{source.name}` is split by the order of `{field}`, which holds no single values but {read[field]}", "by"
+        )
+
+
 def _check_classes(source: DataSource, field: str) -> None:
     """Whether a field, as it is read, holds classes to split by."""
-    computed = source.graph is not None and source.operator.name != "Generated"
-    read = source.fields if not computed or source.graph is None else {each.name: each.value.type for each in source.graph.inputs}
     types = {
         **{name: column.dtype for name, column in source.columns.items()},
-        **{name: type.dtype for name, type in read.items()},
+        **{name: type.dtype for name, type in _types(source).items()},
     }
     if field not in types:
         message = f"`{source.name}` is split by the classes of `{field}`, which it does not have"
@@ -233,6 +271,8 @@ def _total(source: DataSource) -> int | None:
 
 def _groups(source: DataSource, shares: Shares, total: int) -> list[int] | None:
     """The samples by class, or all in one group; None where the classes are not known."""
+    if shares.by is not None:
+        return None
     if shares.stratify is None or (not shares.validation and not shares.test):
         return [total]
     counts = getattr(source.operator, "samples_by_class", None)

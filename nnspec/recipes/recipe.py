@@ -41,6 +41,8 @@ class DataSource:
     #: What the body of a `data` item computes: from the columns or the source's own fields to `fields`. For `Generated` it has
     #: no inputs, and its batch is all the samples.
     graph: Graph | None = None
+    #: The same in training. What it draws is drawn anew for each batch, and `if training` has chosen otherwise.
+    training: Graph | None = None
 
     @property
     def is_graph(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nnspec.diagnostics import Span
@@ -16,6 +17,7 @@ from nnspec.operators.kinds import describe
 from nnspec.operators.source import Source
 from nnspec.recipes.division import WORDS, check_division
 from nnspec.recipes.recipe import Column, DataSource
+from nnspec.records import replace
 from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType
@@ -114,6 +116,14 @@ def _plain(operator: Operator, name: tree.Name, batch: Dim, scope: Scope) -> Dat
     return source if check_division(source, {}, scope.build.program) else None
 
 
+def in_both_modes(training: Mapping[str, DataSource], measured: Mapping[str, DataSource]) -> dict[str, DataSource]:
+    """Sources as they are measured, with what their bodies compute in training."""
+    return {
+        name: replace(measured[name], training=each.graph) if each.graph is not None and each.graph.inputs else measured[name]
+        for name, each in training.items()
+    }
+
+
 def enter(source: DataSource, build: Build) -> SourceFields:
     """Make the source's fields inputs of the recipe's graph."""
     fields = SourceFields(source.name, source.operator)
@@ -158,9 +168,13 @@ class _Body:
                 "NN305", f"the data `{self.name.id}` has no output", self.name.span, help="end it with `output x = ...`"
             )
             return None
+        changed = next((node for node in self.build.nodes if node.operator.augments), None)
+        if changed is not None and self.operator.name == "Generated":
+            self.build.program.later(f"`{changed.operator.name}` of samples that are generated once", changed.origin)
+            return None
         graph = Graph(
             self.name.id, tuple(self.build.inputs), tuple(self.build.nodes), dict(self.outputs), {}, tuple(self.build.guards),
-            dict(self.build.symbols), span=self.name.span,
+            dict(self.build.symbols), span=self.name.span, training=self.build.training,
         )  # fmt: skip
         fields = {name: self._batched(value.type) for name, value in self.outputs.items()}
         source = DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
@@ -175,6 +189,8 @@ class _Body:
                 {one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)}
             )
             self.scope.bind(field, value, self.name.span)
+        for field in self.operator.texts:
+            self.scope.bind(field, Unsupported(f"the text in `{field}`"), self.name.span)
 
     def _batched(self, type_: TensorType) -> TensorType:
         """The type of a batch: for generated data, the number of samples on the first axis becomes the batch."""
@@ -294,9 +310,6 @@ class _Body:
             plain = item.value.id if isinstance(item.value, tree.Name) and item.name.id in ("stratify", "by") else None
             given = plain or carry(expressions.evaluate(item.value, self.scope))
             self.good = self.good and not is_silent(given)
-            if item.name.id == "by":
-                self.build.program.later("a split by groups", item.name.span)
-                self.good = False
             self.split[item.name.id] = given
             self.split_spans[item.name.id] = item.name.span if item.name.id not in WORDS else item.value.span
 

@@ -32,10 +32,11 @@ class Batches:
     ) -> None:
         self.names = list(datasets)
         self.fields = {
-            name: {field: tensor.to(device) for field, tensor in dataset.parts["train"].items()}
+            name: {field: tensor.to(device) for field, tensor in (dataset.learned or dataset.parts["train"]).items()}
             for name, dataset in datasets.items()
         }
         self.is_graph = any(dataset.is_graph for dataset in datasets.values())
+        self.changes = {name: dataset.change for name, dataset in datasets.items()}
         self.counts = {name: dataset.size() for name, dataset in datasets.items()}
         self.first = self.counts[self.names[0]]
         if drop_last and batch_size is not None and batch_size > self.first:
@@ -67,24 +68,22 @@ class Batches:
         for position in range(start, self.count):
             low = position * self.batch_size
             high = min(low + self.batch_size, self.first)
-            yield (
-                high - low,
-                {
-                    f"{name}.{field}": tensor.index_select(0, orders[name][low:high])
-                    for name in self.names
-                    for field, tensor in self.fields[name].items()
-                },
-            )
+            yield high - low, self._gathered({name: orders[name][low:high] for name in self.names})
 
     def example(self, samples: int) -> dict[str, Tensor]:
         """A batch of so many samples, the first of each source."""
         if self.is_graph:
             return self._whole()
-        return {
-            f"{name}.{field}": tensor.index_select(0, torch.arange(samples, device=self.device) % self.counts[name])
-            for name in self.names
-            for field, tensor in self.fields[name].items()
-        }
+        return self._gathered({name: torch.arange(samples, device=self.device) % self.counts[name] for name in self.names})
+
+    def _gathered(self, chosen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The chosen samples of each source, as training sees them: what is random is drawn here."""
+        batch: dict[str, Tensor] = {}
+        for name, indices in chosen.items():
+            fields = {field: tensor.index_select(0, indices) for field, tensor in self.fields[name].items()}
+            change = self.changes[name]
+            batch |= {f"{name}.{field}": tensor for field, tensor in (change(fields) if change else fields).items()}
+        return batch
 
     def _whole(self) -> dict[str, Tensor]:
         return {f"{name}.{field}": tensor for name in self.names for field, tensor in self.fields[name].items()}

@@ -94,7 +94,7 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     module.train(was_training)
     results = {accumulator.metric.name: accumulator.result() for accumulator in accumulators}
     matrix = classes.matrix() if classes is not None else None
-    names = _class_names(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
+    names = class_names_of(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
     mean = float(loss) / max(count, 1) if has_loss else None
     unit = "nodes" if any(each.is_graph for each in datasets.values()) else "samples"
     per_class = by_class(matrix) if matrix else []
@@ -141,7 +141,7 @@ class _Classes:
         return found
 
 
-def _class_names(recipe: Recipe, metric: Metric, datasets: Mapping[str, Dataset], count: int) -> tuple[str, ...]:
+def class_names_of(recipe: Recipe, metric: Metric, datasets: Mapping[str, Dataset], count: int) -> tuple[str, ...]:
     """What the data calls the classes of a metric's target, where that is a field as it was read."""
     target = recipe.evaluation.outputs.get(f"metric.{metric.name}.target")
     field_name = next((entry.name for entry in recipe.evaluation.inputs if entry.value is target), "")

@@ -17,10 +17,10 @@ from nnspec.data.dataset import standardized
 from nnspec.data.images import SUFFIXES, read_picture
 from nnspec.data.pixels import scaled
 from nnspec.data.tables import read_columns
-from nnspec.dims import Dim, Var, as_var, substitute
-from nnspec.graph.ir import CallNetwork, Graph, InputEntry, SymbolOrigin, Value
+from nnspec.dims import Dim, Var, substitute
+from nnspec.graph.ir import CallNetwork, Graph, InputEntry, Value
+from nnspec.graph.portion import portion
 from nnspec.recipes.recipe import DataSource, Recipe
-from nnspec.records import replace
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.training.evaluate import fitted
@@ -104,28 +104,8 @@ def _feed(recipe: Recipe, field: str, manifest: Mapping[str, Any]) -> Feed:
     name, _, own = field.partition(".")
     source = recipe.sources[name]
     computed = source.graph is not None and source.operator.name != "Generated"
-    body = _restricted(source.graph, own) if computed and source.graph is not None else None
+    body = portion(source.graph, {own: source.graph.outputs[own]}) if computed and source.graph is not None else None
     return Feed(source, own, body, fitted(manifest, name))
-
-
-def _restricted(graph: Graph, output: str) -> Graph:
-    """The part of a graph that one output depends on."""
-    live: set[Value] = {graph.outputs[output]}
-    nodes = []
-    for node in reversed(graph.nodes):
-        if not live.isdisjoint(node.outputs.values()):
-            nodes.append(node)
-            live.update(node.reads())
-    inputs = tuple(entry for entry in graph.inputs if entry.value in live)
-    symbols = {
-        symbol: SymbolOrigin(entry.name, axis)
-        for entry in reversed(inputs)
-        for axis, dim in enumerate(entry.value.type.dims)
-        if (symbol := as_var(dim)) is not None
-    }
-    return replace(
-        graph, nodes=tuple(reversed(nodes)), inputs=inputs, outputs={output: graph.outputs[output]}, symbols=symbols, guards=()
-    )
 
 
 # --- what the file holds ------------------------------------------------------------------------------------------------------

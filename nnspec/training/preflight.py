@@ -34,7 +34,7 @@ def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Map
     _measure_sizes(recipe, module, datasets, device)
     if _checks_values(recipe):
         _check_all_values(recipe, module, datasets, device)
-        if not _draws(recipe):
+        if not _draws(recipe) and not any(dataset.learned for dataset in datasets.values()):
             _drop_value_checks(module)
 
 

@@ -14,6 +14,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
 from nnspec.training.errors import TrainingError
+from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
@@ -25,7 +26,7 @@ from nnspec.training.sample import COUNT, data_read, draw, first_samples, keep
 @dataclass(frozen=True)
 class RunResult:
     """A finished training: its folder, steps, seconds, the measurements of the test part (else of the last there is), the log, and its
-    pictures where they could be drawn."""
+    pictures where they could be drawn; `samples` are those of samples."""
 
     run: Path
     steps: int
@@ -34,6 +35,7 @@ class RunResult:
     history: list[dict[str, Any]] = field(default_factory=list)
     curve: Path | None = None
     confusion: Path | None = None
+    samples: tuple[Path, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -62,11 +64,12 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     if curve is None:
         listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
-    _draw_samples(report, trainer, listener)
-    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion)
+    _draw_items(report, trainer, listener)
+    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
+    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn)
 
 
-def _draw_samples(report: Report, trainer: Trainer, listener: Progress) -> None:
+def _draw_items(report: Report, trainer: Trainer, listener: Progress) -> None:
     """A sheet for each `sample` item of the recipe that needs nothing from outside."""
     for item in report.samples:
         if item.recipe != trainer.recipe.name or any("." not in entry.name for entry in item.graph.inputs):

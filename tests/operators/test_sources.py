@@ -41,6 +41,10 @@ def test_pictures_of_28(name: str) -> None:
         ("ImageFolder", {"path": "p", "size": [4, 6]}, {"image": "float32[N, 3, 4, 6]", "label": "int64[N]"}),
         ("ImageFolder", {"path": "p", "size": 5, "classes": ["cat", "dog"], "channels": 1},
          {"image": "float32[N, 1, 5, 5]", "label": "index(2)[N]"}),
+        ("Pairs", {"path": "p", "image": "i/*.png", "mask": "m/*.png", "size": [4, 6]},
+         {"image": "float32[N, 3, 4, 6]", "mask": "float32[N, 1, 4, 6]"}),
+        ("Windows", {"path": "p", "columns": ["a", "b"], "input": 5, "horizon": 2, "rows": [9, 0, 0]},
+         {"past": "float32[N, 5, 2]", "future": "float32[N, 2, 2]"}),
         ("CSV", {"path": "p"}, {}),
         ("NPZ", {"path": "p"}, {}),
         ("Generated", {"samples": 3}, {}),
@@ -72,5 +76,5 @@ def test_every_source_is_declared_by_its_flag() -> None:
     found = {name for name, cls in OPERATORS.items() if cls.is_source}
     assert found == {
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ", "Generated",
-        "ImageFolder",
+        "ImageFolder", "Pairs", "Windows",
     }  # fmt: skip

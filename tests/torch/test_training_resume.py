@@ -52,6 +52,9 @@ RECIPES = {
     "accumulate": digits("optimizer NAdam(lr=1e-2)", "0.2", settings="accumulate 5\n  clip_grad_norm 1.0\n  drop_last true"),
     "metrics": digits("optimizer SGD(lr=0.1)", "0.2", settings="measure auc(logits, digits.label), f1(logits, digits.label)"),
     "steps": ADVERSARIAL,
+    "augmented": digits("optimizer SGD(lr=0.1)", "0.2").replace(
+        "Digits(validation=0.1, test=0.7)", "Digits(validation=0.1, test=0.7) { output image = image -> RandomCrop(8, padding=1); output label }"
+    ),
     "bfloat16": digits("optimizer SGD(lr=0.1, momentum=0.9)", "0.2", settings="precision bfloat16"),
 }  # fmt: skip
 
