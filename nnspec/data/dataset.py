@@ -12,14 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnspec.data import texts
+from nnspec.data.bodies import computed
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
-from nnspec.data.samples import Fields, Reader
+from nnspec.data.rows import Rows
+from nnspec.data.samples import Fields, RawFields, Reader, Samples, Strings
 from nnspec.data.split import split_indices
+from nnspec.data.vocabulary import Vocabulary
 from nnspec.dims import Dim, Var, as_var
 from nnspec.recipes.division import DivisionError, Shares
 from nnspec.recipes.recipe import DataSource
 from nnspec.types import TensorType
+
+#: So many rows are looked at of those that become tensors batch by batch.
+_LOOKED_AT = 64
 
 
 @dataclass
@@ -31,6 +38,8 @@ class Dataset:
     fitted: dict[str, Any] = field(default_factory=dict)
     #: Names of the classes of fields, where the source knows them.
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Fitted tokenizers by the names of their texts ("sms.text").
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
 
     def size(self, part: str = "train") -> int:
         """How many samples a part has; 0 where there is none."""
@@ -43,9 +52,11 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         for part in sorted(self.parts):
             for name in sorted(self.parts[part]):
-                tensor = self.parts[part][name].contiguous()
-                digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                digest.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
+                field = self.parts[part][name]
+                for each in field.tensors() if isinstance(field, Rows) else (field,):
+                    tensor = each.contiguous()
+                    digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+                    digest.update(tensor.flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
         return digest.hexdigest()
 
 
@@ -61,17 +72,23 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     except DivisionError as error:
         raise DataError(error.message) from error
     samples = _reader(source.operator.name)(source, lookup)
-    parts = {"train": samples.fields}
+    raw = samples.parts or _parts(samples, shares, source)
+    parts, vocabularies = texts.encoded(source, raw, (fitted or {}).get("vocabularies", {}))
+    found = _standardize(source, parts, fitted or {})
+    if source.graph is not None and source.operator.name != "Generated":
+        parts = {name: computed(source, fields) for name, fields in parts.items()}
+    _verify(source, parts)
+    names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
+    return Dataset(source.name, parts, found, names, vocabularies)
+
+
+def _parts(samples: Samples, shares: Shares, source: DataSource) -> dict[str, RawFields]:
+    """The samples by part, divided as the source says."""
+    parts: dict[str, RawFields] = {"train": samples.fields}
     if samples.test is not None:
         parts["test"] = samples.test
         shares = shares.beside_test()
-    parts |= _split(samples.fields, shares, source)
-    found = _standardize(source, parts, fitted or {})
-    if source.graph is not None and source.operator.name != "Generated":
-        parts = {name: _computed(source, fields) for name, fields in parts.items()}
-    _verify(source, parts)
-    names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
-    return Dataset(source.name, parts, found, names)
+    return parts | _split(samples.fields, shares, source)
 
 
 def _reader(name: str) -> Reader:
@@ -80,20 +97,20 @@ def _reader(name: str) -> Reader:
     readers: dict[str, Reader] = {
         "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
         "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
-        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read,
+        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "TextWindows": texts.read_windows,
     }  # fmt: skip
     if name not in readers:
         raise DataError(f"`{name}` is declared, but this version cannot read it")
     return readers[name]
 
 
-def _split(fields: Fields, shares: Shares, source: DataSource) -> dict[str, Fields]:
+def _split(fields: RawFields, shares: Shares, source: DataSource) -> dict[str, RawFields]:
     count = _samples(fields, source, "train")
-    indices = split_indices(count, shares, fields)
+    indices = split_indices(count, shares, {name: each for name, each in fields.items() if isinstance(each, Tensor)})
     return {part: {name: tensor[chosen] for name, tensor in fields.items()} for part, chosen in indices.items()}
 
 
-def _samples(fields: Fields, source: DataSource, part: str) -> int:
+def _samples(fields: Mapping[str, Tensor | Rows | Strings], source: DataSource, part: str) -> int:
     """How many samples the fields have; DataError where they differ, or have none."""
     sizes = {name: tensor.shape[0] if tensor.dim() else 0 for name, tensor in fields.items()}
     if len(set(sizes.values())) != 1:
@@ -109,10 +126,15 @@ def _standardize(source: DataSource, parts: dict[str, Fields], fitted: Mapping[s
     """Bring `x` to mean 0 and deviation 1 by the training part, where the source is set so."""
     if not source.operator.attributes().get("standardize"):
         return {}
-    found = dict(fitted.get("standardize") or _fit(parts["train"]["x"]))
+    found = dict(fitted.get("standardize") or _fit(_dense(parts["train"]["x"])))
     for fields in parts.values():
-        fields["x"] = standardized(fields["x"], found)
+        fields["x"] = standardized(_dense(fields["x"]), found)
     return {"standardize": found}
+
+
+def _dense(field: Tensor | Rows) -> Tensor:
+    found: Tensor = field[:]
+    return found
 
 
 def _fit(x: Tensor) -> dict[str, Any]:
@@ -126,21 +148,6 @@ def standardized(x: Tensor, fitted: Mapping[str, Any]) -> Tensor:
     return ((x.double() - mean) / std).to(x.dtype)
 
 
-def _computed(source: DataSource, fields: Fields) -> Fields:
-    """Run what the body of the `data` item computes."""
-    from nnspec.torch_backend.guards import PreconditionError
-    from nnspec.torch_backend.lower import lower
-
-    assert source.graph is not None
-    module = lower(source.graph)
-    try:
-        with torch.no_grad():
-            result = module(*(fields[entry.name] for entry in source.graph.inputs))
-    except (PreconditionError, RuntimeError, IndexError) as error:
-        raise DataError(f"the body of `{source.name}` cannot be computed from what was read: {error}") from error
-    return result if isinstance(result, dict) else {next(iter(source.graph.outputs)): result}
-
-
 # --- the types that the spec was checked with -----------------------------------------------------------------------------
 
 
@@ -152,8 +159,12 @@ def _verify(source: DataSource, parts: Mapping[str, Fields]) -> None:
             _verify_field(f"`{source.name}.{name}` ({part})", fields[name], type_, known)
 
 
-def _verify_field(place: str, tensor: Tensor, type_: TensorType, known: dict[Var, int]) -> None:
+def _verify_field(place: str, field: Tensor | Rows, type_: TensorType, known: dict[Var, int]) -> None:
     """Refuse samples that are not what the spec was checked with. `known` holds the sizes of symbols so far."""
+    if isinstance(field, Rows):  # a few rows show the rest, and their sizes are their own
+        tensor, known = field[:_LOOKED_AT], {}
+    else:
+        tensor = field
     shape = tuple(tensor.shape)
     if len(shape) != type_.rank or not all(
         _agrees(dim, size, known) for dim, size in zip(type_.dims[1:], shape[1:], strict=True)

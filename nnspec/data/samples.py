@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from nnspec.data.location import Lookup
+from nnspec.data.rows import Rows
 from nnspec.recipes.recipe import DataSource
 
-#: Tensors by field, samples first.
-Fields = dict[str, Tensor]
+
+class Strings:
+    """A column of text, until a tokenizer has made indices of it."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        self.values = list(values)
+        self.shape = (len(self.values),)
+
+    def dim(self) -> int:
+        """As of a tensor: there is an axis of samples."""
+        return 1
+
+    def __getitem__(self, indices: Tensor) -> Strings:
+        return Strings([self.values[index] for index in indices.tolist()])
+
+
+#: Samples by field, samples first.
+Fields = dict[str, Tensor | Rows]
+#: The same as it is read, when text is still text.
+RawFields = Mapping[str, Tensor | Strings]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples, or those to learn from beside a test part that comes with the source; and the names of classes, by field."""
+    """All samples, or those to learn from beside a test part that comes with the source, or all `parts`; and the names of classes, by
+    field."""
 
-    fields: Fields
-    test: Fields | None = None
+    fields: RawFields
+    test: RawFields | None = None
     class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: dict[str, RawFields] | None = None
 
 
 #: Reads a source; raises DataError.

@@ -120,6 +120,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
         "Generated", "ImageFolder"
     ),
+    "text": (
+        "Characters", "BytePair", "TextWindows"
+    ),
 }  # fmt: skip
 
 #: Operator -> the family that declares it.

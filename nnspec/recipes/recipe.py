@@ -7,6 +7,7 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.graph.ir import Graph, Node
 from nnspec.graph.selections import Selection
+from nnspec.graph.texts import FittedText
 from nnspec.operators.declare import Operator
 from nnspec.records import field, record
 from nnspec.types import TensorType
@@ -41,6 +42,8 @@ class DataSource:
     #: What the body of a `data` item computes: from the columns or the source's own fields to `fields`. For `Generated` it has
     #: no inputs, and its batch is all the samples.
     graph: Graph | None = None
+    #: The texts that tokenizers are fitted to, by name.
+    texts: dict[str, FittedText] = field(default_factory=dict)
 
 
 @record(frozen=True)

@@ -39,7 +39,7 @@ def predict(run: str | Path, file: str | Path, *, network: str | None = None, de
     if name not in recipe.instances:
         raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
     variant, graph = next((key, each) for key, each in recipe.instances[name].variants.items() if key.startswith("inference"))
-    inputs = read_inputs(Path(file), recipe, name, variant, manifest)
+    inputs = read_inputs(Path(file), recipe, name, variant, folder)
     where = chosen_device(device)
     module = _compiled(graph, folder, name, manifest.get("best")).to(where)
     try:
