@@ -24,7 +24,7 @@ _LATER_ITEMS = ("agent", "sample")
 def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]]:
     """Everything that can be said about a spec; findings go to the program."""
     graphs = program.graphs
-    checked: dict[str, Recipe] = {}
+    checked: dict[str, Recipe] = program.recipes
     items = [item for item in program.file.items if isinstance(item, tree.Item)]
     _check_version(program)
     _check_settings(program, items)

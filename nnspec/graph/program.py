@@ -121,6 +121,8 @@ class Program:
         self.behaviours: list[Behaviour] = []
         #: The networks without errors, by name.
         self.graphs: dict[str, Graph] = {}
+        #: The recipes without errors so far, by name.
+        self.recipes: dict[str, Any] = {}
         self.home = self._enter(file, source, ())
 
     @property

@@ -91,6 +91,35 @@ class OptimizerSetting:
 
 
 @record(frozen=True)
+class ChosenWeights:
+    """Weights of an instance: those below a part ("bert.embeddings", "" for all), and of these the selected ones."""
+
+    instance: str
+    part: str
+    selection: Selection | None
+    span: Span
+
+    def holds(self, path: str) -> bool:
+        """Whether a state-dict key lies below the part."""
+        return not self.part or path == self.part or path.startswith(self.part + ".")
+
+    def chooses(self, path: str, rank: int, operator: str) -> bool:
+        """Whether the weight with this key, number of axes and owning operator is one of them."""
+        return self.holds(path) and (self.selection is None or self.selection.matches(path, rank, operator))
+
+
+@record(frozen=True)
+class Load:
+    """`load model.bert from ...`: first weights from the run or file at `path`, or from the newest run of a recipe of the spec: its name, its
+    network, and the part of that."""
+
+    weights: ChosenWeights
+    path: str
+    recipe: tuple[str, str, str] | None
+    span: Span
+
+
+@record(frozen=True)
 class Step:
     """One update: what it minimizes, of which networks, and how.
 
@@ -132,6 +161,9 @@ class Recipe:
     schedules: dict[str, Operator] = field(default_factory=dict)
     #: Where settings stand in the text, by name.
     places: dict[str, Span] = field(default_factory=dict)
+    #: Weights that are not updated, and those that come from elsewhere at first.
+    frozen: tuple[ChosenWeights, ...] = ()
+    loads: tuple[Load, ...] = ()
 
     @property
     def optimizer(self) -> OptimizerSetting:

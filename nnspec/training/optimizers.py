@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.frozen import frozen_paths
 from nnspec.training.measure import Place
 
 
@@ -109,8 +110,9 @@ def _parameters(recipe: Recipe, module: RecipeModule) -> list[tuple[str, str, nn
         operators = {
             path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()
         }
+        frozen = frozen_paths(recipe, name)
         for path, parameter in instance.named_parameters():
-            if id(parameter) not in seen:
+            if id(parameter) not in seen and path not in frozen:
                 seen.add(id(parameter))
                 found.append((path, operators.get(path, ""), parameter))
     for path, parameter in own_parameters(module).items():
