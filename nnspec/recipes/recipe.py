@@ -99,6 +99,12 @@ class ChosenWeights:
     selection: Selection | None
     span: Span
 
+    @property
+    def text(self) -> str:
+        """As it is written: `model.bert where rank == 2`."""
+        named = ".".join(each for each in (self.instance, self.part) if each)
+        return named if self.selection is None else f"{named} where {self.selection.text}"
+
     def holds(self, path: str) -> bool:
         """Whether a state-dict key lies below the part."""
         return not self.part or path == self.part or path.startswith(self.part + ".")
@@ -117,6 +123,13 @@ class Load:
     path: str
     recipe: tuple[str, str, str] | None
     span: Span
+
+    @property
+    def text(self) -> str:
+        """As it is written: `model.bert from Pretrain.lm.bert`."""
+        named, _, condition = self.weights.text.partition(" where ")
+        source = ".".join(each for each in self.recipe if each) if self.recipe is not None else f'"{self.path}"'
+        return f"{named} from {source}" + (f" where {condition}" if condition else "")
 
 
 @record(frozen=True)

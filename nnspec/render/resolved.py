@@ -27,9 +27,12 @@ def render_recipe(recipe: Recipe) -> str:
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         lines.append(f"  data {source.name} = {call_text(source.operator)}  # {fields}")
+        if source.columns:
+            lines += [f"  # tokens of {text.column}: {call_text(text.operator)}" for text in source.texts.values()]
     for instance in recipe.instances.values():
         given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
         lines.append(f"  layer {instance.name} = {instance.network}({given})")
+    lines += [f"  load {each.text}" for each in recipe.loads] + [f"  freeze {each.text}" for each in recipe.frozen]
     writer = _Writer(recipe.training)
     writer.taken |= set(recipe.sources) | set(recipe.instances)
     lines += [f"  {line}" for line in writer.nodes()]
