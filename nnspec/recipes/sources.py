@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Poly, variables
+from nnspec.dims.claims import claim_variables
 from nnspec.graph import apply, blocks, declared, expressions
 from nnspec.graph.build import Build
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
@@ -120,6 +122,18 @@ def enter(source: DataSource, build: Build) -> SourceFields:
         for claim in text.limits():
             build.facts.declare(claim)
     return fields
+
+
+def report_open(build: Build, sources: Iterable[DataSource]) -> None:
+    """Say which conditions only the data can decide: those on sizes that reading brings."""
+    texts = [text for source in sources for text in source.texts.values()]
+    brought = {one for text in texts for dim in (text.classes, text.longest) if isinstance(dim, Poly) for one in variables(dim)}
+    for guard in build.guards:
+        if not brought.isdisjoint(claim_variables(guard.claim)):
+            build.report(
+                "NN221", f"it cannot be proved that {guard.claim}", guard.span, label="checked when the data have been read",
+                notes=(guard.message,),
+            )  # fmt: skip
 
 
 class _Body:
@@ -316,4 +330,4 @@ def _vars(dim: Dim) -> frozenset[Any]:
     return variables(dim) if isinstance(dim, Poly) else frozenset()
 
 
-__all__ = ["POISON", "data_source", "enter"]
+__all__ = ["POISON", "data_source", "enter", "report_open"]

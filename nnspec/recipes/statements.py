@@ -316,6 +316,7 @@ class RecipeRun:
         self.weights.check_left(objectives, gradients)
         if self.steps and not self.build.failed:
             check_stale(self.steps, gradients, self.build)
+        sources.report_open(self.build, self.sources.values())
         first = next(iter(self.sources.values()), None)
         check_batches(self.build, next(iter(variables(self.batch_size))), first, self.settings, self.setting_spans)
         steps = [each.step(default) for each in objectives]

@@ -83,14 +83,19 @@ class WeightStatements:
         recipe = self.scope.home.recipes.get(head.id) if isinstance(head, tree.Name) and head.id not in self.scope.names else None
         if recipe is not None and parts:
             return "", (recipe.name.id, parts[0], ".".join(parts[1:]))
-        if isinstance(head, tree.Name) and head.id not in self.scope.names and self.scope.lookup(head.id) is None:
+        if (
+            recipe is None
+            and isinstance(head, tree.Name)
+            and head.id not in self.scope.names
+            and self.scope.lookup(head.id) is None
+        ):
             similar = similar_to(head.id, self.scope.home.recipes)
             self.build.report(
                 "NN101", f"there is no recipe `{head.id}`", head.span, label=similar.label(),
                 fix=self.build.program.rename_fix(head.span, similar),
             )  # fmt: skip
             return None
-        value = expressions.evaluate(origin, self.scope)
+        value = expressions.evaluate(origin, self.scope) if recipe is None else recipe
         if is_silent(value):
             return None
         if not isinstance(value, str) or not value:
@@ -173,10 +178,13 @@ class WeightStatements:
         recipe_name, network, part = named
         recipe = recipes.get(recipe_name)
         if recipe is None:
-            self.build.failed = True
-            if not self.build.program.later_count and not self.build.program.error_count:
+            self.build.failed = True  # what stands above has told its own errors
+            if self.scope.home.recipes[recipe_name].span.end > load.span.start:
                 self.build.report(
-                    "NN404", f"`{recipe_name}` stands below: move it above the recipe that loads from it", load.span
+                    "NN404",
+                    f"the recipe `{recipe_name}` is not known here yet",
+                    load.span,
+                    help="move it above the recipe that loads from it",
                 )
             return False
         if network not in recipe.instances:
