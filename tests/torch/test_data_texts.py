@@ -20,9 +20,7 @@ from nnspec.training.batches import Batches, part_batches
 
 pytestmark = pytest.mark.torch
 
-TABLE = (
-    'CSV("t.tsv", delimiter="\\t", names=["kind", "text"], quote=none SETTINGS) { column kind: index(2)\n column text: str\n BODY }'
-)
+TABLE = 'CSV("t.tsv", delimiter="\\t", names=["kind", "text"], quote=none SETTINGS) { column kind: index(2)\n column text: str\n BODY }'
 PLAIN = "t = text -> TOKENIZER; output tokens: index(t.vocab)[N, T] = t.tokens; output lengths: int64[N] = t.lengths; output kind"
 ROWS = [(0, "abba"), (1, "c"), (0, "ab"), (1, "ca b"), (0, "bb"), (1, 'a"c'), (0, "a"), (1, "cc")]
 
