@@ -40,7 +40,8 @@ class Report:
     def __init__(self, source: Source, file: tree.File | None, diagnostics: tuple[Diagnostic, ...],
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
                  sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = (),
-                 suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = (), samples: tuple[Sample, ...] = ()) -> None:  # fmt: skip
+                 suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = (), samples: tuple[Sample, ...] = (),
+                 brought: Mapping[str, int] | None = None) -> None:  # fmt: skip
         self.source = source
         #: What can be drawn from the recipes once they have been trained.
         self.samples = samples
@@ -58,6 +59,8 @@ class Report:
         self.recipes = recipes
         self.settings = dict(settings)
         self.sizes = dict(sizes)
+        #: Sizes that data have brought, where they have been read: "RECIPE.SOURCE.COLUMN.vocab".
+        self.brought = dict(brought or {})
 
     @property
     def findings(self) -> tuple[Diagnostic, ...]:
@@ -94,18 +97,19 @@ def read(path: str | Path) -> tuple[Source | None, list[Diagnostic]]:
 
 
 def check_path(path: str | Path, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None,
-               enabled: Collection[str] = ()) -> Report:  # fmt: skip
+               enabled: Collection[str] = (), brought: Mapping[str, int] | None = None) -> Report:  # fmt: skip
     """Check a file, `.nn` or YAML by its suffix; raises OSError where it cannot be read. Otherwise as `check_source`."""
     source, findings = read(path)
     if source is None:
         return Report(Source(str(path), ""), None, tuple(findings), {}, {}, settings or {}, sizes or {})
-    return check_source(source, settings=settings, sizes=sizes, findings=findings, enabled=enabled)
+    return check_source(source, settings=settings, sizes=sizes, findings=findings, enabled=enabled, brought=brought)
 
 
 def check_source(source: Source, *, settings: Mapping[str, Any] | None = None, sizes: Mapping[str, int] | None = None,
                  findings: list[Diagnostic] | None = None, enabled: Collection[str] = (),
-                 unsaved: Mapping[Path, bytes] | None = None) -> Report:  # fmt: skip
-    """Check a text. `settings` are parameters by name (or "train.epochs"), `sizes` fix input symbols such as H.
+                 unsaved: Mapping[Path, bytes] | None = None, brought: Mapping[str, int] | None = None) -> Report:  # fmt: skip
+    """Check a text. `settings` are parameters by name (or "train.epochs"), `sizes` fix input symbols such as H, `brought` are sizes that
+    data have brought.
 
     `enabled` are codes of rules that speak only where they are asked for. `unsaved` are texts that stand for used files, by their
     resolved paths.
@@ -113,7 +117,7 @@ def check_source(source: Source, *, settings: Mapping[str, Any] | None = None, s
     with room_to_work():
         file, found = parse(source)
         found = [*(findings or []), *found]
-        return _check(source, file, found, settings or {}, sizes or {}, enabled, _Loader(unsaved or {}))
+        return _check(source, file, found, settings or {}, sizes or {}, enabled, _Loader(unsaved or {}), brought or {})
 
 
 def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
@@ -142,12 +146,12 @@ def room_to_work() -> Iterator[None]:
 
 
 def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int],
-           enabled: Collection[str], loader: _Loader) -> Report:  # fmt: skip
+           enabled: Collection[str], loader: _Loader, brought: Mapping[str, int]) -> Report:  # fmt: skip
     from nnspec.graph.program import Program
     from nnspec.items import check_program
     from nnspec.lint import lint
 
-    program = Program(file, source, loader, settings, sizes, found)
+    program = Program(file, source, loader, settings, sizes, found, brought)
     networks, recipes, samples = check_program(program)
     told = {(finding.code, finding.span.start) for finding in found}
     everything = [
@@ -163,7 +167,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     ordered = tuple(sorted(everything, key=Diagnostic.sort_key))
     return Report(
         source, file, ordered, networks, recipes, settings, sizes, program.sources, tuple(program.behaviours), suppressed,
-        tuple(loader.used), samples,
+        tuple(loader.used), samples, brought,
     )  # fmt: skip
 
 

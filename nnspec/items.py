@@ -34,7 +34,7 @@ class Checked(NamedTuple):
 def check_program(program: Program) -> Checked:
     """Everything that can be said about a spec; findings go to the program."""
     graphs = program.graphs
-    checked: dict[str, Recipe] = {}
+    checked: dict[str, Recipe] = program.recipes
     samples: list[Sample] = []
     items = [item for item in program.file.items if isinstance(item, tree.Item)]
     _check_version(program)

@@ -12,6 +12,7 @@ _ABILITIES = {
     "compile, train, evaluate, predict, profile": ("torch", ("torch", "numpy", "safetensors")),
     "image folders": ("images", ("pillow",)),
     "embedded data sets": ("sklearn", ("scikit-learn",)),
+    "byte pairs": ("text", ("tokenizers",)),
     "curves": ("plot", ("matplotlib",)),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),

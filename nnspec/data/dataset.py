@@ -12,15 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnspec.data import texts
+from nnspec.data.bodies import computed
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
-from nnspec.data.per_batch import Change, in_training, run
-from nnspec.data.samples import Fields, Reader, Samples
+from nnspec.data.per_batch import Change, in_training
+from nnspec.data.rows import Rows
+from nnspec.data.samples import Fields, RawFields, Reader, Samples, Strings
 from nnspec.data.split import split_indices
+from nnspec.data.vocabulary import Vocabulary
 from nnspec.dims import Dim, Var, as_var
 from nnspec.recipes.division import DivisionError, Shares
 from nnspec.recipes.recipe import DataSource
 from nnspec.types import TensorType
+
+#: So many rows are looked at of those that become tensors batch by batch.
+_LOOKED_AT = 64
 
 
 @dataclass
@@ -41,6 +48,8 @@ class Dataset:
     change: Change | None = None
     #: Of a whole graph, how many of its nodes each part has.
     nodes: dict[str, int] = field(default_factory=dict)
+    #: Fitted tokenizers by the names of their texts ("sms.text").
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
 
     @property
     def is_graph(self) -> bool:
@@ -60,10 +69,11 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         for part in sorted(self.parts):
             for name in sorted(self.parts[part]):
-                tensor = self.parts[part][name]
-                digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-                plain = _without_repeats(tensor)
-                digest.update(plain.view(torch.uint8).numpy().data if plain.numel() else b"")
+                field = self.parts[part][name]
+                for tensor in field.tensors() if isinstance(field, Rows) else (field,):
+                    digest.update(f"{part}.{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+                    plain = _without_repeats(tensor)
+                    digest.update(plain.view(torch.uint8).numpy().data if plain.numel() else b"")
         return digest.hexdigest()
 
 
@@ -87,38 +97,27 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     except DivisionError as error:
         raise DataError(error.message) from error
     samples = _reader(source.operator.name)(source, lookup)
-    if samples.nodes is not None:
-        parts = {part: {**samples.fields, "part": nodes} for part, nodes in samples.nodes.items()}
-    else:
-        parts = _divided(samples, shares, source)
+    raw = _parts(samples, shares, source)
+    parts, vocabularies = texts.encoded(source, raw, (fitted or {}).get("vocabularies", {}))
     found = samples.fitted or _standardize(source, parts, fitted or {})
-    learned = in_training(source, parts["train"])
+    learned, change = in_training(source, parts["train"]) or (None, None)
     if source.graph is not None and source.operator.name != "Generated":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(shares.seed)
-            parts = {name: run(source, source.graph, fields) for name, fields in parts.items()}
+            parts = {name: computed(source, fields) for name, fields in parts.items()}
     _verify(source, parts)
     names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
     nodes = {part: int(chosen.sum()) for part, chosen in (samples.nodes or {}).items()}
-    return Dataset(source.name, parts, found, names, *(learned or (None, None)), nodes=nodes)
+    return Dataset(source.name, parts, found, names, learned=learned, change=change, nodes=nodes, vocabularies=vocabularies)
 
 
-def _reader(name: str) -> Reader:
-    from nnspec.data import arrays, citations, embedded, generated, idx, images, pairs, tables, windows
-
-    readers: dict[str, Reader] = {
-        "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
-        "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
-        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read, "Pairs": pairs.read,
-        "Windows": windows.read,
-    }  # fmt: skip
-    if name not in readers:
-        raise DataError(f"`{name}` is declared, but this version cannot read it")
-    return readers[name]
-
-
-def _divided(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Fields]:
-    parts = {"train": samples.fields}
+def _parts(samples: Samples, shares: Shares, source: DataSource) -> dict[str, RawFields]:
+    """The samples by part, divided as the source says."""
+    if samples.nodes is not None:
+        return {part: {**samples.fields, "part": nodes} for part, nodes in samples.nodes.items()}
+    if samples.parts is not None:
+        return samples.parts
+    parts: dict[str, RawFields] = {"train": samples.fields}
     if samples.test is not None:
         parts["test"] = samples.test
         shares = shares.beside_test()
@@ -129,13 +128,29 @@ def _divided(samples: Samples, shares: Shares, source: DataSource) -> dict[str, 
     return parts
 
 
-def _split(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Fields]:
+def _reader(name: str) -> Reader:
+    from nnspec.data import arrays, citations, embedded, generated, idx, images, pairs, tables, windows
+
+    readers: dict[str, Reader] = {
+        "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
+        "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
+        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read, "Pairs": pairs.read,
+        "Windows": windows.read, "TextWindows": texts.read_windows,
+    }  # fmt: skip
+    if name not in readers:
+        raise DataError(f"`{name}` is declared, but this version cannot read it")
+    return readers[name]
+
+
+def _split(samples: Samples, shares: Shares, source: DataSource) -> dict[str, RawFields]:
     count = _samples(samples.fields, source, "train")
-    indices = split_indices(count, shares, samples.fields, samples.texts)
-    return {part: {name: tensor[chosen] for name, tensor in samples.fields.items()} for part, chosen in indices.items()}
+    tensors = {name: each for name, each in samples.fields.items() if isinstance(each, Tensor)}
+    ordering = {**samples.texts, **{name: each.values for name, each in samples.fields.items() if isinstance(each, Strings)}}
+    indices = split_indices(count, shares, tensors, ordering)
+    return {part: {name: each[chosen] for name, each in samples.fields.items()} for part, chosen in indices.items()}
 
 
-def _samples(fields: Fields, source: DataSource, part: str) -> int:
+def _samples(fields: Mapping[str, Tensor | Rows | Strings], source: DataSource, part: str) -> int:
     """How many samples the fields have; DataError where they differ, or have none."""
     sizes = {name: tensor.shape[0] if tensor.dim() else 0 for name, tensor in fields.items()}
     if len(set(sizes.values())) != 1:
@@ -151,10 +166,15 @@ def _standardize(source: DataSource, parts: dict[str, Fields], fitted: Mapping[s
     """Bring `x` to mean 0 and deviation 1 by the training part, where the source is set so."""
     if not source.operator.attributes().get("standardize"):
         return {}
-    found = dict(fitted.get("standardize") or _fit(parts["train"]["x"]))
+    found = dict(fitted.get("standardize") or _fit(_dense(parts["train"]["x"])))
     for fields in parts.values():
-        fields["x"] = standardized(fields["x"], found)
+        fields["x"] = standardized(_dense(fields["x"]), found)
     return {"standardize": found}
+
+
+def _dense(field: Tensor | Rows) -> Tensor:
+    found: Tensor = field[:]
+    return found
 
 
 def _fit(x: Tensor) -> dict[str, Any]:
@@ -180,9 +200,13 @@ def _verify(source: DataSource, parts: Mapping[str, Fields]) -> None:
             _verify_field(f"`{source.name}.{name}` ({part})", fields[name], type_, known, first=0 if source.is_graph else 1)
 
 
-def _verify_field(place: str, tensor: Tensor, type_: TensorType, known: dict[Var, int], first: int) -> None:
+def _verify_field(place: str, field: Tensor | Rows, type_: TensorType, known: dict[Var, int], first: int) -> None:
     """Refuse samples that are not what the spec was checked with. `known` holds the sizes of symbols so far; axes before `first` are
     those of samples."""
+    if isinstance(field, Rows):  # a few rows show the rest, and their sizes are their own
+        tensor, known = field[:_LOOKED_AT], {}
+    else:
+        tensor = field
     shape = tuple(tensor.shape)
     if len(shape) != type_.rank or not all(
         _agrees(dim, size, known) for dim, size in zip(type_.dims[first:], shape[first:], strict=True)

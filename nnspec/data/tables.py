@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
-from nnspec.data.samples import Samples
+from nnspec.data.samples import RawFields, Samples, Strings
 from nnspec.recipes.recipe import Column, DataSource
 
 _LONGEST_FIELD = 1 << 20
@@ -22,7 +22,7 @@ _SHOWN = 5
 _SHOWN_CHARACTERS = 40
 _LARGEST_WHOLE = 2**63
 
-Number = float | int | bool
+Number = float | int | bool | str
 _N = TypeVar("_N", int, float)
 #: `csv` keeps its limit for the whole process.
 _LIMIT = threading.Lock()
@@ -39,9 +39,10 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
     """The declared columns of a table. Raises DataError with the lines that cannot be read."""
     settings = source.operator.attributes()
     path = lookup.find(settings["path"])
-    columns = {name: column for name, column in source.columns.items() if column.dtype != "str"}
+    texts = {text.column for text in source.texts.values()}
+    columns = {name: column for name, column in source.columns.items() if column.dtype != "str" or name in texts}
     if not columns:
-        raise DataError(f"`{source.name}` declares no column that holds numbers or categories")
+        raise DataError(f"`{source.name}` declares no column that holds numbers or categories, and makes no tokens of text")
     fields = read_columns(path, source, columns)
     named = {name: column.categories for name, column in columns.items() if column.categories}
     by = source.split.get("by")
@@ -52,26 +53,26 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
 def _texts(path: Path, source: DataSource, name: str) -> tuple[str, ...]:
     """A column of text."""
     settings = source.operator.attributes()
-    rows, header = _rows(path, settings["delimiter"], settings["names"])
+    rows, header = _rows(path, settings["delimiter"], settings["names"], settings["quote"])
     place = _place(name, header, path)
     return tuple(row.values[place].strip() for row in rows)
 
 
 def read_columns(
     path: Path, source: DataSource, columns: Mapping[str, Column], form: Mapping[str, Any] | None = None
-) -> dict[str, Tensor]:
+) -> RawFields:
     """Some columns of a file that is built as the source says, or as `form` does. Raises DataError."""
     settings = form if form is not None else source.operator.attributes()
-    rows, header = _rows(path, settings["delimiter"], settings["names"])
+    rows, header = _rows(path, settings["delimiter"], settings["names"], settings["quote"])
     places = {name: _place(name, header, path) for name in columns}
-    values = _values(path, rows, len(header), places, columns, settings["missing"])
+    values = _values(path, rows, len(header), places, columns, settings.get("missing", ()))
     return {name: _tensor(found, columns[name]) for name, found in values.items()}
 
 
-def _rows(path: Path, delimiter: str, names: Sequence[str] | None) -> tuple[list[Row], list[str]]:
+def _rows(path: Path, delimiter: str, names: Sequence[str] | None, quote: str | None) -> tuple[list[Row], list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _records(file, delimiter, path)
+            rows = _records(file, delimiter, quote, path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
     if not rows:
@@ -86,15 +87,20 @@ def _rows(path: Path, delimiter: str, names: Sequence[str] | None) -> tuple[list
     return rows[1:], header
 
 
-def _records(lines: Iterable[str], delimiter: str, path: Path) -> list[Row]:
+def _records(lines: Iterable[str], delimiter: str, quote: str | None, path: Path) -> list[Row]:
     """All records but blank lines."""
     with _LIMIT:
         before = csv.field_size_limit(_LONGEST_FIELD)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        if quote is None:
+            reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        else:
+            reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
         try:
             return [Row(reader.line_num, row) for row in reader if row]
         except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed") from error
+            raise DataError(
+                f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed, or say `quote=none`"
+            ) from error
         finally:
             csv.field_size_limit(before)
 
@@ -119,7 +125,7 @@ def _values(path: Path, rows: Sequence[Row], width: int, places: Mapping[str, in
             continue
         for name, place in places.items():
             try:
-                values[name].append(_value(row[place].strip(), columns[name], missing))
+                values[name].append(_value(row[place], columns[name], missing))
             except ValueError as error:
                 wrong.append(f"line {line}, column `{name}`: {error}")
     if wrong:
@@ -128,13 +134,16 @@ def _values(path: Path, rows: Sequence[Row], width: int, places: Mapping[str, in
     return values
 
 
-def _value(text: str, column: Column, missing: Sequence[str]) -> Number:
+def _value(written: str, column: Column, missing: Sequence[str]) -> Number:
+    text = written.strip()
     if not text or text in missing:
         if column.default is None:
             raise ValueError(
                 f"a value is missing, and the column has no default (`column {column.name}: ... = 0` fills its gaps)"
             )
-        text = str(column.default)
+        text = written = str(column.default)
+    if column.dtype == "str":
+        return written
     return _READ[column.dtype](text, column)
 
 
@@ -188,6 +197,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-def _tensor(values: Sequence[Number], column: Column) -> Tensor:
+def _tensor(values: Sequence[Number], column: Column) -> Tensor | Strings:
+    if column.dtype == "str":
+        return Strings([str(value) for value in values])
     kinds = {"float32": torch.float32, "float64": torch.float64, "bool": torch.bool}
     return torch.tensor(values, dtype=kinds.get(column.dtype, torch.int64))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
-from nnspec.data.samples import Fields, Samples
+from nnspec.data.samples import Samples
 from nnspec.data.tables import read_columns
 from nnspec.recipes.recipe import Column, DataSource
 
 #: What `read_columns` asks of a table, and a series has as they are.
-_PLAIN = {"delimiter": ",", "names": None, "missing": ()}
+_PLAIN = {"delimiter": ",", "names": None, "missing": (), "quote": None}
 
 
 def read(source: DataSource, lookup: Lookup) -> Samples:
@@ -22,7 +22,8 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
     settings = source.operator.attributes()
     path = lookup.find(settings["path"])
     columns = {name: Column(name, "float64") for name in settings["columns"]}
-    series = torch.stack(list(read_columns(path, source, columns, _PLAIN).values()), dim=1)
+    read = read_columns(path, source, columns, _PLAIN)
+    series = torch.stack([each for each in read.values() if isinstance(each, Tensor)], dim=1)
     total = sum(settings["rows"])
     if len(series) < total:
         raise DataError(f"{path} has {len(series):,} rows, and `rows` asks for {total:,}")
@@ -48,7 +49,7 @@ def _standardized(series: Tensor, settings: dict[str, Any]) -> tuple[Tensor, dic
     return ((series - mean) / std).float(), {"standardize": {"mean": mean.tolist(), "std": std.tolist()}}
 
 
-def _windows(rows: Tensor, past: int, horizon: int) -> Fields:
+def _windows(rows: Tensor, past: int, horizon: int) -> dict[str, Tensor]:
     """Views (windows, past, columns) and (windows, horizon, columns) of rows (T, columns)."""
     views = rows.unfold(0, past + horizon, 1).transpose(1, 2)
     return {"past": views[:, :past], "future": views[:, past:]}

@@ -59,6 +59,8 @@ def compare_recipes(before: Recipe, after: Recipe) -> RecipeDifference:
         *statements.data(before.sources, after.sources),
         *_types(comparison),
         *statements.networks(before, after),
+        *_lines("load", [each.text for each in before.loads], [each.text for each in after.loads]),
+        *_lines("freeze", [each.text for each in before.frozen], [each.text for each in after.frozen]),
         *statements.steps(before, after),
         *_places(before, after, comparison),
         *statements.metrics(before.metrics, after.metrics),
@@ -73,6 +75,14 @@ def _types(comparison: Comparison) -> Iterator[Statement]:
     for detail in comparison.input_details():
         if detail.before and detail.after:
             yield Statement(f"data {detail.name}", detail.before, detail.after)
+
+
+def _lines(what: str, before: Iterable[str], after: Iterable[str]) -> Iterator[Statement]:
+    """Statements that stand on one side only."""
+    ours, theirs = list(before), list(after)
+    for text in dict.fromkeys([*ours, *theirs]):
+        if (text in ours) != (text in theirs):
+            yield Statement(what, text if text in ours else "", text if text in theirs else "")
 
 
 def _places(before: Recipe, after: Recipe, comparison: Comparison) -> Iterator[Statement]:
@@ -137,6 +147,10 @@ class _Statements:
         yield from self.values(f"{what}, split", before.split, after.split)
         ours, theirs = ({name: _column(each) for name, each in source.columns.items()} for source in (before, after))
         yield from self.values(f"{what}, column", ours, theirs)
+        tokenizers = (
+            {name: text.operator for name, text in source.texts.items() if source.columns} for source in (before, after)
+        )
+        yield from self.operators(f"{what}, tokens of", *tokenizers)
         if before.graph is not None and after.graph is not None:
             layers = Comparison(before.graph, after.graph).layers()
             if layers:
@@ -208,15 +222,4 @@ def _column(column: Any) -> str:
 
 def _override(override: Override, notation: Notation) -> str:
     settings = ", ".join(f"{name} = {notation.setting(value)}" for name, value in override.settings.items())
-    return settings if override.selection is None else f"{settings} where {_clause(override.selection.clauses)}"
-
-
-def _clause(clause: tuple[Any, ...]) -> str:
-    kind = clause[0]
-    if kind in ("and", "or"):
-        return f" {kind} ".join(f"({_clause(part)})" if part[0] in ("and", "or") else _clause(part) for part in clause[1])
-    if kind == "not":
-        return f"not ({_clause(clause[1])})"
-    if kind == "named":
-        return "named(" + ", ".join(f'"{pattern}"' for pattern in clause[1]) + ")"
-    return f"{kind} {clause[1]} {clause[2]}"
+    return settings if override.selection is None else f"{settings} where {override.selection.text}"

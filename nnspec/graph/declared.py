@@ -262,6 +262,18 @@ def _mismatch(message: str, code: str, declared: tree.Type, place: Span, scope: 
 # --- assertions -----------------------------------------------------------------------------------------------------------
 
 
+def name_sizes(declared: tree.Type, actual: TensorType, scope: Scope) -> None:
+    """In the type of an output of data, a name that is not known yet becomes the size that stands there."""
+    entries = list(declared.dimensions or ())
+    pairs = list(zip(entries, actual.dims, strict=True)) if len(entries) == actual.rank else []
+    if declared.name == "index" and actual.classes is not None:
+        pairs += [(argument.value, actual.classes) for argument in declared.arguments]
+    for entry, size in pairs:
+        if isinstance(entry, tree.Name) and not _known(entry.id, scope) and scope.home.lookup(entry.id, scope) is None:
+            scope.bind(entry.id, size, entry.span)
+            scope.build.program.mark_used(entry.span)
+
+
 def assert_type(declared: tree.Type, value: Any, name: str, scope: Scope) -> bool:
     """Prove that a value has the type written on its binding or output. False where it has not, which has been reported."""
     value = carry(value)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nnspec.codes import CODES
 from nnspec.diagnostics import Diagnostic, Edit, Fix, Label, Source, Span
+from nnspec.dims import Dim, symbol
 from nnspec.graph.branches import Branches
 from nnspec.graph.build import Build
 from nnspec.graph.ir import Graph
@@ -47,8 +48,8 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset TextWindows "
-    "Characters BytePair Standardize Impute "
+    "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset "
+    "Standardize Impute "
     "generate track inference epsilon categorical log_prob entropy "
     "standardized mean_return GINConv global_add_pool BatchNorm "
 )
@@ -95,8 +96,9 @@ class Program:
     """Everything known while one spec is checked."""
 
     def __init__(self, file: tree.File, source: Source, loader: Loader | None, settings: Mapping[str, Any],
-                 sizes: Mapping[str, int], unreadable: Collection[Diagnostic] = ()) -> None:  # fmt: skip
-        """`unreadable` are the findings on the text itself."""
+                 sizes: Mapping[str, int], unreadable: Collection[Diagnostic] = (),
+                 brought: Mapping[str, int] | None = None) -> None:  # fmt: skip
+        """`unreadable` are the findings on the text itself, `brought` the sizes that data have brought, where they have been read."""
         self.file = file
         self.source = source
         self.loader = loader
@@ -105,6 +107,7 @@ class Program:
         self.is_readable = not any(finding.severity == "error" for finding in unreadable)
         self.settings = dict(settings)
         self.sizes = dict(sizes)
+        self.brought: dict[str, Dim] = dict(brought or {})
         self.findings: dict[tuple[str, str, int, int, str], Diagnostic] = {}
         self.consulted_training = False
         #: How often something was met that is kept but not run.
@@ -120,6 +123,8 @@ class Program:
         self.graphs: dict[str, Graph] = {}
         #: The networks of each recipe without errors, by the recipe's name, for what is drawn from them.
         self.instances: dict[str, dict[str, NetworkInstance]] = {}
+        #: The recipes without errors so far, by name.
+        self.recipes: dict[str, Any] = {}
         self.home = self._enter(file, source, ())
 
     @property
@@ -333,6 +338,12 @@ class Program:
         if name not in instances:
             instances[name] = NetworkInstance(name, maker, maker.span)
         return instances[name]
+
+    def brought_size(self, key: str, name: str, smallest: int) -> Dim:
+        """A size that data bring: its number where they have been read, else a symbol, the same one for all that ask by this key."""
+        if key not in self.brought:
+            self.brought[key] = symbol(name, minimum=smallest)
+        return self.brought[key]
 
     def new_build(self, name: str, **more: Any) -> Build:
         return Build(self, name, **more)

@@ -26,6 +26,24 @@ class Selection:
         """Whether a weight with this state-dict key, number of axes and owning operator is chosen."""
         return _matches(self.clauses, path, rank, operator)
 
+    @property
+    def text(self) -> str:
+        """The choice as it is written."""
+        return _clause_text(self.clauses)
+
+
+def _clause_text(clause: tuple[Any, ...]) -> str:
+    kind = clause[0]
+    if kind in ("and", "or"):
+        return f" {kind} ".join(
+            f"({_clause_text(part)})" if part[0] in ("and", "or") else _clause_text(part) for part in clause[1]
+        )
+    if kind == "not":
+        return f"not ({_clause_text(clause[1])})"
+    if kind == "named":
+        return "named(" + ", ".join(f'"{pattern}"' for pattern in clause[1]) + ")"
+    return f"{kind} {clause[1]} {clause[2]}"
+
 
 def _matches(clause: tuple[Any, ...], path: str, rank: int, operator: str) -> bool:
     from fnmatch import fnmatchcase

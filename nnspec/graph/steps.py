@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnspec.diagnostics import Span
-from nnspec.graph import apply, blocks, calls, expressions, recurrence
+from nnspec.graph import apply, blocks, calls, expressions, recurrence, texts
 from nnspec.graph.limits import MAX_COPIES
 from nnspec.graph.naming import is_layer_maker
 from nnspec.graph.scope import Numbering, Scope, path_text
@@ -109,6 +109,10 @@ def use(callee: Any, given: tuple[Given, ...], carried: Carried, span: Span, sco
         _skip_number(callee, scope, path)
         return POISON
     match callee:
+        case OperatorMaker() if callee.operator.is_tokenizer:
+            return texts.tokenize(callee, given, carried.inputs, span, scope)
+        case _ if (text := next((each for each in carried.inputs if isinstance(each.value, texts.TextColumn)), None)) is not None:
+            return texts.misplaced(text.value, text.span, span, scope)
         case OperatorMaker() if callee.operator.name[0].isupper():
             return _operator(callee, given, carried, span, scope, path)
         case OperatorMaker():

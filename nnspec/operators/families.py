@@ -132,6 +132,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "file_source": (
         "Pairs", "Windows"
     ),
+    "text": (
+        "Characters", "BytePair", "TextWindows"
+    ),
 }  # fmt: skip
 
 #: Operator -> the family that declares it.

@@ -21,6 +21,8 @@ class Source(Operator):
     declares_columns: ClassVar[bool] = False
     #: The body makes the fields (`output x = uniform[N, 2]`); without one the source has none.
     needs_body: ClassVar[bool] = False
+    #: The types of the fields depend on what the text holds: `windows_of` gives them.
+    reads_text: ClassVar[bool] = False
     #: Samples in all, and of these in a test part that comes with the source; None where only reading tells.
     total_samples: ClassVar[int | None] = None
     test_samples: ClassVar[int] = 0
@@ -315,6 +317,14 @@ def _stratify_by() -> str | None:
     return column
 
 
+def quoting_of(what: str) -> str | None:
+    """The setting that says how values are quoted."""
+    mark: str | None = attribute(
+        Maybe(Text()), '"', doc=f"the mark around values of {what} that hold a delimiter; none: there is none", keyword_only=True
+    )
+    return mark
+
+
 @operator("CSV", source="RFC 4180")
 class CSV(_Declared):
     """A table in a text file: `CSV("iris.csv") { column petal_length: float32 ... output x = stack([...], dim=1) }`."""
@@ -325,6 +335,7 @@ class CSV(_Declared):
         Maybe(Listing(Text())), None, doc="names of all columns of a file without a header", keyword_only=True
     )
     missing: tuple[str, ...] = attribute(Listing(Text()), (), doc="values that mean: not known", keyword_only=True)
+    quote: str | None = quoting_of("the file")
     validation: float = _validation()
     test: float = _test(0.0)
     stratify: str | None = _stratify_by()
@@ -334,6 +345,8 @@ class CSV(_Declared):
         super().check()
         if len(self.delimiter) != 1:
             raise Refusal("NN107", f'`delimiter` is one character, got "{self.delimiter}"', "delimiter")
+        if self.quote is not None and len(self.quote) != 1:
+            raise Refusal("NN107", f'`quote` is one character, got "{self.quote}"', "quote")
         if self.names is not None and len(set(self.names)) < len(self.names):
             raise Refusal("NN105", "a column is named twice", "names")
 

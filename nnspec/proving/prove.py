@@ -12,6 +12,7 @@ from nnspec.diagnostics import Diagnostic
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import NoAdmissibleSizes
 from nnspec.proving.account import NetworkAccount, Proof, RecipeAccount
+from nnspec.proving.brought import numbered
 from nnspec.proving.claims import broken
 from nnspec.proving.findings import Findings
 from nnspec.proving.networks import NetworkProver
@@ -82,7 +83,11 @@ def _recipes(report: Report, findings: Findings, accounts: list[NetworkAccount |
              told: Callable[[str], None]) -> None:  # fmt: skip
     for recipe in report.recipes.values():
         torch.manual_seed(seed)
-        accounts.append(RecipeProver(recipe, findings, seed, told).prove())
+        small = numbered(report, recipe)
+        if small is None:
+            accounts.append(RecipeAccount(recipe.name, notes=["it has errors at every small vocabulary that was tried"]))
+            continue
+        accounts.append(RecipeProver(small, findings, seed, told).prove())
 
 
 def _not_run(report: Report, accounts: list[NetworkAccount | RecipeAccount]) -> None:

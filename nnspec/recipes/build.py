@@ -37,6 +37,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
         _keep_unchecked(program, item, before)
         return None
     steps = training.finished()
+    frozen, loads = training.weights.frozen(), training.weights.loads(program.recipes)
     if steps:
         evaluation.check_measuring(training.settings, training.setting_spans)
     if not steps or training.build.failed or evaluation.build.failed or any(each.failed for each in instances.values()):
@@ -45,7 +46,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
     recipe = Recipe(
         item.name.id, sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
-        training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans,
+        training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans, frozen, loads,
     )  # fmt: skip
     if not check_judging(recipe, program):
         return None

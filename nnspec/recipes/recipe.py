@@ -7,6 +7,7 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.graph.ir import Graph, Node
 from nnspec.graph.selections import Selection
+from nnspec.graph.texts import FittedText
 from nnspec.operators.declare import Operator
 from nnspec.records import field, record
 from nnspec.types import TensorType
@@ -43,6 +44,8 @@ class DataSource:
     graph: Graph | None = None
     #: The same in training. What it draws is drawn anew for each batch, and `if training` has chosen otherwise.
     training: Graph | None = None
+    #: The texts that tokenizers are fitted to, by name.
+    texts: dict[str, FittedText] = field(default_factory=dict)
 
     @property
     def is_graph(self) -> bool:
@@ -95,6 +98,48 @@ class OptimizerSetting:
 
 
 @record(frozen=True)
+class ChosenWeights:
+    """Weights of an instance: those below a part ("bert.embeddings", "" for all), and of these the selected ones."""
+
+    instance: str
+    part: str
+    selection: Selection | None
+    span: Span
+
+    @property
+    def text(self) -> str:
+        """As it is written: `model.bert where rank == 2`."""
+        named = ".".join(each for each in (self.instance, self.part) if each)
+        return named if self.selection is None else f"{named} where {self.selection.text}"
+
+    def holds(self, path: str) -> bool:
+        """Whether a state-dict key lies below the part."""
+        return not self.part or path == self.part or path.startswith(self.part + ".")
+
+    def chooses(self, path: str, rank: int, operator: str) -> bool:
+        """Whether the weight with this key, number of axes and owning operator is one of them."""
+        return self.holds(path) and (self.selection is None or self.selection.matches(path, rank, operator))
+
+
+@record(frozen=True)
+class Load:
+    """`load model.bert from ...`: first weights from the run or file at `path`, or from the newest run of a recipe of the spec: its name, its
+    network, and the part of that."""
+
+    weights: ChosenWeights
+    path: str
+    recipe: tuple[str, str, str] | None
+    span: Span
+
+    @property
+    def text(self) -> str:
+        """As it is written: `model.bert from Pretrain.lm.bert`."""
+        named, _, condition = self.weights.text.partition(" where ")
+        source = ".".join(each for each in self.recipe if each) if self.recipe is not None else f'"{self.path}"'
+        return f"{named} from {source}" + (f" where {condition}" if condition else "")
+
+
+@record(frozen=True)
 class Step:
     """One update: what it minimizes, of which networks, and how.
 
@@ -136,6 +181,9 @@ class Recipe:
     schedules: dict[str, Operator] = field(default_factory=dict)
     #: Where settings stand in the text, by name.
     places: dict[str, Span] = field(default_factory=dict)
+    #: Weights that are not updated, and those that come from elsewhere at first.
+    frozen: tuple[ChosenWeights, ...] = ()
+    loads: tuple[Load, ...] = ()
 
     @property
     def optimizer(self) -> OptimizerSetting:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Poly, variables
-from nnspec.graph import blocks, calls, declared, expressions, parameters
+from nnspec.dims.claims import claim_variables
+from nnspec.graph import apply, blocks, declared, expressions
 from nnspec.graph.build import Build
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
 from nnspec.graph.scope import Scope
-from nnspec.graph.values import POISON, Given, SourceFields, Unsupported, carry, is_silent
-from nnspec.operators.declare import Operator
+from nnspec.graph.texts import FittedText, TextColumn, Texts, tokenizer
+from nnspec.graph.values import POISON, OperatorMaker, SourceFields, Unsupported, carry, is_silent
 from nnspec.operators.kinds import describe
 from nnspec.operators.source import Source
+from nnspec.operators.text import TextWindows
+from nnspec.recipes import data_items
 from nnspec.recipes.division import WORDS, check_division
 from nnspec.recipes.recipe import Column, DataSource
 from nnspec.records import replace
@@ -34,66 +37,36 @@ def data_source(statement: tree.Statement, name: tree.Name, scope: Scope) -> Dat
         scope.build.report("NN401", f"`{name.id}` needs a source", name.span, help="such as `data digits = MNIST()`")
         return None
     expression = statement.values[0]
-    item, given = _item(expression, scope)
-    if item is not None:
-        inner = _item_scope(item, given, scope)
-        if inner is None or item.value is None:
-            return None
-        return _source(item.value, item.body, name, inner, scope)
-    return _source(expression, statement.body, name, scope, scope)
-
-
-def _item(expression: tree.Expression, scope: Scope) -> tuple[tree.Item | None, list[Given]]:
-    """The `data` item that an expression names, with its arguments."""
-    named = expression.function if isinstance(expression, tree.Call) else expression
-    if not isinstance(named, tree.Name):
-        return None, []
-    value = scope.names.get(named.id, scope.home.lookup(named.id, scope))
-    if not isinstance(value, tree.Item):
-        return None, []
-    arguments = expression.arguments if isinstance(expression, tree.Call) else ()
-    return value, [calls.given(argument, scope) for argument in arguments]
-
-
-def _item_scope(item: tree.Item, given: list[Given], scope: Scope) -> Scope | None:
-    from nnspec.graph.values import BlockMaker
-
-    scope.build.items.add(item)
-    inner = Scope(scope.build, scope.home, "", ())
-    inner.kind = "data"
-    own = {parameter.name.id for parameter in item.parameters}
-    left = parameters.bind(BlockMaker(item, (), scope.home, item.name.span), [each for each in given if each.name in own or not each.name],
-                           inner, item.name.span)  # fmt: skip
-    if left is None:
+    item = data_items.named_item(expression, scope)
+    if item is None:
+        return _source(expressions.evaluate(expression, scope), expression, statement.body, name, scope, None, scope)
+    used = data_items.use(item, expression, scope)
+    if used is None or item.value is None:
         return None
-    rest = [each for each in given if each.name and each.name not in own]
-    if rest:
-        scope.build.program.later("changing the settings of a `data` item where it is used", rest[0].span)
-        return None
-    return inner
+    return _source(data_items.source_operator(used), item.value, item.body, name, used.scope, used, scope)
 
 
-def _source(expression: tree.Expression, body: Any, name: tree.Name, inner: Scope, scope: Scope) -> DataSource | None:
-    operator = expressions.evaluate(expression, inner)
+def _source(operator: Any, expression: tree.Expression, body: Any, name: tree.Name, inner: Scope, used: data_items.Used | None,
+            scope: Scope) -> DataSource | None:  # fmt: skip
     if isinstance(operator, Unsupported):
         scope.build.program.later(f"the data source `{operator.what}`", expression.span)
         return None
     if not is_silent(operator) and getattr(getattr(operator, "operator", None), "is_source", False):
-        from nnspec.graph import apply
-
         operator = apply.make_operator(operator.operator, (), operator.given, expression.span, inner, None)
     if is_silent(operator):
         _later_call(expression, scope)
         return None
-    if not isinstance(operator, Operator) or not getattr(operator, "is_source", False):
+    if not isinstance(operator, Source):
         scope.build.report(
             "NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span
         )
         return None
     batch = scope.names.get("N", 1)
-    if not isinstance(body, tree.Body):
-        return _plain(operator, name, batch, scope)
-    return _Body(operator, body, name, batch, inner, scope).source()
+    return (
+        _Body(operator, body, name, batch, inner, used, scope).source()
+        if isinstance(body, tree.Body)
+        else _plain(operator, name, batch, scope)
+    )
 
 
 def _later_call(expression: tree.Expression, scope: Scope) -> None:
@@ -103,16 +76,18 @@ def _later_call(expression: tree.Expression, scope: Scope) -> None:
             scope.build.program.later(f"the data source `{found.what}`", expression.function.span)
 
 
-def _plain(operator: Operator, name: tree.Name, batch: Dim, scope: Scope) -> DataSource | None:
-    assert isinstance(operator, Source)
-    fields = {} if operator.needs_body or operator.declares_columns else operator.fields_of(batch)
+def _plain(operator: Source, name: tree.Name, batch: Dim, scope: Scope) -> DataSource | None:
+    texts = Texts(scope.build.name, name.id, batch)
+    fields = _own_types(operator, texts, scope)
+    if fields is None:
+        return None
     if not fields:
         scope.build.report(
             "NN401", f"`{operator.name}` needs a body that says what it gives", name.span,
             help=f"such as `data {name.id} = {operator.name}(...) {{ column x: float32  output x }}`",
         )  # fmt: skip
         return None
-    source = DataSource(name.id, operator, fields, name.span)
+    source = DataSource(name.id, operator, fields, name.span, texts=texts.fitted)
     return source if check_division(source, {}, scope.build.program) else None
 
 
@@ -122,6 +97,23 @@ def in_both_modes(training: Mapping[str, DataSource], measured: Mapping[str, Dat
         name: replace(measured[name], training=each.graph) if each.graph is not None and each.graph.inputs else measured[name]
         for name, each in training.items()
     }
+
+
+def _own_types(operator: Source, texts: Texts, scope: Scope) -> dict[str, TensorType] | None:
+    """The types of the fields that a source has without its body; None where its tokenizer is wrong, which has been reported."""
+    if isinstance(operator, TextWindows):
+        given, place = operator.tokenizer, operator.written["tokenizer"]
+        bound = tokenizer(given, (), place, scope) if isinstance(given, OperatorMaker) else given
+        if bound is None:
+            return None
+        if bound.attributes()["max_length"] is not None:
+            scope.build.report("NN105", "a window has a `length` of its own, so its tokenizer takes no `max_length`", place)
+            return None
+        operator.tokenizer = bound
+        classes = texts.classes(texts.source, bound, scope)
+        texts.fitted["text"] = FittedText("text", texts.source, operator.column or "", bound, classes)
+        return operator.windows_of(texts.batch, classes)
+    return {} if operator.needs_body or operator.declares_columns else operator.fields_of(texts.batch)
 
 
 def enter(source: DataSource, build: Build) -> SourceFields:
@@ -135,14 +127,30 @@ def enter(source: DataSource, build: Build) -> SourceFields:
                 for variable in variables(dim):
                     build.symbols.setdefault(variable, SymbolOrigin(key, axis))
                     build.symbol_spans.setdefault(variable, source.span)
+    for text in source.texts.values():
+        for claim in text.limits():
+            build.facts.declare(claim)
     return fields
+
+
+def report_open(build: Build, sources: Iterable[DataSource]) -> None:
+    """Say which conditions only the data can decide: those on sizes that reading brings."""
+    texts = [text for source in sources for text in source.texts.values()]
+    brought = {one for text in texts for dim in (text.classes, text.longest) if isinstance(dim, Poly) for one in variables(dim)}
+    for guard in build.guards:
+        if not brought.isdisjoint(claim_variables(guard.claim)):
+            build.report(
+                "NN221", f"it cannot be proved that {guard.claim}", guard.span, label="checked when the data have been read",
+                notes=(guard.message,),
+            )  # fmt: skip
 
 
 class _Body:
     """The body of a `data` item: columns, what is computed of them, outputs and the split."""
 
-    def __init__(self, operator: Operator, body: tree.Body, name: tree.Name, batch: Dim, inner: Scope, scope: Scope) -> None:
-        self.operator, self.body, self.name, self.outer = operator, body, name, scope
+    def __init__(self, operator: Source, body: tree.Body, name: tree.Name, batch: Dim, inner: Scope, used: data_items.Used | None,
+                 scope: Scope) -> None:  # fmt: skip
+        self.operator, self.body, self.name, self.outer, self.used = operator, body, name, scope, used
         samples = operator.attributes().get("samples")
         self.batch: Dim = samples if operator.name == "Generated" and isinstance(samples, int) else batch
         self.real_batch = batch
@@ -151,6 +159,7 @@ class _Body:
         self.scope.names, self.scope.spans = dict(inner.names), dict(inner.spans)
         self.scope.names.pop("N", None)
         self.scope.bind("N", self.batch, name.span)
+        self.texts = Texts(scope.build.name, name.id, self.batch)
         self.columns: dict[str, Column] = {}
         self.outputs: dict[str, Value] = {}
         self.split: dict[str, Any] = {}
@@ -177,13 +186,16 @@ class _Body:
             dict(self.build.symbols), span=self.name.span, training=self.build.training,
         )  # fmt: skip
         fields = {name: self._batched(value.type) for name, value in self.outputs.items()}
-        source = DataSource(self.name.id, self.operator, fields, self.name.span, self.split, self.columns, graph)
+        split = data_items.changed_split(self.used, self.split, self.split_spans)
+        source = DataSource(
+            self.name.id, self.operator, fields, self.name.span, split, self.columns, graph, texts=self.texts.fitted
+        )
         return source if check_division(source, self.split_spans, self.build.program) else None
 
     def _own_fields(self) -> None:
-        assert isinstance(self.operator, Source)
-        own = {} if self.operator.needs_body or self.operator.declares_columns else self.operator.fields_of(self.batch)
-        for field, type_ in own.items():
+        own = _own_types(self.operator, self.texts, self.scope)
+        self.good = own is not None
+        for field, type_ in (own or {}).items():
             value = self.build.add_input(field, type_, self.name.span)
             self.build.symbols.update(
                 {one: SymbolOrigin(field, axis) for axis, dim in enumerate(type_.dims) for one in _vars(dim)}
@@ -244,6 +256,7 @@ class _Body:
             name = statement.names[0]
             value = carry(expressions.evaluate(statement.values[0] if statement.values else name, self.scope))
             if statement.type is not None and isinstance(value, Value):
+                declared.name_sizes(statement.type, value.type, self.scope)
                 declared.assert_type(statement.type, value, name.id, self.scope)
             pairs = [(name.id, value, name.span)]
         else:
@@ -287,7 +300,7 @@ class _Body:
                 return
             self.columns[name.id] = column
             if column.dtype == "str":
-                blocks.bind_value(name, Unsupported(f"text in the column `{name.id}`"), self.scope)
+                blocks.bind_value(name, TextColumn(name.id, self.texts), self.scope)
                 continue
             tensor = TensorType(
                 (self.batch, *column.dims), "int64" if column.dtype == "category" else column.dtype, column.classes
@@ -331,4 +344,4 @@ def _vars(dim: Dim) -> frozenset[Any]:
     return variables(dim) if isinstance(dim, Poly) else frozenset()
 
 
-__all__ = ["POISON", "data_source", "enter"]
+__all__ = ["POISON", "data_source", "enter", "report_open"]

@@ -23,11 +23,12 @@ from nnspec.recipes import settings, sources
 from nnspec.recipes.batches import check_batches, check_graphs, check_measuring
 from nnspec.recipes.objectives import Objective, check_stale, variants_of
 from nnspec.recipes.recipe import DataSource, Metric, OptimizerSetting, Step
+from nnspec.recipes.weights import WeightStatements
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 
 #: Statements that this version keeps and says so.
-_LATER = ("freeze", "load", "sample")
+_LATER = ("sample",)
 _STEP_WORDS = ("minimize", "update", "optimizer", "step")
 
 
@@ -45,6 +46,7 @@ class RecipeRun:
         #: What is minimized where the run is: the recipe's own, or a step's.
         self.own = self.objective = Objective("", self.scope, item.name.span)
         self.steps: list[Objective] = []
+        self.weights = WeightStatements(self.scope, instances)
         self.settings: dict[str, Any] = {}
         self.setting_spans: dict[str, Span] = {}
         self.parameters: dict[str, Any] = {}
@@ -234,6 +236,14 @@ class RecipeRun:
         self.steps.append(self.objective)
         self.objective, self.scope = around
 
+    def freeze(self, statement: tree.Statement) -> None:
+        if self.training:
+            self.weights.freeze(statement)
+
+    def load(self, statement: tree.Statement) -> None:
+        if self.training:
+            self.weights.load(statement)
+
     def measure(self, statement: tree.Statement) -> None:
         for position, expression in enumerate(statement.values):
             value = carry(expressions.evaluate(expression, self.scope))
@@ -305,8 +315,10 @@ class RecipeRun:
         self._report_missing(default)
         for each in objectives:
             each.check_reach(gradients)
+        self.weights.check_left(objectives, gradients)
         if self.steps and not self.build.failed:
             check_stale(self.steps, gradients, self.build)
+        sources.report_open(self.build, self.sources.values())
         first = next(iter(self.sources.values()), None)
         check_graphs(self.build, self.sources.values(), self.setting_spans)
         check_batches(self.build, next(iter(variables(self.batch_size))), first, self.settings, self.setting_spans)
@@ -377,6 +389,8 @@ _WORDS: dict[str, Callable[[RecipeRun, tree.Statement], None]] = {
     "minimize": RecipeRun.minimize,
     "measure": RecipeRun.measure,
     "optimizer": RecipeRun.optimizer,
+    "freeze": RecipeRun.freeze,
+    "load": RecipeRun.load,
     "step": RecipeRun.step,
     "update": RecipeRun.update,
 }

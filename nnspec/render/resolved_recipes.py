@@ -30,9 +30,13 @@ def _lines(recipe: Recipe) -> Iterator[str]:
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         yield f"data {source.name} = {call_text(source.operator)}  # {fields}"
+        if source.columns:
+            yield from (f"# tokens of {text.column}: {call_text(text.operator)}" for text in source.texts.values())
     for instance in recipe.instances.values():
         given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
         yield f"layer {instance.name} = {instance.network}({given})"
+    yield from (f"load {each.text}" for each in recipe.loads)
+    yield from (f"freeze {each.text}" for each in recipe.frozen)
     writer = GraphWriter(recipe.training)
     writer.taken |= set(recipe.sources) | set(recipe.instances)
     yield f"# each iteration takes a batch of {', '.join(f'`{name}`' for name in recipe.sources)}"

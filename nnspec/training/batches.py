@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data import Dataset
+from nnspec.data.rows import Rows, Windows
 from nnspec.training.errors import TrainingError
 
 #: Mixed into the seed of an epoch's order, so that neighbouring seeds and epochs share no order.
@@ -17,8 +18,16 @@ _SOURCES = 64
 
 def epoch_order(count: int, seed: int, epoch: int, source: int = 0) -> Tensor:
     """The order of the samples in an epoch."""
-    generator = torch.Generator().manual_seed((seed * _STRIDE + epoch) * _SOURCES + source)
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=_generator(seed, epoch, source))
+
+
+def window_starts(count: int, places: int, seed: int, epoch: int, source: int = 0) -> Tensor:
+    """Where the windows of an epoch begin: `count` draws from 0 to `places` - 1."""
+    return torch.randint(places, (count,), generator=_generator(seed, epoch, source))
+
+
+def _generator(seed: int, epoch: int, source: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * _STRIDE + epoch) * _SOURCES + source)
 
 
 class Batches:
@@ -32,11 +41,12 @@ class Batches:
     ) -> None:
         self.names = list(datasets)
         self.fields = {
-            name: {field: tensor.to(device) for field, tensor in (dataset.learned or dataset.parts["train"]).items()}
+            name: {field: anywhere(rows).to(device) for field, rows in (dataset.learned or dataset.parts["train"]).items()}
             for name, dataset in datasets.items()
         }
         self.is_graph = any(dataset.is_graph for dataset in datasets.values())
         self.changes = {name: dataset.change for name, dataset in datasets.items()}
+        self.places = {name: next(iter(fields.values())).shape[0] for name, fields in self.fields.items()}
         self.counts = {name: dataset.size() for name, dataset in datasets.items()}
         self.first = self.counts[self.names[0]]
         if drop_last and batch_size is not None and batch_size > self.first:
@@ -70,30 +80,49 @@ class Batches:
             high = min(low + self.batch_size, self.first)
             yield high - low, self._gathered({name: orders[name][low:high] for name in self.names})
 
-    def example(self, samples: int) -> dict[str, Tensor]:
-        """A batch of so many samples, the first of each source."""
+    def examples(self, samples: int) -> Iterator[dict[str, Tensor]]:
+        """Batches of so many samples: the first of each source, and where samples differ in size the largest and the smallest."""
         if self.is_graph:
-            return self._whole()
-        return self._gathered({name: torch.arange(samples, device=self.device) % self.counts[name] for name in self.names})
+            yield self._whole()
+            return
+        yield self._gathered({name: torch.arange(samples, device=self.device) % self.counts[name] for name in self.names})
+        sized = {name: self._extremes(name, samples) for name in self.names}
+        for place in range(max(map(len, sized.values()), default=0)):
+            chosen = {name: found[place] if found else torch.arange(samples) % self.counts[name] for name, found in sized.items()}
+            yield self._gathered({name: indices.to(self.device) for name, indices in chosen.items()})
 
     def _gathered(self, chosen: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The chosen samples of each source, as training sees them: what is random is drawn here."""
         batch: dict[str, Tensor] = {}
         for name, indices in chosen.items():
-            fields = {field: tensor.index_select(0, indices) for field, tensor in self.fields[name].items()}
+            fields: dict[str, Tensor] = {field: rows.index_select(0, indices) for field, rows in self.fields[name].items()}
             change = self.changes[name]
             batch |= {f"{name}.{field}": tensor for field, tensor in (change(fields) if change else fields).items()}
         return batch
 
     def _whole(self) -> dict[str, Tensor]:
-        return {f"{name}.{field}": tensor for name in self.names for field, tensor in self.fields[name].items()}
+        return {f"{name}.{field}": tensor[:] for name in self.names for field, tensor in self.fields[name].items()}
+
+    def _extremes(self, name: str, samples: int) -> list[Tensor]:
+        for rows in self.fields[name].values():
+            found = rows.extremes(samples) if isinstance(rows, Rows) else []
+            if found:
+                return [each[torch.arange(samples, device=each.device) % len(each)] for each in found]
+        return []
 
     def _order(self, name: str, index: int, epoch: int) -> Tensor:
         count = self.counts[name]
         rounds = -(-self.first // count)
+        if self.places[name] != count:
+            return window_starts(rounds * count, self.places[name], self.seed, epoch, index).to(self.device)
         if rounds == 1:
             return epoch_order(count, self.seed, epoch, index).to(self.device)
         return torch.cat([epoch_order(count, self.seed, epoch * rounds + each, index) for each in range(rounds)]).to(self.device)
+
+
+def anywhere(rows: Tensor | Rows) -> Tensor | Rows:
+    """As training draws them: windows of a text begin anywhere."""
+    return rows.anywhere() if isinstance(rows, Windows) else rows
 
 
 def part_batches(
@@ -113,7 +142,7 @@ def part_batch(datasets: Mapping[str, Dataset], part: str, low: int, high: int, 
     for name, dataset in datasets.items():
         fields = dataset.parts.get(part) or dataset.parts["train"]
         if dataset.is_graph:
-            batch |= {f"{name}.{field}": tensor.to(device) for field, tensor in fields.items()}
+            batch |= {f"{name}.{field}": tensor[:].to(device) for field, tensor in fields.items()}
             continue
         count = next(iter(fields.values())).shape[0]
         chosen = slice(low, high) if high <= count else torch.arange(low, high) % count

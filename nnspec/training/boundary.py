@@ -57,7 +57,7 @@ def draw_boundary(path: Path, recipe: Recipe, module: RecipeModule, datasets: Ma
     if subject is None or figure is None:
         return None
     source, _, name = subject.field.partition(".")
-    fields = datasets[source].parts.get(part) or datasets[source].parts["train"]
+    fields = {key: each[:] for key, each in (datasets[source].parts.get(part) or datasets[source].parts["train"]).items()}
     points = fields[name]
     low, high = points.min(dim=0).values, points.max(dim=0).values
     margin = _MARGIN * (high - low).clamp_min(1e-6)

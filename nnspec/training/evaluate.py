@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nnspec.data import DataError, Dataset, load
+from nnspec.data import DataError, Dataset
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from nnspec.training.manifest import changed_data
 from nnspec.training.measure import Evaluation, Place, last_part, measure
 from nnspec.training.optimizers import own_tensors
 from nnspec.training.precision import chosen_device
+from nnspec.training.prepared import read_data
 from nnspec.training.run_folder import RunFolder
 
 
@@ -58,14 +59,9 @@ def restore(folder: RunFolder, device: torch.device) -> Restored:
     module = lower_recipe(recipe).to(device)
     load_weights(module, found.tensors)
     folders = folder.data_folders()
-    datasets = {name: load(source, folders, fitted=fitted(manifest, name)) for name, source in recipe.sources.items()}
+    datasets = read_data(recipe, folders, folder)
     notes += [f"the data of `{name}` is not what the run was made with" for name in changed_data(manifest, datasets)]
     return Restored(recipe, module, datasets, device, place_of(found), tuple(notes))
-
-
-def fitted(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """What was fitted to a source's training part when the run was made."""
-    return dict(manifest["data"].get(source, {}).get("fitted") or {})
 
 
 def place_of(checkpoint: Checkpoint) -> Place:

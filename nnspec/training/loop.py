@@ -14,15 +14,17 @@ from typing import Any
 import torch
 
 from nnspec.checker import Report
-from nnspec.data import load
+from nnspec.data import Dataset
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, manifest, preflight, signals
 from nnspec.training.batches import Batches
 from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
-from nnspec.training.evaluate import fitted, load_weights, place_of
+from nnspec.training.evaluate import load_weights, place_of
+from nnspec.training.frozen import freeze
 from nnspec.training.measure import Evaluation, Place, last_part, measure
+from nnspec.training.prepared import brought
 from nnspec.training.progress import Progress
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.running import RunningFigures
@@ -39,22 +41,17 @@ class Trainer:
     """One training: networks, data, optimizer, and where it stands. What is wrong with them is found here, before the first step."""
 
     def __init__(
-        self, report: Report, recipe: Recipe, device: torch.device, progress: Progress, folder: RunFolder | None
+        self, report: Report, recipe: Recipe, datasets: dict[str, Dataset], device: torch.device, progress: Progress
     ) -> None:
-        self.report, self.recipe, self.device, self.progress = report, recipe, device, progress
+        self.report, self.recipe, self.datasets, self.device, self.progress = report, recipe, datasets, device, progress
         settings = recipe.settings
         self.seed = int(settings.get("seed", 0))
-        Standing(recipe, validated=False)  # refuses what is wrong with it before any data is read
         self.spec_folder = Path(report.source.path).resolve().parent
-        before = folder.manifest if folder is not None else {"data": {}}
-        self.datasets = {
-            name: load(source, self.spec_folder, fitted=fitted(before, name), told=progress.message)
-            for name, source in recipe.sources.items()
-        }
         self.first = next(iter(self.datasets.values()))
         self.standing = Standing(recipe, validated=bool(self.first.size("validation")))
         self.batches = Batches(self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device)
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
+        freeze(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
         self.updater = Updater(recipe, self.module, self.batches.count, device)
         self.unit, self.every = measure_every(recipe)
@@ -261,7 +258,8 @@ class Trainer:
         self.folder.write_manifest(
             {
                 "version": 1, "recipe": self.recipe.name, "status": status, "seed": self.seed, "settings": self.report.settings,
-                "spec": spec, "data": manifest.described_data(self.datasets), "parameters": manifest.parameter_counts(self.module),
+                "spec": spec, "sizes": brought(self.recipe, self.datasets),
+                "data": manifest.described_data(self.datasets, self.folder), "parameters": manifest.parameter_counts(self.module),
                 "sessions": self.sessions, "judged_by": self.standing.direction, **more,
             }
         )  # fmt: skip

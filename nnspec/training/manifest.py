@@ -12,6 +12,7 @@ import torch
 from nnspec.checker import Report
 from nnspec.data import Dataset
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.run_folder import RunFolder
 
 #: What a resumed run has to share with its beginning to be the same bit for bit.
 _EXACT = ("torch", "threads", "device", "gpu")
@@ -39,12 +40,15 @@ def environment(device: torch.device) -> dict[str, Any]:
     return found
 
 
-def described_data(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
-    """The sources: samples of each part, a hash of all, and what was fitted."""
+def described_data(datasets: Mapping[str, Dataset], folder: RunFolder) -> dict[str, Any]:
+    """The sources: samples of each part, a hash of all, and what was fitted; vocabularies lie in the folder."""
     return {
-        name: {"samples": {part: each.size(part) for part in each.parts}, "hash": each.fingerprint, "fitted": each.fitted}
+        name: {
+            "samples": {part: each.size(part) for part in each.parts}, "hash": each.fingerprint, "fitted": each.fitted,
+            "vocabularies": folder.write_vocabularies(each.vocabularies),
+        }
         for name, each in datasets.items()
-    }
+    }  # fmt: skip
 
 
 def parameter_counts(module: RecipeModule) -> dict[str, int]:

@@ -17,13 +17,15 @@ from nnspec.data.dataset import standardized
 from nnspec.data.images import SUFFIXES, read_picture
 from nnspec.data.pixels import scaled
 from nnspec.data.tables import read_columns
+from nnspec.data.texts import token_rows
+from nnspec.data.vocabulary import from_state
 from nnspec.dims import Dim, Var, substitute
 from nnspec.graph.ir import CallNetwork, Graph, InputEntry, Value
 from nnspec.graph.portion import portion
 from nnspec.recipes.recipe import DataSource, Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
-from nnspec.training.evaluate import fitted
+from nnspec.training.run_folder import RunFolder
 from nnspec.types import TensorType
 
 _BRIGHTEST = 255.0
@@ -44,10 +46,10 @@ class Feed(NamedTuple):
         return tuple(entry.name for entry in self.body.inputs) if self.body is not None else (self.field,)
 
 
-def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
+def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Tensor]:
     """A file as the network's inputs, by name. Raises DataError."""
     graph = recipe.instances[network].variants[variant]
-    feeds = _feeds(recipe, network, variant, manifest)
+    feeds = _feeds(recipe, network, variant, run)
     if not file.is_file():
         raise DataError(f"{file} is not there")
     arrays = _read(file, graph, feeds)
@@ -56,16 +58,14 @@ def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, manifest
     return inputs
 
 
-def graph_inputs(
-    recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any], folders: Sequence[Path]
-) -> dict[str, Tensor]:
+def graph_inputs(recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Tensor]:
     """The whole graph that a network learned from as its inputs. Raises DataError where it learned from samples."""
-    feeds = _feeds(recipe, network, variant, manifest)
+    feeds = _feeds(recipe, network, variant, run)
     wanted = [entry.name for entry in recipe.instances[network].variants[variant].inputs]
     if any(name not in feeds or not feeds[name].source.is_graph for name in wanted):
         raise DataError(f"`{network}` learned from samples: name a file with those that are to be predicted (`--input`)")
-    fields = {name: load(source, folders).parts["train"] for name, source in recipe.sources.items()}
-    return {name: fields[feeds[name].source.name][feeds[name].field] for name in wanted}
+    fields = {name: load(source, run.data_folders()).parts["train"] for name, source in recipe.sources.items()}
+    return {name: fields[feeds[name].source.name][feeds[name].field][:] for name in wanted}
 
 
 def _check_classes(file: Path, graph: Graph, inputs: Mapping[str, Tensor]) -> None:
@@ -87,25 +87,23 @@ def _check_classes(file: Path, graph: Graph, inputs: Mapping[str, Tensor]) -> No
 # --- what feeds the network ---------------------------------------------------------------------------------------------------
 
 
-def _feeds(recipe: Recipe, network: str, variant: str, manifest: Mapping[str, Any]) -> dict[str, Feed]:
+def _feeds(recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Feed]:
     """For each input that reads a field of the data as it is: which."""
     fields = {entry.value: entry.name for entry in recipe.evaluation.inputs}
     for node in recipe.evaluation.nodes:
         called = node.operator
         if isinstance(called, CallNetwork) and (called.instance, called.variant) == (network, variant):
             found = {name: fields[value] for name, value in node.inputs.items() if isinstance(value, Value) and value in fields}
-            return {
-                name: _feed(recipe, field, manifest) for name, field in found.items() if field.partition(".")[0] in recipe.sources
-            }
+            return {name: _feed(recipe, field, run) for name, field in found.items() if field.partition(".")[0] in recipe.sources}
     return {}
 
 
-def _feed(recipe: Recipe, field: str, manifest: Mapping[str, Any]) -> Feed:
+def _feed(recipe: Recipe, field: str, run: RunFolder) -> Feed:
     name, _, own = field.partition(".")
     source = recipe.sources[name]
     computed = source.graph is not None and source.operator.name != "Generated"
     body = portion(source.graph, {own: source.graph.outputs[own]}) if computed and source.graph is not None else None
-    return Feed(source, own, body, fitted(manifest, name))
+    return Feed(source, own, body, run.fitted(name))
 
 
 # --- what the file holds ------------------------------------------------------------------------------------------------------
@@ -162,8 +160,18 @@ def _table(file: Path, feeds: Mapping[str, Feed]) -> Arrays:
             raise DataError(
                 f"{file} is a table, and `{feed.source.name}` comes from {feed.source.operator.name}: give arrays in an .npz file"
             )
-        columns = {name: feed.source.columns[name] for name in feed.raw}
-        arrays |= read_columns(file, feed.source, columns)
+        made = {f"{text.name}.{field}": text for text in feed.source.texts.values() for field in ("tokens", "lengths")}
+        needed = [made[name].column if name in made else name for name in feed.raw]
+        columns = {name: feed.source.columns[name] for name in dict.fromkeys(needed)}
+        for name, values in read_columns(file, feed.source, columns).items():
+            if isinstance(values, Tensor):
+                arrays[name] = values
+                continue
+            for text in feed.source.texts.values():
+                if text.column == name:
+                    vocabulary = from_state(feed.fitted["vocabularies"][text.key])
+                    rows = token_rows(text.name, values.values, vocabulary, text.operator.attributes()["max_length"])
+                    arrays |= {key: each[:] for key, each in rows.items()}
     return arrays
 
 

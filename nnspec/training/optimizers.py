@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.frozen import frozen_paths
 from nnspec.training.measure import Place
 
 
@@ -110,8 +111,10 @@ def _parameters(step: Step, recipe: Recipe, module: RecipeModule) -> list[tuple[
         operators = {
             path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()
         }
+        frozen = frozen_paths(recipe, name)
         for path, parameter in instance.named_parameters():
-            found.setdefault(id(parameter), (path, operators.get(path, ""), parameter))
+            if path not in frozen:
+                found.setdefault(id(parameter), (path, operators.get(path, ""), parameter))
     for path, parameter in own_parameters(module).items():
         if not step.name or path in step.updates:
             found.setdefault(id(parameter), (path, "", parameter))

@@ -45,9 +45,9 @@ def predict(
     variant = _whole(recipe.instances[name])
     graph = recipe.instances[name].variants[variant]
     if file is None:
-        inputs = graph_inputs(recipe, name, variant, manifest, folder.data_folders())
+        inputs = graph_inputs(recipe, name, variant, folder)
     else:
-        inputs = read_inputs(Path(file), recipe, name, variant, manifest)
+        inputs = read_inputs(Path(file), recipe, name, variant, folder)
     where = chosen_device(device)
     module = _compiled(graph, folder, name, manifest.get("best")).to(where)
     try:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from nnspec.data import DataError, Dataset
+from nnspec.data.rows import Rows
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Value
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.division import measured
@@ -34,7 +35,11 @@ def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Map
     _measure_sizes(recipe, module, datasets, device)
     if _checks_values(recipe):
         _check_all_values(recipe, module, datasets, device)
-        if not _draws(recipe) and not any(dataset.learned for dataset in datasets.values()):
+        redrawn = any(
+            dataset.learned or any(isinstance(each, Rows) for each in dataset.parts["train"].values())
+            for dataset in datasets.values()
+        )
+        if not _draws(recipe) and not redrawn:
             _drop_value_checks(module)
 
 
@@ -55,7 +60,7 @@ def _check_classes(recipe: Recipe, datasets: Mapping[str, Dataset]) -> None:
     for limit in {*limits(recipe, recipe.training), *limits(recipe, recipe.evaluation)}:
         source, _, name = limit.field.partition(".")
         for part, fields in datasets[source].parts.items():
-            values = fields[name]
+            values: Tensor = fields[name][:]
             wrong = (values < 0) | (values >= limit.classes)
             if limit.ignored is not None:
                 wrong &= values != limit.ignored
@@ -104,10 +109,9 @@ def _rehearse(recipe: Recipe, module: RecipeModule, batches: Batches, device: to
     try:
         for samples in batches.sizes:
             last = samples != batches.batch_size
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autocast(recipe, device):
-                _compute(
-                    module.compute_training, {**batches.example(samples), **schedules(recipe, Place(), device)}, samples, last
-                )
+            for batch in batches.examples(samples):
+                with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autocast(recipe, device):
+                    _compute(module.compute_training, {**batch, **schedules(recipe, Place(), device)}, samples, last)
     finally:
         with torch.no_grad():
             for name, buffer in module.named_buffers():
@@ -183,7 +187,7 @@ def _check_all_values(recipe: Recipe, module: RecipeModule, datasets: Mapping[st
 
 
 def _drop_value_checks(module: RecipeModule) -> None:
-    """All values have been checked, and none is drawn: checking them at each step would only make it wait for the device."""
+    """All values have been checked, and none is drawn or padded anew: checking them at each step would only make it wait for the device."""
     views = [view.module for instance in module.instances.values() for view in instance.views.values()]
     for part in {
         id(each): each for view in [module, *views] for each in view.modules() if isinstance(each, fx.GraphModule)

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.checker import Report, check_path
+from nnspec.data.vocabulary import Vocabulary, read_state
 from nnspec.training.atomic import write_atomic
 from nnspec.training.errors import RunError
 
 _SPEC = "spec"
 _LOG = "metrics.jsonl"
+_VOCABULARIES = "vocabulary"
+#: The name of a text: "sms.text", "book". It names a file.
+_KEY = re.compile(r"\w+(\.\w+)?")
 _NAME = re.compile(r"(.+)-(\d{8}-\d{6})(?:-(\d+))?")
 
 
@@ -99,7 +103,8 @@ class RunFolder:
         """The spec of the run, checked again with its settings, and others. Raises RunError where it has errors now."""
         manifest = self.manifest
         try:
-            report = check_path(self._spec_place(manifest), settings={**manifest["settings"], **(settings or {})})
+            changed = {**manifest["settings"], **(settings or {})}
+            report = check_path(self._spec_place(manifest), settings=changed, brought=manifest.get("sizes"))
         except OSError as error:
             raise RunError(f"the spec of {self.path} cannot be read: {error.strerror or error}") from error
         if not report.ok:
@@ -109,6 +114,25 @@ class RunFolder:
         if manifest["recipe"] not in report.recipes:
             raise RunError(f"the spec of {self.path} has no recipe `{manifest['recipe']}` that can be run")
         return report
+
+    def write_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> dict[str, str]:
+        """Keep fitted vocabularies, by the names of their texts; returns where each lies, as seen from the run."""
+        places = {}
+        for key, vocabulary in vocabularies.items():
+            place = self.path / _VOCABULARIES / f"{key}.json"
+            place.parent.mkdir(exist_ok=True)
+            write_atomic(place, json.dumps(vocabulary.state(), ensure_ascii=False, indent=0) + "\n")
+            places[key] = f"{_VOCABULARIES}/{place.name}"
+        return places
+
+    def fitted(self, source: str) -> dict[str, Any]:
+        """What was fitted to a source's training part when the run was made. Raises RunError, and DataError for a broken vocabulary."""
+        entry = self.manifest["data"].get(source, {})
+        found = dict(entry.get("fitted") or {})
+        keys = [key for key in entry.get("vocabularies") or {} if _KEY.fullmatch(key)]
+        if keys:
+            found["vocabularies"] = {key: read_state(self.path / _VOCABULARIES / f"{key}.json") for key in keys}
+        return found
 
     def _spec_place(self, manifest: Mapping[str, Any]) -> Path:
         root = (self.path / _SPEC).resolve()

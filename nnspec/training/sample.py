@@ -20,7 +20,7 @@ from nnspec.torch_backend.samples import SampleModule
 from nnspec.training.batches import part_batch
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import RunError
-from nnspec.training.evaluate import fitted, load_weights
+from nnspec.training.evaluate import load_weights
 from nnspec.training.measure import last_part
 from nnspec.training.precision import chosen_device
 from nnspec.training.run_folder import RunFolder
@@ -66,8 +66,8 @@ def _fields(chosen: Sequence[Sample], recipe: Recipe, folder: RunFolder, count: 
     """What the items read of the recipe's data. Nothing is loaded where they read none."""
     read = {name for each in chosen for name in data_read(each)}
     wanted = {name.partition(".")[0] for name in read}
-    folders, manifest = folder.data_folders(), folder.manifest
-    datasets = {name: load(recipe.sources[name], folders, fitted=fitted(manifest, name)) for name in wanted}
+    folders = folder.data_folders()
+    datasets = {name: load(recipe.sources[name], folders, fitted=folder.fitted(name)) for name in wanted}
     return first_samples(read, datasets, count)
 
 

@@ -14,10 +14,12 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
 from nnspec.training.errors import TrainingError
+from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
+from nnspec.training.prepared import read_data, with_sizes
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.sample import COUNT, data_read, draw, first_samples, keep
@@ -57,7 +59,11 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
         report = check_source(report.source, settings=wanted, sizes=report.sizes)
     chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
     listener = progress or Silent()
-    trainer = Trainer(report, chosen, chosen_device(device), listener, folder)
+    datasets = read_data(chosen, Path(report.source.path).resolve().parent, folder, listener.message)
+    report, chosen = with_sizes(report, chosen, datasets)
+    trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
+    if folder is None:
+        load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)
     final = trainer.run(folder or RunFolder.create(Path(out), chosen.name), resumed=folder is not None)
     run = trainer.folder.path
     curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
