@@ -51,7 +51,7 @@ _LATER_NAMES = (
     "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset "
     "Standardize Impute "
     "generate track inference epsilon categorical log_prob entropy "
-    "standardized mean_return GINConv global_add_pool BatchNorm "
+    "standardized mean_return GINConv global_add_pool global_mean_pool global_max_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())
 

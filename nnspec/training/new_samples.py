@@ -206,17 +206,17 @@ def _input(file: Path, entry: InputEntry, feed: Feed | None, arrays: Arrays) -> 
         return fitting(arrays[entry.name], type_, f"`{entry.name}` of {file}")
     raw = {name: arrays[name] for name in feed.raw}
     if feed.body is None:
-        return _prepared(raw[feed.field], type_, feed, f"`{feed.field}` of {file}")
+        return _prepared(feed.field, raw[feed.field], type_, feed, f"`{feed.field}` of {file}")
     types = {each.name: each.value.type for each in feed.body.inputs}
-    prepared = {name: _prepared(value, types[name], feed, f"`{name}` of {file}") for name, value in raw.items()}
+    prepared = {name: _prepared(name, value, types[name], feed, f"`{name}` of {file}") for name, value in raw.items()}
     return _computed(feed, prepared, file)
 
 
-def _prepared(value: Tensor, type_: TensorType, feed: Feed, place: str) -> Tensor:
+def _prepared(name: str, value: Tensor, type_: TensorType, feed: Feed, place: str) -> Tensor:
     operator = feed.source.operator
     if feed.source.is_graph:
         fit = fitting(value, type_, place)
-        return normalized(fit) if feed.field == "x" and operator.attributes().get("normalize_features") else fit
+        return normalized(fit) if name == "x" and operator.attributes().get("normalize_features") else fit
     if value.dtype == torch.uint8 and type_.is_float:
         settings = operator.attributes()
         value = scaled(value, operator) if "range" in settings else value.float() / _BRIGHTEST

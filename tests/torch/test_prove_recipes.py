@@ -232,3 +232,25 @@ data Points = Generated(samples=1000000000, seed=0) {
 }
 """ + NET + TRAIN.replace("Iris(test=0.2)", "Points").replace("SETTINGS", "batch_size 8")  # fmt: skip
     assert proof_of(text).findings == ()
+
+
+def test_a_whole_graph_has_one_size() -> None:
+    proof = proof_of("""
+network GCN {
+  input x: float32[V, 1433]
+  input edges: index(V)[2, E]
+  output logits = x -> GCNConv(4, edge_index=edges) -> ReLU -> GCNConv(7, edge_index=edges)
+}
+train Papers {
+  data cora = Cora()
+  logits = GCN(cora.x, cora.edges)
+  minimize cross_entropy(logits, cora.label, keep=cora.part)
+  measure accuracy(logits, cora.label, keep=cora.part)
+  optimizer Adam(lr=0.01)
+  epochs 200
+}
+""")
+    assert proof.findings == ()
+    assert account(proof).steps == 1
+    assert account(proof).gradients == 4
+    assert account(proof).metrics == ["accuracy"]

@@ -201,3 +201,14 @@ def test_samples_have_to_be_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="learned from samples: name a file"):
         predict(trained(tmp_path, digits(), epochs=1).run, device="cpu")
+
+
+def test_what_a_body_makes_of_a_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_papers(tmp_path, monkeypatch)
+    body = "{ output words = 2 * x; output edges; output label; output part }"
+    text = GCN.replace("data cora = Cora(normalize_features=true)", "data cora = Papers").replace("cora.x", "cora.words")
+    text = f"data Papers = Cora(normalize_features=true) {body}\n{text}"
+    run = train(checked(tmp_path, text, epochs=1), device="cpu", out=tmp_path / "runs").run
+    fields = load(checked(tmp_path, text).recipes["Papers"].sources["cora"], tmp_path).parts["test"]
+    numpy.savez(tmp_path / "same.npz", x=(fields["words"] > 0).float().numpy(), edges=fields["edges"].numpy())
+    torch.testing.assert_close(predict(run, tmp_path / "same.npz", device="cpu"), predict(run, device="cpu"))
