@@ -137,8 +137,9 @@ class _Statements:
         yield from self.values(f"{what}, split", before.split, after.split)
         ours, theirs = ({name: _column(each) for name, each in source.columns.items()} for source in (before, after))
         yield from self.values(f"{what}, column", ours, theirs)
-        if before.graph is not None and after.graph is not None:
-            layers = Comparison(before.graph, after.graph).layers()
+        old, new = (source.training or source.graph for source in (before, after))
+        if old is not None and new is not None:
+            layers = Comparison(old, new).layers()
             if layers:
                 changed = ", ".join(dict.fromkeys(change.layer.call for change in layers.changes)) or "its fields"
                 yield Statement(what, "", "", (Detail("computed", "", f"otherwise: {changed}"),))
