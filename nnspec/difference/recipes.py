@@ -151,8 +151,9 @@ class _Statements:
             {name: text.operator for name, text in source.texts.items() if source.columns} for source in (before, after)
         )
         yield from self.operators(f"{what}, tokens of", *tokenizers)
-        if before.graph is not None and after.graph is not None:
-            layers = Comparison(before.graph, after.graph).layers()
+        old, new = (source.training or source.graph for source in (before, after))
+        if old is not None and new is not None:
+            layers = Comparison(old, new).layers()
             if layers:
                 changed = ", ".join(dict.fromkeys(change.layer.call for change in layers.changes)) or "its fields"
                 yield Statement(what, "", "", (Detail("computed", "", f"otherwise: {changed}"),))

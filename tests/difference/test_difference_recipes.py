@@ -77,3 +77,11 @@ def test_claims_one_by_one() -> None:
 def test_claims_joined_by_and_are_several() -> None:
     pair = edited(GPT.replace("<= 100M }", "<= 100M; params <= 1M }"), ("<= 100M; params", "<= 100M and params"))
     assert spec_difference(pair).claims == {}
+
+
+def test_a_random_change_of_pictures_is_told_though_measuring_does_not_see_it() -> None:
+    source = "data digits = MNIST(mean=0.1307, std=0.3081)"
+    plain_body = source + " { output image; output label }"
+    flipped = source + " { output image = image -> RandomHorizontalFlip; output label }"
+    (found,) = lines(edited(CNN.replace(source, plain_body), (plain_body, flipped)))
+    assert "RandomHorizontalFlip" in found

@@ -140,3 +140,20 @@ def test_split_of_the_body_is_stratified(tmp_path: Path) -> None:
         assert abs(float(fields["kind"].float().mean()) - 0.25) < 0.02
     together = torch.cat([fields["a"] for fields in found.parts.values()])
     assert sorted(together.tolist()) == list(map(float, range(200)))
+
+
+@pytest.mark.parametrize("kind", ["str", "int64"])
+def test_a_split_by_order_keeps_samples_of_one_value_together(tmp_path: Path, kind: str) -> None:
+    days = [3, 1, 2, 5, 4, 4, 6, 2, 1, 3]
+    rows = "\n".join(f"{day},{number}" for number, day in enumerate(days))
+    body = f"column day: {kind}; column x: int64; output x; split (by=day, validation=0.2, test=0.3)"
+    found = read(tmp_path, f"day,x\n{rows}\n", columns=body)
+    parts = {part: sorted({days[place] for place in fields["x"].tolist()}) for part, fields in found.parts.items()}
+    assert parts == {"train": [1, 2], "validation": [3], "test": [4, 5, 6]}
+    assert sorted(place for fields in found.parts.values() for place in fields["x"].tolist()) == list(range(10))
+
+
+def test_a_split_by_order_that_leaves_a_part_empty(tmp_path: Path) -> None:
+    body = "column day: str; column x: int64; output x; split (by=day, test=0.5)"
+    with pytest.raises(DataError, match="by `day` leaves its train part empty"):
+        read(tmp_path, "day,x\n1,1\n1,2\n1,3\n", columns=body)
