@@ -91,14 +91,9 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
 
     `fitted` is what an earlier load has fitted to its training part, to be used again. Raises DataError.
     """
-    lookup = Lookup((folders,) if isinstance(folders, Path) else tuple(folders), told)
-    try:
-        shares = Shares.of(source)
-    except DivisionError as error:
-        raise DataError(error.message) from error
-    samples = _reader(source.operator.name)(source, lookup)
-    raw = _parts(samples, shares, source)
-    parts, vocabularies = texts.encoded(source, raw, (fitted or {}).get("vocabularies", {}))
+    raw, samples, shares = _read(source, folders, told)
+    vocabularies = texts.fitted_to(source, raw, (fitted or {}).get("vocabularies", {}))
+    parts = texts.encoded(source, raw, vocabularies)
     found = samples.fitted or _standardize(source, parts, fitted or {})
     learned, change = in_training(source, parts["train"]) or (None, None)
     if source.graph is not None and source.operator.name != "Generated":
@@ -109,6 +104,28 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
     nodes = {part: int(chosen.sum()) for part, chosen in (samples.nodes or {}).items()}
     return Dataset(source.name, parts, found, names, learned=learned, change=change, nodes=nodes, vocabularies=vocabularies)
+
+
+def fit_texts(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[str, Any] | None = None,
+              told: Callable[[str], None] = unheard) -> dict[str, Vocabulary]:  # fmt: skip
+    """The vocabularies of a source by their keys, without more than they need: of one without text, nothing is read. Raises DataError."""
+    if not source.texts:
+        return {}
+    raw, _, _ = _read(source, folders, told)
+    return texts.fitted_to(source, raw, (fitted or {}).get("vocabularies", {}))
+
+
+def _read(
+    source: DataSource, folders: Path | Sequence[Path], told: Callable[[str], None]
+) -> tuple[Mapping[str, RawFields], Samples, Shares]:
+    """The samples as they are read, by part, and how they are divided."""
+    lookup = Lookup((folders,) if isinstance(folders, Path) else tuple(folders), told)
+    try:
+        shares = Shares.of(source)
+    except DivisionError as error:
+        raise DataError(error.message) from error
+    samples = _reader(source.operator.name)(source, lookup)
+    return _parts(samples, shares, source), samples, shares
 
 
 def _parts(samples: Samples, shares: Shares, source: DataSource) -> dict[str, RawFields]:

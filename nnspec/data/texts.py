@@ -49,29 +49,31 @@ def read_windows(source: DataSource, lookup: Lookup) -> Samples:
     return Samples(parts["train"], parts=parts)
 
 
-def encoded(
-    source: DataSource, parts: Mapping[str, RawFields], fitted: Mapping[str, Any]
-) -> tuple[dict[str, Fields], dict[str, Vocabulary]]:
-    """The parts with tokens in the place of text, and the vocabularies by their keys ("sms.text"). Raises DataError.
+def fitted_to(source: DataSource, parts: Mapping[str, RawFields], known: Mapping[str, Any]) -> dict[str, Vocabulary]:
+    """The vocabularies of a source by their keys ("sms.text"): fitted to its training part, or those of the `known` states. Raises
+    DataError."""
+    return {
+        text.key: from_state(known[text.key])
+        if text.key in known
+        else fit(text.operator, _strings(parts["train"], text.column if text.longest is not None else _WHOLE))
+        for text in source.texts.values()
+    }
 
-    `fitted` are the states of vocabularies that were fitted before, by key.
-    """
+
+def encoded(source: DataSource, parts: Mapping[str, RawFields], vocabularies: Mapping[str, Vocabulary]) -> dict[str, Fields]:
+    """The parts with tokens in the place of text. Raises DataError."""
     found: dict[str, Fields] = {
         part: {name: value for name, value in fields.items() if not isinstance(value, Strings)} for part, fields in parts.items()
     }
-    vocabularies: dict[str, Vocabulary] = {}
     for text in source.texts.values():
-        column = text.column if text.longest is not None else _WHOLE
-        known = fitted.get(text.key)
-        vocabulary = from_state(known) if known is not None else fit(text.operator, _strings(parts["train"], column))
-        vocabularies[text.key] = vocabulary
+        vocabulary = vocabularies[text.key]
         for part, fields in parts.items():
-            strings = _strings(fields, column)
             if text.longest is not None:
+                strings = _strings(fields, text.column)
                 found[part] |= token_rows(text.name, strings, vocabulary, text.operator.attributes()["max_length"])
             else:
-                found[part] |= _windows(source, part, strings[0], vocabulary)
-    return found, vocabularies
+                found[part] |= _windows(source, part, _strings(fields, _WHOLE)[0], vocabulary)
+    return found
 
 
 def _strings(fields: RawFields, name: str) -> Sequence[str]:

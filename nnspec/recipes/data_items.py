@@ -38,7 +38,12 @@ def named_item(expression: tree.Expression, scope: Scope) -> tree.Item | None:
 
 def use(item: tree.Item, expression: tree.Expression, scope: Scope) -> Used | None:
     """Bind the parameters of an item; None where something does not fit, which has been reported."""
-    given = [calls.given(each, scope) for each in (expression.arguments if isinstance(expression, tree.Call) else ())]
+    arguments = expression.arguments if isinstance(expression, tree.Call) else ()
+    elsewhere = next((each.value for each in arguments if _of_another_recipe(each.value, scope)), None)
+    if elsewhere is not None:
+        scope.build.program.later("what another recipe has fitted", elsewhere.span)
+        return None
+    given = [calls.given(each, scope) for each in arguments]
     scope.build.items.add(item)
     inner = Scope(scope.build, scope.home, "", ())
     inner.kind = "data"
@@ -63,6 +68,13 @@ def use(item: tree.Item, expression: tree.Expression, scope: Scope) -> Used | No
     if parameters.bind(maker, mine, inner, item.name.span) is None:
         return None
     return Used(item, inner, tuple(each for each in changes if each.name not in own))
+
+
+def _of_another_recipe(expression: tree.Expression, scope: Scope) -> bool:
+    """Whether an expression is a part of a recipe: `Pretrain.text.tokenizer`."""
+    while isinstance(expression, tree.Member):
+        expression = expression.value
+    return isinstance(expression, tree.Name) and expression.id in scope.home.recipes and scope.lookup(expression.id) is None
 
 
 def _source_fields(item: tree.Item, scope: Scope) -> tuple[str, ...]:

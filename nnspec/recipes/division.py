@@ -237,7 +237,7 @@ def _check_classes(source: DataSource, field: str) -> None:
     if field not in types:
         message = f"`{source.name}` is split by the classes of `{field}`, which it does not have"
         raise DivisionError(message, "stratify", field, types)
-    if types[field] in FLOATS:
+    if types[field] in (*FLOATS, "str"):
         raise DivisionError(
             f"`{source.name}` is split by the classes of `{field}`, which holds no classes but {types[field]}", "stratify"
         )

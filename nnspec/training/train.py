@@ -19,7 +19,7 @@ from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
-from nnspec.training.prepared import read_data, with_sizes
+from nnspec.training.prepared import prepare
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.sample import COUNT, data_read, draw, first_samples, keep
@@ -59,8 +59,7 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
         report = check_source(report.source, settings=wanted, sizes=report.sizes)
     chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
     listener = progress or Silent()
-    datasets = read_data(chosen, Path(report.source.path).resolve().parent, folder, listener.message)
-    report, chosen = with_sizes(report, chosen, datasets)
+    report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
     trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
     if folder is None:
         load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)

@@ -22,7 +22,7 @@ from training_specs import checked, weights
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training import train
 from nnspec.training.batches import epoch_order
-from nnspec.training.prepared import read_data, with_sizes
+from nnspec.training.prepared import prepare
 
 pytestmark = pytest.mark.torch
 
@@ -60,8 +60,7 @@ class ByHand:
             text = text.replace(before, after)
         self.report = checked(folder, text)
         first = self.report.recipes[recipe]
-        self.data = read_data(first, folder, None)
-        _, self.recipe = with_sizes(self.report, first, self.data)
+        _, self.recipe, self.data = prepare(self.report, first, folder)
         (self.instance,) = self.recipe.instances
         state = lower_recipe(self.recipe, seed=0).instances[self.instance].state_dict()
         self.p = {key: tensor.clone().requires_grad_() for key, tensor in state.items()}

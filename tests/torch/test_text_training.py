@@ -86,6 +86,13 @@ def test_going_on_with_a_run_gives_what_it_would_have_given(tmp_path: Path) -> N
     assert all(torch.equal(tensor, weights(part)[name]) for name, tensor in weights(whole).items() if name.startswith("network"))
 
 
+def test_the_body_of_the_data_knows_the_size_too(tmp_path: Path) -> None:
+    text = spec(tmp_path).replace("output kind", "output kind; output letters = float32(one_hot(t.tokens, t.vocab))")
+    text = text.replace("minimize cross", "minimize 0 * mean(words.letters) + cross").replace("epochs 3", "epochs 1")
+    found = train(checked(tmp_path, text), device="cpu", out=tmp_path / "runs")
+    assert evaluate(found.run, device="cpu").samples == 12
+
+
 def test_new_texts(tmp_path: Path) -> None:
     found = train(checked(tmp_path, spec(tmp_path)), device="cpu", out=tmp_path / "runs")
     (tmp_path / "new.csv").write_text("text,kind\nababx,low\na\N{SNOWMAN},high\n")
