@@ -12,13 +12,13 @@ from nnspec.graph.values import BlockMaker
 from nnspec.operators.declare import Operator
 from nnspec.recipes import build as recipes
 from nnspec.recipes.recipe import Recipe
-from nnspec.recipes.settings import SETTINGS
+from nnspec.recipes.settings import AGENT_SETTINGS, SETTINGS
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
 _ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
-_LATER_ITEMS = ("agent", "sample")
+_LATER_ITEMS = ("sample",)
 
 
 def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]]:
@@ -32,8 +32,8 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
         if item.word.id == "network":
             _check_network(program, item, graphs)
     for item in items:
-        if item.word.id == "train":
-            recipe = recipes.build_recipe(program, item)
+        if item.word.id in ("train", "agent"):
+            recipe = _recipe(program, item)
             if recipe is not None:
                 checked[item.name.id] = recipe
         elif item.word.id in _LATER_ITEMS:
@@ -47,11 +47,19 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
     return graphs, checked
 
 
+def _recipe(program: Program, item: tree.Item) -> Recipe | None:
+    if item.word.id == "train":
+        return recipes.build_recipe(program, item)
+    from nnspec.recipes.agents import build_agent  # rarely needed
+
+    return build_agent(program, item)
+
+
 def _check_settings(program: Program, items: list[tree.Item]) -> None:
     """Every `--set` has to name something."""
     known = {parameter.name.id for item, _ in program.home.items.values() for parameter in item.parameters}
     known |= {parameter.name.id for item in items for parameter in item.parameters}
-    known |= {f"train.{word}" for word in SETTINGS}
+    known |= {f"train.{word}" for word in {**SETTINGS, **AGENT_SETTINGS}}
     for name in program.settings:
         if name not in known:
             similar = similar_to(name, known)

@@ -47,9 +47,9 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Gym Replay Rollout Episodes Transitions ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
+    "Rollout Episodes ImagePool NeighborLoader TUDataset Cora Pairs TextWindows "
     "Characters BytePair Standardize Impute RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip "
-    "ColorJitter Normalize generate track gradient inference epsilon categorical log_prob entropy "
+    "ColorJitter Normalize generate track gradient inference categorical log_prob entropy "
     "standardized mean_return GCNConv GATConv SAGEConv GINConv global_add_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())
@@ -233,7 +233,7 @@ class Program:
         self._check_parameters(item)
         recipe = item.word.id in ("train", "agent", "sample")
         known = scope.recipes.get(item.name.id) if recipe else scope.items.get(item.name.id, (None,))[0]
-        if known is not None and not (recipe and known.word.id != item.word.id):
+        if known is not None and not (recipe and "sample" in (known.word.id, item.word.id) and known.word.id != item.word.id):
             self.report(
                 Diagnostic(
                     "NN108", f"`{item.name.id}` is defined twice", item.name.span,

@@ -193,12 +193,17 @@ class Operator:
     #: Behaves differently in training and inference (Dropout, BatchNorm).
     mode_dependent: ClassVar[bool] = False
     #: What the operator is where it is no part of a network: a measurement, an optimizer, a schedule of a number, a source of data,
-    #: a way to fill a weight at first. The first four are never lowered; a draw (`normal`) is an initializer and a value.
+    #: a part of an agent, a way to fill a weight at first. All but the last are never lowered; a draw (`normal`) is an initializer and a value.
     is_metric: ClassVar[bool] = False
     lower_is_better: ClassVar[bool] = False
     is_optimizer: ClassVar[bool] = False
     is_schedule: ClassVar[bool] = False
     is_source: ClassVar[bool] = False
+    #: A part of an agent (`nnspec.operators.acting`), and which.
+    is_acting: ClassVar[bool] = False
+    is_environment: ClassVar[bool] = False
+    is_memory: ClassVar[bool] = False
+    is_exploration: ClassVar[bool] = False
     is_initializer: ClassVar[bool] = False
     #: Where the text gives the fields, by name: spans that `graph` enters for those who write messages. Empty for calls of passes.
     written: Mapping[str, Any] = {}

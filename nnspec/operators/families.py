@@ -120,6 +120,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ",
         "Generated", "ImageFolder"
     ),
+    "acting": (
+        "Gym", "Replay", "Transitions", "epsilon"
+    ),
 }  # fmt: skip
 
 #: Operator -> the family that declares it.

@@ -13,7 +13,7 @@ from nnspec.dims import Poly, format_dim
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
-from nnspec.recipes.recipe import Recipe, Step
+from nnspec.recipes.recipe import Acting, Instance, Recipe, Step
 
 
 def render_network(graph: Graph) -> str:
@@ -23,15 +23,21 @@ def render_network(graph: Graph) -> str:
 
 def render_recipe(recipe: Recipe) -> str:
     """A recipe with all its settings, and what it computes in order."""
-    lines = [f"train {recipe.name} {{"]
+    acting = recipe.acting
+    lines = [f"{'train' if acting is None else 'agent'} {recipe.name} {{"]
+    if acting is not None:
+        fields = ", ".join(f"{name}: {type_}" for name, type_ in acting.environment.fields.items())
+        lines.append(f"  environment {acting.environment.name} = {call_text(acting.environment.operator)}  # {fields}")
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         lines.append(f"  data {source.name} = {call_text(source.operator)}  # {fields}")
     for instance in recipe.instances.values():
-        given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
-        lines.append(f"  layer {instance.name} = {instance.network}({given})")
+        lines.append(f"  layer {instance.name} = {_instance_text(instance)}")
+    taken = set(recipe.sources) | set(recipe.instances)
+    if acting is not None:
+        lines += _acting_lines(recipe, acting, taken)
     writer = _Writer(recipe.training)
-    writer.taken |= set(recipe.sources) | set(recipe.instances)
+    writer.taken |= taken
     lines += [f"  {line}" for line in writer.nodes()]
     for step in recipe.steps:
         lines += _step_lines(step, writer.names[recipe.training.outputs[step.loss]])
@@ -46,6 +52,28 @@ def render_recipe(recipe: Recipe) -> str:
         lines.append(f"  measure {metric.name} = {what}")
     lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
     return "\n".join([*lines, "}"])
+
+
+def _instance_text(instance: Instance) -> str:
+    given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
+    made, tracking = f"{instance.network}({given})", instance.tracking
+    if tracking is None:
+        return made
+    how = f"every={tracking.every}" if tracking.decay is None else f"decay={setting_text(tracking.decay)}"
+    return f"track({tracking.follows}, {how})  # {made}"
+
+
+def _acting_lines(recipe: Recipe, acting: Acting, taken: set[str]) -> list[str]:
+    """What an agent decides, and how it departs from it."""
+    writer = _Writer(recipe.evaluation)
+    writer.taken |= taken
+    lines = [*writer.nodes(), f"act {writer.names[recipe.evaluation.outputs['action']]}"]
+    taken |= writer.taken
+    if acting.exploration is not None:
+        lines.append(f"explore {call_text(acting.exploration)}")
+    if acting.solved is not None:
+        lines.append(f"solved mean_return({acting.solved.episodes}) >= {setting_text(acting.solved.least)}")
+    return [f"  {line}" for line in lines]
 
 
 def _step_lines(step: Step, loss: str) -> list[str]:

@@ -119,6 +119,7 @@ def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None
     """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared."""
     with seeded(seed):
         instances = {name: InstanceModule(instance, guards) for name, instance in recipe.instances.items()}
+        _begin_tracking(recipe, instances)
         training = _lower_graph(recipe.training, instances, guards)
         evaluation = _lower_graph(recipe.evaluation, instances, guards)
     _share_own_weights(training, evaluation)
@@ -127,6 +128,14 @@ def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None
         "evaluation": argument_names(entry.name for entry in recipe.evaluation.inputs),
     }
     return RecipeModule(training, evaluation, instances, arguments)
+
+
+def _begin_tracking(recipe: Recipe, instances: Mapping[str, InstanceModule]) -> None:
+    """What follows another instance begins as that one is, and no gradient comes to it."""
+    for name, instance in recipe.instances.items():
+        if instance.tracking is not None:
+            instances[name].requires_grad_(False)
+            instances[name].load_state_dict(instances[instance.tracking.follows].state_dict())
 
 
 def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: bool) -> NetworkModule:

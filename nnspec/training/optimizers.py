@@ -110,7 +110,7 @@ def _parameters(recipe: Recipe, module: RecipeModule) -> list[tuple[str, str, nn
             path: entry.operator for graph in recipe.instances[name].variants.values() for path, entry in graph.weights.items()
         }
         for path, parameter in instance.named_parameters():
-            if id(parameter) not in seen:
+            if parameter.requires_grad and id(parameter) not in seen:
                 seen.add(id(parameter))
                 found.append((path, operators.get(path, ""), parameter))
     for path, parameter in own_parameters(module).items():
