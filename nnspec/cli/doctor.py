@@ -13,6 +13,7 @@ _ABILITIES = {
     "image folders": ("images", ("pillow",)),
     "embedded data sets": ("sklearn", ("scikit-learn",)),
     "curves": ("plot", ("matplotlib",)),
+    "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
 }

@@ -166,7 +166,8 @@ class _Statements:
         )  # fmt: skip
         yield from self.values("", said, says)
         said, says = (
-            {name: _tracking(each.tracking) for name, each in recipe.instances.items() if each.tracking} for recipe in (before, after)
+            {name: _tracking(each.tracking) for name, each in recipe.instances.items() if each.tracking}
+            for recipe in (before, after)
         )
         yield from self.values("network", said, says)
 

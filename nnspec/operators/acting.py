@@ -91,7 +91,9 @@ class Gym(Acting):
     is_environment = True
 
     id: str = attribute(Text(), doc="what it is registered as")
-    observation: Any = attribute(Maybe(Either(Integer(), _Shape())), None, ge=1, doc="sizes of what is observed, or how many kinds")
+    observation: Any = attribute(
+        Maybe(Either(Integer(), _Shape())), None, ge=1, doc="sizes of what is observed, or how many kinds"
+    )
     actions: int | None = attribute(Maybe(Integer()), None, ge=1, doc="how many actions there are")
     max_episode_steps: int | None = attribute(
         Maybe(Integer()), None, ge=1, doc="steps after which an episode is cut off", keyword_only=True
@@ -105,14 +107,18 @@ class Gym(Acting):
     fickle_passenger: bool | None = _flag("Taxi: whether the passenger may change the destination")
     natural: bool | None = _flag("Blackjack: whether a natural earns half as much again")
     sab: bool | None = _flag("Blackjack: whether the rules are those of Sutton & Barto")
-    goal_velocity: float | None = attribute(Maybe(Real()), None, doc="MountainCar: speed that the goal asks for", keyword_only=True)
+    goal_velocity: float | None = attribute(
+        Maybe(Real()), None, doc="MountainCar: speed that the goal asks for", keyword_only=True
+    )
     sutton_barto_reward: bool | None = _flag("CartPole: 0 for each step and -1 at the end, in place of 1 for each step")
 
     def check(self) -> None:
         if ":" in self.id:
             raise Refusal("NN107", f'"{self.id}" names a module to import, and a spec runs no code', "id")
         if self.id in _CONTINUOUS:
-            raise Refusal("NN107", f'the actions of "{self.id}" are quantities, and an agent chooses among a number of actions', "id")
+            raise Refusal(
+                "NN107", f'the actions of "{self.id}" are quantities, and an agent chooses among a number of actions', "id"
+            )
         known = ENVIRONMENTS.get(self.id)
         if known is None:
             self._check_declared()
@@ -134,7 +140,12 @@ class Gym(Acting):
             return
         similar = similar_to(self.id, ENVIRONMENTS)
         if similar:
-            raise Refusal("NN101", f'Gymnasium has no environment "{self.id}"', "id", help=similar.label("a similar one exists", "similar ones exist"))
+            raise Refusal(
+                "NN101",
+                f'Gymnasium has no environment "{self.id}"',
+                "id",
+                help=similar.label("a similar one exists", "similar ones exist"),
+            )
         lacking = " and ".join(f"`{name}`" for name in ("observation", "actions") if getattr(self, name) is None)
         raise Refusal(
             "NN104", f'the types of "{self.id}" are not known, so {lacking} has to be declared', "id",

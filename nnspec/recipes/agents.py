@@ -15,7 +15,7 @@ from nnspec.dims.claims import Relation
 from nnspec.graph import blocks, expressions, foreign
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.gradients import Gradients
-from nnspec.graph.ir import Graph, Node, SymbolOrigin, Value
+from nnspec.graph.ir import CallNetwork, Graph, Node, SymbolOrigin, Value
 from nnspec.graph.obligations import oblige
 from nnspec.graph.program import Program
 from nnspec.graph.values import POISON, NetworkInstance, OperatorMaker, Unsupported, carry, is_silent
@@ -119,7 +119,9 @@ class AgentRun(RecipeRun):
                 self.build.failed = True
             return value
         if not isinstance(value, Operator) or not getattr(value, wanted):
-            self.build.report("NN115", f"what belongs here is such as `{example}`, and this is {describe(value)}", expression.span)
+            self.build.report(
+                "NN115", f"what belongs here is such as `{example}`, and this is {describe(value)}", expression.span
+            )
             return POISON
         return value
 
@@ -180,6 +182,7 @@ class AgentRun(RecipeRun):
         if is_silent(value):
             self.build.failed = True
         elif self.environment is not None and self._is_action(value, statement.values[0].span):
+            assert isinstance(value, Value)
             self.outputs["action"] = value
 
     def _is_action(self, value: Any, span: Span) -> bool:
@@ -194,7 +197,9 @@ class AgentRun(RecipeRun):
                 help="choose the best of the actions: `argmax(..., dim=1)`",
             )  # fmt: skip
         elif value.type.dims != wanted.dims:
-            self.build.report("NN201", f"{said}, and what is decided is {value.type}", span, help="it is one action for each of N")
+            self.build.report(
+                "NN201", f"{said}, and what is decided is {value.type}", span, help="it is one action for each of N"
+            )
         else:
             claim = Relation(value.type.classes, "<=", wanted.classes or 0)
             message = f"{said}, and what is decided is {value.type}"
@@ -261,7 +266,9 @@ class AgentRun(RecipeRun):
             self.build.report("NN401", f"the agent `{self.item.name.id}` lacks `batch_size ...`", self.item.name.span)
         capacity = getattr(memory.operator, "capacity", None)
         if isinstance(size, int) and isinstance(capacity, int) and size > capacity:
-            self.build.report("NN404", f"a batch of {size:,} is larger than what is kept, {capacity:,} steps", places["batch_size"])
+            self.build.report(
+                "NN404", f"a batch of {size:,} is larger than what is kept, {capacity:,} steps", places["batch_size"]
+            )
         if given.get("keep_best", FIGURE) != FIGURE:
             self.build.report(
                 "NN404", f"`keep_best` names `{given['keep_best']}`, and an agent is judged by `{FIGURE}`", places["keep_best"]
@@ -306,6 +313,13 @@ class AgentRun(RecipeRun):
     def graph(self) -> Graph:
         """The graph of the pass, with what its outputs need and no more."""
         return _pruned(super().graph())
+
+    def spare_gradients(self) -> None:
+        """Calls of networks to which the loss hands no gradient need keep nothing for one."""
+        trail = Gradients(variants_of(self.instances)).from_values(self.losses().values())
+        for node in self.build.nodes:
+            if isinstance(node.operator, CallNetwork) and node not in trail.calls:
+                node.operator.inference = True
 
 
 def _pruned(graph: Graph) -> Graph:
@@ -386,6 +400,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
     if not steps or acting.build.failed or any(each.failed for each in instances.values()):
         return None
     learning.check_acting(acting)
+    learning.spare_gradients()
     environment, memory = learning.environment, next(iter(learning.sources.values()))
     found = Acting(environment, memory, learning.exploration, learning.solution, learning.once["act"]) if environment else None
     recipe = Recipe(
@@ -420,7 +435,9 @@ def _check_counts(schedule: Schedule, place: Span, build: Build) -> None:
     for name, value in schedule.attributes().items():
         if isinstance(value, Schedule):
             _check_counts(value, schedule.written.get(name, place), build)
-        elif name in ("epochs", "every_epochs") and value is not None or schedule.name == "reduce_on_plateau" and name == "patience":
+        elif value is not None and (
+            name in ("epochs", "every_epochs") or (schedule.name, name) == ("reduce_on_plateau", "patience")
+        ):
             build.report(
                 "NN404", "an agent has no epochs that a schedule could count", schedule.written.get(name, place),
                 help="count steps in the environment" + (f": `{name.replace('epochs', 'steps')}=`" if "epochs" in name else ""),

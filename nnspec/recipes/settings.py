@@ -41,7 +41,9 @@ AGENT_SETTINGS: dict[str, Setting] = {
     "steps": Setting(Integer(), 1, "steps in the environment; with `episodes`, whichever ends first"),
     "episodes": Setting(Integer(), 1, "episodes that are played"),
     "learn_every": Setting(Integer(), 1, "steps in the environment for each update of the weights; 1 where it is not given"),
-    **{word: SETTINGS[word] for word in ("batch_size", "seed", "clip_grad_norm", "clip_grad_value", "keep_best", "measure_every")},
+    **{
+        word: SETTINGS[word] for word in ("batch_size", "seed", "clip_grad_norm", "clip_grad_value", "keep_best", "measure_every")
+    },
     "measure_episodes": Setting(Integer(), 1, "episodes that are played to measure, without exploring; 10 where it is not given"),
 }
 
@@ -92,7 +94,9 @@ def _measure_every(statement: tree.Statement, scope: Scope, units: tuple[str, st
         accepted = value if is_silent(value) else accept("measure_every", value, statement.values[0].span, scope)
         return accepted if is_silent(accepted) else (statement.names[0].id, accepted)
     place = statement.values[0] if statement.values and not statement.names else statement
-    scope.build.report("NN404", f"`measure_every` says how often: `measure_every {units[0]}={2 if units[0] == 'epochs' else 1000}`", place.span)
+    scope.build.report(
+        "NN404", f"`measure_every` says how often: `measure_every {units[0]}={2 if units[0] == 'epochs' else 1000}`", place.span
+    )
     return POISON
 
 

@@ -31,8 +31,7 @@ def render_recipe(recipe: Recipe) -> str:
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         lines.append(f"  data {source.name} = {call_text(source.operator)}  # {fields}")
-    for instance in recipe.instances.values():
-        lines.append(f"  layer {instance.name} = {_instance_text(instance)}")
+    lines += [f"  layer {instance.name} = {_instance_text(instance)}" for instance in recipe.instances.values()]
     taken = set(recipe.sources) | set(recipe.instances)
     if acting is not None:
         lines += _acting_lines(recipe, acting, taken)

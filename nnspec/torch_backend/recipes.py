@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from nnspec.graph.ir import CallNetwork, Graph
+from nnspec.graph.ir import CallNetwork, Graph, Node
+from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
@@ -27,6 +28,8 @@ class InstanceModule(nn.Module):
         tree = ModuleTree(self, *instance.variants.values())
         self.name = instance.name
         self.training_of = {key: graph.training for key, graph in instance.variants.items()}
+        #: Graphs that are the same in both modes need no switching, which takes longer than a small layer.
+        self._switched = {key for key, graph in instance.variants.items() if any(map(_depends_on_mode, nodes_within(graph)))}
         self._inputs = {key: tuple(entry.name for entry in graph.inputs) for key, graph in instance.variants.items()}
         self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
         # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
@@ -48,9 +51,14 @@ class InstanceModule(nn.Module):
         """Run a variant in its own mode; the outputs by name."""
         view = self.views[variant]
         weights = [tensor_at(self, path) for path in view.weights]
-        with _mode(self, self.training_of[variant]), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
+        training = self.training_of[variant] if variant in self._switched else self.training
+        with _mode(self, training), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
             outputs: dict[str, Tensor] = view.module(*inputs, *weights)
         return outputs
+
+
+def _depends_on_mode(node: Node) -> bool:
+    return node.operator.mode_dependent
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], fin
     names = _panels(history, final)
     columns = min(len(names), _MOST_PANELS_A_ROW)
     rows = -(-len(names) // columns)
-    figure = _figure(columns * _PANEL[0], rows * _PANEL[1] + 0.6)
+    figure = empty_figure(columns * _PANEL[0], rows * _PANEL[1] + 0.6)
     if figure is None:
         return None
     steps_in_epoch = any(a["epoch"] == b["epoch"] for a, b in pairwise(history))
@@ -52,7 +52,7 @@ def _title(name: str, final: Evaluation) -> str:
     return f"{name}, {final.part} ({final.samples:,} samples)\n" + "\n".join(said)
 
 
-def _figure(width: float, height: float) -> Any:
+def empty_figure(width: float, height: float) -> Any:
     """An empty figure that no window shows; None where matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -99,7 +99,7 @@ def draw_confusion(path: Path, title: str, final: Evaluation) -> Path | None:
     count = len(matrix)
     written = count <= _MOST_WRITTEN
     side = min(2.4 + 0.42 * count, 11.0) if written else 7.0
-    figure = _figure(side + 1.2, side)
+    figure = empty_figure(side + 1.2, side)
     if figure is None:
         return None
     axes = figure.add_subplot(1, 1, 1)
