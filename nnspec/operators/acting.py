@@ -142,7 +142,7 @@ class Gym(Acting):
         if similar:
             raise Refusal(
                 "NN101",
-                f'Gymnasium has no environment "{self.id}"',
+                f'there is no environment "{self.id}"',
                 "id",
                 help=similar.label("a similar one exists", "similar ones exist"),
             )

@@ -262,6 +262,8 @@ class AgentRun(RecipeRun):
                 "NN404", f"`{memory.operator.name}` gives one step at a time, and not {size}", places["batch_size"],
                 help="a batch is drawn from a `Replay(capacity=...)`",
             )  # fmt: skip
+        if memory.operator.in_order and given.get("learn_every", 1) != 1:
+            self.build.report("NN404", f"of `{memory.operator.name}` each step is learned from, as it comes", places["learn_every"])
         if not memory.operator.in_order and size is None:
             self.build.report("NN401", f"the agent `{self.item.name.id}` lacks `batch_size ...`", self.item.name.span)
         capacity = getattr(memory.operator, "capacity", None)

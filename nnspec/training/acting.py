@@ -21,7 +21,7 @@ from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Acting, Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
-from nnspec.training import agent_state, checkpoint, manifest, signals
+from nnspec.training import agent_state, checkpoint, manifest, preflight, signals
 from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
 from nnspec.training.evaluate import load_weights
 from nnspec.training.measure import Place
@@ -54,7 +54,8 @@ class Actor:
         settings = recipe.settings
         self.seed = int(settings.get("seed", 0))
         self.world, self.apart = World(acting.environment.operator), World(acting.environment.operator)
-        self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
+        # The environment has been held against the types, so that only conditions on values are left to be checked at each step.
+        self.module: RecipeModule = lower_recipe(recipe, seed=self.seed, guards=preflight.checks_values(recipe)).to(device)
         self.updater = Updater(recipe, self.module, 1, device)
         self.followers = Followers(recipe, self.module)
         self.policy = Policy(recipe, self.module, device)
@@ -241,6 +242,7 @@ class Actor:
 
     def _end_line(self) -> None:
         """Measure, write a line of the log, and keep a checkpoint."""
+        self.updater.optimizer.set_rates(self.place, ())
         record: dict[str, Any] = {
             "step": self.step, "episode": len(self.returns), "mean_return": self.mean_return,
             "mean_steps": sum(self.lengths[-_AVERAGED:]) / max(len(self.lengths[-_AVERAGED:]), 1),
