@@ -50,7 +50,7 @@ def check_program(program: Program) -> tuple[dict[str, Graph], dict[str, Recipe]
 def _recipe(program: Program, item: tree.Item) -> Recipe | None:
     if item.word.id == "train":
         return recipes.build_recipe(program, item)
-    from nnspec.recipes.agents import build_agent  # rarely needed
+    from nnspec.recipes.agent_build import build_agent  # rarely needed
 
     return build_agent(program, item)
 

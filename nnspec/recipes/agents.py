@@ -1,32 +1,31 @@
-"""`agent NAME { ... }`: a recipe whose data come from acting (decision A21).
+"""`agent NAME { ... }`: a recipe whose data come from acting (decision A21). One pass over its statements: of what is learned, or of what is
+decided, in inference mode.
 
-Two passes over its statements make it: one for what is learned, one for what is decided, in inference mode. Not here: acting itself
-(`nnspec.training.acting`).
+Not here: the agent that two passes make (`nnspec.recipes.agent_build`), and acting itself (`nnspec.training.acting`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
-from nnspec.dims import Poly, variables
+from nnspec.dims import variables
 from nnspec.dims.claims import Relation
 from nnspec.graph import blocks, expressions, foreign
-from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.gradients import Gradients
-from nnspec.graph.ir import CallNetwork, Graph, Node, SymbolOrigin, Value
+from nnspec.graph.ir import CallNetwork, Graph, Value
 from nnspec.graph.obligations import oblige
 from nnspec.graph.program import Program
+from nnspec.graph.pruning import pruned
 from nnspec.graph.values import POISON, NetworkInstance, OperatorMaker, Unsupported, carry, is_silent
 from nnspec.operators.acting import Gym, Memory
 from nnspec.operators.declare import Obligation, Operator
 from nnspec.operators.kinds import describe
-from nnspec.operators.schedule import Schedule
 from nnspec.recipes import settings, sources, tracking
 from nnspec.recipes.batches import check_batches
 from nnspec.recipes.objectives import variants_of
-from nnspec.recipes.recipe import Acting, DataSource, Instance, Recipe, Solved, Step, Tracking
+from nnspec.recipes.recipe import DataSource, Solved, Step, Tracking
 from nnspec.recipes.statements import RecipeRun
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
@@ -262,8 +261,11 @@ class AgentRun(RecipeRun):
                 "NN404", f"`{memory.operator.name}` gives one step at a time, and not {size}", places["batch_size"],
                 help="a batch is drawn from a `Replay(capacity=...)`",
             )  # fmt: skip
-        if memory.operator.in_order and given.get("learn_every", 1) != 1:
-            self.build.report("NN404", f"of `{memory.operator.name}` each step is learned from, as it comes", places["learn_every"])
+        for word in ("learn_every", "updates") if memory.operator.in_order else ():
+            if given.get(word, 1) != 1:
+                self.build.report(
+                    "NN404", f"of `{memory.operator.name}` each step is learned from once, as it comes", places[word]
+                )
         if not memory.operator.in_order and size is None:
             self.build.report("NN401", f"the agent `{self.item.name.id}` lacks `batch_size ...`", self.item.name.span)
         capacity = getattr(memory.operator, "capacity", None)
@@ -314,7 +316,7 @@ class AgentRun(RecipeRun):
 
     def graph(self) -> Graph:
         """The graph of the pass, with what its outputs need and no more."""
-        return _pruned(super().graph())
+        return pruned(super().graph())
 
     def spare_gradients(self) -> None:
         """Calls of networks to which the loss hands no gradient need keep nothing for one."""
@@ -322,30 +324,6 @@ class AgentRun(RecipeRun):
         for node in self.build.nodes:
             if isinstance(node.operator, CallNetwork) and node not in trail.calls:
                 node.operator.inference = True
-
-
-def _pruned(graph: Graph) -> Graph:
-    """The graph without what its outputs do not need."""
-    from nnspec.records import replace
-
-    needed: set[Value] = set()
-    nodes: set[Node] = {node for node in graph.nodes if not node.outputs}  # conditions on values
-    pending = [*graph.outputs.values(), *(value for node in nodes for value in node.reads())]
-    while pending:
-        value = pending.pop()
-        if value in needed:
-            continue
-        needed.add(value)
-        if value.node is not None:
-            nodes.add(value.node)
-            pending.extend(value.node.reads())
-    inputs = tuple(entry for entry in graph.inputs if entry.value in needed)
-    symbols = {
-        variable: SymbolOrigin(entry.name, axis)
-        for entry in reversed(inputs) for axis, dim in reversed(list(enumerate(entry.value.type.dims)))
-        if isinstance(dim, Poly) for variable in variables(dim)
-    }  # fmt: skip
-    return replace(graph, inputs=inputs, nodes=tuple(node for node in graph.nodes if node in nodes), symbols=symbols)
 
 
 def _is_name(expression: tree.Expression, name: str) -> bool:
@@ -369,78 +347,3 @@ _ADVICE = {
     "epochs": "an agent has no passes over data: write `steps ...` or `episodes ...`",
     "measure": "an agent is measured by the returns of its episodes: `measure_every steps=5K`",
 }
-
-
-# --- the agent ----------------------------------------------------------------------------------------------------------------
-
-
-def build_agent(program: Program, item: tree.Item) -> Recipe | None:
-    """Check an agent, what it learns and what it decides; None where it has errors or parts that are not run yet."""
-    instances: dict[str, NetworkInstance] = {}
-    runs = [AgentRun(program, item, instances, training) for training in (True, False)]
-    recipe = _build(program, item, instances, runs)
-    if recipe is None:  # what was not built may be what reads a name
-        for each in (item, *runs[0].build.items, *runs[1].build.items):
-            program.mark_all_used(each.span)
-    return recipe
-
-
-def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstance], runs: list[AgentRun]) -> Recipe | None:
-    from nnspec.recipes.build import keep_unchecked
-
-    before = set(program.findings)
-    for run in runs:
-        try:
-            run.statements()
-        except TooLarge:
-            return None
-    learning, acting = runs
-    if learning.not_run or acting.not_run:
-        keep_unchecked(program, item, before)
-        return None
-    steps = learning.finished()
-    if not steps or acting.build.failed or any(each.failed for each in instances.values()):
-        return None
-    learning.check_acting(acting)
-    learning.spare_gradients()
-    environment, memory = learning.environment, next(iter(learning.sources.values()))
-    found = Acting(environment, memory, learning.exploration, learning.solution, learning.once["act"]) if environment else None
-    recipe = Recipe(
-        item.name.id, learning.sources, {name: _instance(each, learning) for name, each in instances.items() if each.variants},
-        learning.graph(), acting.graph(), (), steps, learning.settings, item.span,
-        learning.parameters, learning.scope.schedules, learning.setting_spans, found,
-    )  # fmt: skip
-    for schedule, place in schedules(recipe):
-        _check_counts(schedule, place, learning.build)
-    return None if learning.build.failed or acting.build.failed else recipe
-
-
-def _instance(each: NetworkInstance, run: AgentRun) -> Instance:
-    return Instance(each.name, each.maker.item.name.id, each.parameters, each.variants, each.span, run.tracking.get(each.name))
-
-
-def schedules(recipe: Recipe) -> Iterator[tuple[Schedule, Span]]:
-    """The schedules of an agent, with their places."""
-    setting, acting = recipe.optimizer, recipe.acting
-    found: list[tuple[Any, Span]] = [(setting.operator.attributes()["lr"], setting.operator.written.get("lr", setting.span))]
-    found += [(override.settings.get("lr"), override.span) for override in setting.overrides]
-    places = {entry.name: entry.span for entry in recipe.training.inputs}
-    found += [(schedule, places.get(name, recipe.span)) for name, schedule in recipe.schedules.items()]
-    if acting is not None and acting.exploration is not None:
-        operator = acting.exploration
-        found.append((operator.attributes()["rate"], operator.written.get("rate", recipe.span)))
-    yield from ((rate, place) for rate, place in found if isinstance(rate, Schedule))
-
-
-def _check_counts(schedule: Schedule, place: Span, build: Build) -> None:
-    """A schedule of an agent counts steps in the environment: there are no epochs."""
-    for name, value in schedule.attributes().items():
-        if isinstance(value, Schedule):
-            _check_counts(value, schedule.written.get(name, place), build)
-        elif value is not None and (
-            name in ("epochs", "every_epochs") or (schedule.name, name) == ("reduce_on_plateau", "patience")
-        ):
-            build.report(
-                "NN404", "an agent has no epochs that a schedule could count", schedule.written.get(name, place),
-                help="count steps in the environment" + (f": `{name.replace('epochs', 'steps')}=`" if "epochs" in name else ""),
-            )  # fmt: skip

@@ -40,7 +40,8 @@ SETTINGS: dict[str, Setting] = {
 AGENT_SETTINGS: dict[str, Setting] = {
     "steps": Setting(Integer(), 1, "steps in the environment; with `episodes`, whichever ends first"),
     "episodes": Setting(Integer(), 1, "episodes that are played"),
-    "learn_every": Setting(Integer(), 1, "steps in the environment for each update of the weights; 1 where it is not given"),
+    "learn_every": Setting(Integer(), 1, "steps in the environment after which the weights are updated; 1 where it is not given"),
+    "updates": Setting(Integer(), 1, "updates of the weights each time, each by a batch of its own; 1 where it is not given"),
     **{
         word: SETTINGS[word] for word in ("batch_size", "seed", "clip_grad_norm", "clip_grad_value", "keep_best", "measure_every")
     },

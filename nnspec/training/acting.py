@@ -61,7 +61,7 @@ class Actor:
         self.policy = Policy(recipe, self.module, device)
         self.memory = self._memory(int(settings.get("batch_size", 1)))
         self.asks_next = any(entry.name == f"{acting.memory.name}.next_action" for entry in recipe.training.inputs)
-        self.learn_every = int(settings.get("learn_every", 1))
+        self.learn_every, self.together = int(settings.get("learn_every", 1)), int(settings.get("updates", 1))
         self.random = stream(self.seed, EXPLORING)
         self.actions: int = acting.environment.operator.spaces.actions
         rate = acting.exploration.attributes()["rate"] if acting.exploration is not None else 0.0
@@ -201,7 +201,8 @@ class Actor:
             self.chosen = self._choose()
             memory.add_next_action(self.chosen)
         if self.step % self.learn_every == 0 and memory.ready:
-            self._learn()
+            for _ in range(self.together):
+                self._learn()
         if terminated or truncated:
             self.returns.append(self.gained)
             self.lengths.append(len(self.taken))

@@ -108,7 +108,9 @@ def _size(space: Any) -> int | tuple[int, ...] | None:
         return int(space.nvec.prod())
     if isinstance(space, spaces.Tuple):
         counts = [_size(each) for each in space.spaces]
-        return math.prod(each for each in counts if isinstance(each, int)) if all(isinstance(each, int) for each in counts) else None
+        return (
+            math.prod(each for each in counts if isinstance(each, int)) if all(isinstance(each, int) for each in counts) else None
+        )
     return tuple(map(int, space.shape)) if isinstance(space, spaces.Box) else None
 
 

@@ -386,21 +386,24 @@ def test_what_is_written(whole: Callable[[str], AgentResult]) -> None:
 
 def test_endless_episodes_are_cut_off(tmp_path: Path) -> None:
     """Before anything is learned, the table sends the agent into the wall of the cliff for ever."""
-    result = run(tmp_path, table().replace('"FrozenLake-v1", is_slippery=true', '"CliffWalking-v1"').replace("episodes 30", "steps 1"))
+    result = run(
+        tmp_path, table().replace('"FrozenLake-v1", is_slippery=true', '"CliffWalking-v1"').replace("episodes 30", "steps 1")
+    )
     assert result.final.cut_off == 100
     assert result.final.notes == ("100 of 100 episodes had no end and were cut off after 1,000 steps",)
 
 
 def test_a_loss_that_is_no_number(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="the loss is .*lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"the loss is .*lower the learning rate"):
         run(tmp_path, table(settings="").replace("lr=0.5", "lr=1e30").replace("0.9 * (1", "9 + 0.9 * (1"))
 
 
 def test_runs_of_agents_and_others(tmp_path: Path, whole: Callable[[str], AgentResult]) -> None:
     with pytest.raises(RunError, match="no parts of data"):
         evaluate(whole("sarsa").run, "test")
-    with pytest.raises(RunError, match="an agent"):
-        predict(whole("sarsa").run, tmp_path / "x.npy")
+    numpy.save(tmp_path / "states.npy", numpy.arange(16))
+    found = predict(whole("sarsa").run, tmp_path / "states.npy")["q"]
+    assert torch.equal(found, weights(whole("sarsa").run)["network.q/q.weight"])
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,11 +56,11 @@ class Exploring:
         self.generator = numpy.random.Generator(numpy.random.PCG64(random(0)))
         self.actions, self.rate, self.step = actions, rate, 0
 
-    def choose(self, values: Any) -> int:
+    def choose(self, values: Any, state: Any) -> int:
         if self.generator.random() < self.rate(self.step):
             return int(self.generator.integers(self.actions))
         with torch.no_grad():
-            return int(values().argmax())
+            return int(values(state).argmax())
 
 
 @pytest.mark.parametrize("method", ["QLearning", "SARSA"])
@@ -72,9 +72,7 @@ def test_tables(tmp_path: Path, place: str, method: str) -> None:
     report = checked(tmp_path, text)
     run = train(report, f"{place}{method}", out=tmp_path / "runs").run
 
-    environment = (
-        made("CliffWalking-v1") if place == "Cliff" else made("FrozenLake-v1", map_name="4x4", is_slippery=True)
-    )
+    environment = made("CliffWalking-v1") if place == "Cliff" else made("FrozenLake-v1", map_name="4x4", is_slippery=True)
     rate, gamma, explored = (0.5, 1.0, 0.1) if place == "Cliff" else (0.2, 0.99, 0.5)
     table = nn.Embedding(48 if place == "Cliff" else 16, 4)
     nn.init.ones_(table.weight)
@@ -88,11 +86,9 @@ def test_tables(tmp_path: Path, place: str, method: str) -> None:
     episode, state = 0, environment.reset(seed=seed_of(0))[0]
     ahead: int | None = None
     for _ in range(UPDATES):
-        before = state
-        action = ahead if ahead is not None else exploring.choose(lambda: values(before))
+        action = ahead if ahead is not None else exploring.choose(values, state)
         following, reward, terminated, truncated, _ = environment.step(action)
-        after = following
-        ahead = exploring.choose(lambda: values(after)) if method == "SARSA" and not terminated else None
+        ahead = exploring.choose(values, following) if method == "SARSA" and not terminated else None
         with torch.no_grad():
             best = values(following)[0, ahead or 0] if method == "SARSA" else values(following).amax()
             goal = reward + gamma * (1 - float(terminated)) * best
@@ -110,10 +106,10 @@ def test_tables(tmp_path: Path, place: str, method: str) -> None:
 class Network(nn.Module):
     def __init__(self, duelling: bool) -> None:
         super().__init__()
-        self.h = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
-        self.advantage = nn.Linear(128, 2)
+        self.h = nn.Sequential(nn.Linear(4, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU())
+        self.advantage = nn.Linear(256, 2)
         if duelling:
-            self.value = nn.Linear(128, 1)
+            self.value = nn.Linear(256, 1)
         self.duelling = duelling
 
     def forward(self, state: Tensor) -> Tensor:
@@ -122,18 +118,19 @@ class Network(nn.Module):
         return self.value(h) + advantage - advantage.mean(dim=1, keepdim=True) if self.duelling else advantage
 
 
-@pytest.mark.parametrize("recipe", ["DQN", "DoubleDuellingDQN"])
+@pytest.mark.parametrize("recipe", ["DQN", "DoubleDQN", "DoubleDuellingDQN"])
 def test_deep(tmp_path: Path, recipe: str) -> None:
-    steps = 100 + 4 * UPDATES - 4
-    text = text_of("dqn", warmup="100", every="7", learn_every="4").replace("steps 100K", f"steps {steps}")
-    text = re.sub(r"lr=\w+\([^)]*\)", "lr=1e-3", text)
+    steps = 104 + 8 * (UPDATES // 2 - 1)
+    text = text_of("dqn", warmup="100", every="7", learn_every="8", updates="2")
+    text = re.sub(r"\n  steps \w+", f"\n  steps {steps}", text)
+    text = re.sub(r"lr=\w+\([^)]*\)|lr=2\.3e-3", "lr=1e-3", text)
     text = re.sub(r" *(measure_every|keep_best).*\n", "", text)
     report = checked(tmp_path, text)
     rate = report.recipes[recipe].acting.exploration.attributes()["rate"]  # type: ignore[union-attr]
     run = train(report, recipe, out=tmp_path / "runs").run
 
-    double = recipe == "DoubleDuellingDQN"
-    q, target = Network(double), Network(double)
+    double, duelling = recipe.startswith("Double"), "Duelling" in recipe
+    q, target = Network(duelling), Network(duelling)
     first = lower_recipe(report.recipes[recipe], seed=0).instances["q"].state_dict()
     q.load_state_dict(first)
     target.load_state_dict(first)
@@ -144,13 +141,12 @@ def test_deep(tmp_path: Path, recipe: str) -> None:
     kept: list[tuple[Any, int, float, Any, float]] = []
     episode, state, updates = 0, environment.reset(seed=seed_of(0))[0], 0
     for step in range(1, steps + 1):
-        seen = torch.from_numpy(state)[None]
-        action = exploring.choose(lambda: q(seen))  # noqa: B023  (called at once)
+        action = exploring.choose(q, torch.from_numpy(state)[None])
         following, reward, terminated, truncated, _ = environment.step(action)
         exploring.step = step
         kept.append((state, action, float(reward), following, float(terminated)))
         state = following
-        if step % 4 == 0 and len(kept) >= 100:
+        for _ in range(2) if step % 8 == 0 and len(kept) >= 100 else ():
             chosen = [kept[at] for at in drawing.integers(0, len(kept), size=64)]
             states, actions, rewards, after, done = (
                 torch.from_numpy(numpy.array(each, dtype=kind))
