@@ -294,7 +294,7 @@ class RecipeRun:
                 continue
             value = settings.accept(word, settings.from_text(text), self.item.name.span, self.scope)
             if not is_silent(value):
-                self.settings[word] = value
+                self.settings[word] = (self.units[0], value) if word == "measure_every" else value
                 self.setting_spans[word] = self.item.name.span
 
     # --- the end ----------------------------------------------------------------------------------------------------------

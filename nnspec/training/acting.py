@@ -78,7 +78,8 @@ class Actor:
         self.best: dict[str, Any] = {"value": None, "step": None}
         #: The losses since the last line: their sum, and how many.
         self.loss, self.losses = torch.zeros((), dtype=torch.float64, device=device), 0
-        self.seconds = self.told = self.saved_at = self.saving = 0.0
+        self.seconds = self.told = self.saved_at = self.saving = self.began = 0.0
+        self.began_at = 0
         self.stop: int | None = None
         self.sessions: list[dict[str, Any]] = []
         self._begin_episode()

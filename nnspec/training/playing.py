@@ -55,7 +55,8 @@ class Policy:
         sizes = tuple(int(dim) for dim in entry.value.type.dims[1:] if isinstance(dim, int))
         self._buffer = numpy.zeros((1, *sizes), dtype=entry.value.type.dtype)
         self._tensor = torch.from_numpy(self._buffer)
-        self._graph: Callable[..., Any] = module.evaluation_graph
+        # Its `forward` alone: what torch does around it takes longer than a small table.
+        self._graph: Callable[..., Any] = module.evaluation_graph.forward
         self._device = device if device.type != "cpu" else None
 
     def __call__(self, observation: Observation) -> int:

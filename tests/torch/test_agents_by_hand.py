@@ -118,7 +118,7 @@ class Network(nn.Module):
         return self.value(h) + advantage - advantage.mean(dim=1, keepdim=True) if self.duelling else advantage
 
 
-@pytest.mark.parametrize("recipe", ["DQN", "DoubleDQN", "DoubleDuellingDQN"])
+@pytest.mark.parametrize("recipe", ["DQN", "DoubleDuellingDQN"])
 def test_deep(tmp_path: Path, recipe: str) -> None:
     steps = 104 + 8 * (UPDATES // 2 - 1)
     text = text_of("dqn", warmup="100", every="7", learn_every="8", updates="2")
