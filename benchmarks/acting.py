@@ -2,9 +2,10 @@
 
     python benchmarks/acting.py [--repeats 5] [--steps 3000]
 
-Counted are seconds of computing, which other work on the machine disturbs less than the clock. Both do the same work, step for step (`tests/torch/test_agents_by_hand.py`): the same networks, draws, updates and environments, without
-Gymnasium's own checks. A repeat runs one after the other, in turns, with one thread. Checking the spec, making the networks and the
-episodes that judge in the end are not counted, writing the log and the last checkpoint is.
+Counted are seconds of computing, which other work on the machine disturbs less than the clock. Both do the same work, step for step
+(`tests/torch/test_agents_by_hand.py`): the same networks, draws, updates and environments, without Gymnasium's own checks. A repeat runs
+one after the other, with one thread. Checking the spec, making the networks and the episodes that judge in the end are not counted,
+writing the log and the last checkpoint is.
 """
 
 from __future__ import annotations
@@ -84,7 +85,11 @@ def deep_by_hand(steps: int) -> None:
     optimizer = torch.optim.Adam(q.parameters(), lr=2.3e-3)
     capacity = 100_000
     states, after = numpy.zeros((capacity, 4), numpy.float32), numpy.zeros((capacity, 4), numpy.float32)
-    actions, rewards, done = numpy.zeros(capacity, numpy.int64), numpy.zeros(capacity, numpy.float32), numpy.zeros(capacity, numpy.float32)
+    actions, rewards, done = (
+        numpy.zeros(capacity, numpy.int64),
+        numpy.zeros(capacity, numpy.float32),
+        numpy.zeros(capacity, numpy.float32),
+    )
     choose, draw = Exploring(2), numpy.random.default_rng(1)
     state, updates = environment.reset(seed=0)[0], 0
     for step in range(steps):
@@ -147,7 +152,9 @@ def main() -> None:
         pairs = [(seconds(by_hand, given.steps), seconds(agent, given.steps)) for _ in range(given.repeats)]
         for who, times in zip(("by hand", "nnspec"), zip(*pairs, strict=True), strict=True):
             speeds = [given.steps / each for each in times]
-            print(f"{name:<16}{who:<9}{statistics.median(speeds):>9,.0f} steps a second of computing  ({min(speeds):,.0f} to {max(speeds):,.0f})")
+            print(
+                f"{name:<16}{who:<9}{statistics.median(speeds):>9,.0f} steps a second of computing  ({min(speeds):,.0f} to {max(speeds):,.0f})"
+            )
         ratio = statistics.median(hand / own for hand, own in pairs)
         print(f"{name:<16}{'':<9}{ratio:>9.2f} of the loop by hand (median of {given.repeats}, {given.steps:,} steps each)")
 

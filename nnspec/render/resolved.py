@@ -27,7 +27,7 @@ def render_recipe(recipe: Recipe) -> str:
     lines = [f"{'train' if acting is None else 'agent'} {recipe.name} {{"]
     if acting is not None:
         fields = ", ".join(f"{name}: {type_}" for name, type_ in acting.environment.fields.items())
-        lines.append(f"  environment {acting.environment.name} = {call_text(acting.environment.operator)}  # {fields}")
+        lines.append(f"  environment {acting.environment.name} = {_environment_text(acting.environment.operator)}  # {fields}")
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         lines.append(f"  data {source.name} = {call_text(source.operator)}  # {fields}")
@@ -51,6 +51,12 @@ def render_recipe(recipe: Recipe) -> str:
         lines.append(f"  measure {metric.name} = {what}")
     lines += [f"  {name} {_plain(value)}" for name, value in recipe.settings.items()]
     return "\n".join([*lines, "}"])
+
+
+def _environment_text(operator: Operator) -> str:
+    """An environment with what it is given; the rest is its own."""
+    name, *rest = ((key, setting_text(value)) for key, value in operator.attributes().items() if value is not None)
+    return f"{operator.name}({', '.join([name[1], *(f'{key}={text}' for key, text in rest)])})"
 
 
 def _instance_text(instance: Instance) -> str:
