@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nnspec.checker import Report
     from nnspec.diagnostics import Diagnostic
     from nnspec.errors import SpecError, UsageError
-    from nnspec.training import RunResult
+    from nnspec.training import AgentResult, RunResult
 
     Spec = str | PathLike[str]
 
@@ -84,7 +84,9 @@ def compile(
     return module
 
 
-def train(spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str = "runs", **settings: Any) -> RunResult:
+def train(
+    spec: Spec, recipe: str | None = None, *, device: str = "auto", out: str = "runs", **settings: Any
+) -> RunResult | AgentResult:
     """Run a recipe of a spec, the first one if none is named; `settings` replace its settings, such as `epochs=3`.
 
     Raises `SpecError` with all findings where the spec has errors.

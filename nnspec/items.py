@@ -14,13 +14,12 @@ from nnspec.operators.declare import Operator
 from nnspec.recipes import build as recipes
 from nnspec.recipes.recipe import Recipe
 from nnspec.recipes.samples import Sample, build_samples, inputs_of
-from nnspec.recipes.settings import SETTINGS
+from nnspec.recipes.settings import AGENT_SETTINGS, SETTINGS
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
 _ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
-_LATER_ITEMS = ("agent",)
 
 
 class Checked(NamedTuple):
@@ -43,17 +42,15 @@ def check_program(program: Program) -> Checked:
         if item.word.id == "network":
             _check_network(program, item, graphs)
     for item in items:
-        if item.word.id == "train":
-            recipe = recipes.build_recipe(program, item)
+        if item.word.id in ("train", "agent"):
+            recipe = _recipe(program, item)
             if recipe is not None:
                 checked[item.name.id] = recipe
-        elif item.word.id in _LATER_ITEMS:
-            program.later(f"`{item.word.id} {item.name.id}`", item.word.span)
         elif item.word.id not in _ITEM_WORDS:
             _unknown_item(program, item)
     for item in items:
         if item.word.id == "sample":
-            samples += build_samples(program, item, checked)
+            samples += build_samples(program, item, {name: each for name, each in checked.items() if each.acting is None})
     for item in items:
         if item.word.id == "ensure":
             _check_ensure(program, item, graphs, checked)
@@ -61,11 +58,19 @@ def check_program(program: Program) -> Checked:
     return Checked(graphs, checked, tuple(samples))
 
 
+def _recipe(program: Program, item: tree.Item) -> Recipe | None:
+    if item.word.id == "train":
+        return recipes.build_recipe(program, item)
+    from nnspec.recipes.agent_build import build_agent  # rarely needed
+
+    return build_agent(program, item)
+
+
 def _check_settings(program: Program, items: list[tree.Item]) -> None:
     """Every `--set` has to name something."""
     known = {parameter.name.id for item, _ in program.home.items.values() for parameter in item.parameters}
     known |= {parameter.name.id for item in items for parameter in item.parameters}
-    known |= {f"train.{word}" for word in SETTINGS}
+    known |= {f"train.{word}" for word in {**SETTINGS, **AGENT_SETTINGS}}
     known |= {name for item in items if item.word.id == "sample" for name in inputs_of(item)}
     for name in program.settings:
         if name not in known:

@@ -31,7 +31,7 @@ PAGE = Path(__file__).resolve().parent.parent / "grammar/README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 CASES = {case.name.rpartition(" / ")[2]: case for case in mdtest_runner.cases(PAGE)}
 #: What makes a statement: at the top level, in a network, in a recipe, in data.
-ITEM_WORDS = {"network", "block", "data", "train", "ensure", "use", "spec"}
+ITEM_WORDS = {"network", "block", "data", "train", "agent", "ensure", "use", "spec"}
 DATA_WORDS = {"column", "split", "output"}
 
 
@@ -212,7 +212,7 @@ def test_claims() -> None:
 def test_what_is_not_run_yet() -> None:
     text = section("Not run yet")
     assert set(recipe_run._LATER) - {"sample"} <= set(words(text))
-    assert {"agent", "sample"} <= set(words(text))
+    assert "sample" in words(text)
 
 
 # --- nothing is left out --------------------------------------------------------------------------------------------------------

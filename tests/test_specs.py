@@ -54,7 +54,7 @@ def test_no_errors_and_no_warnings(path: Path) -> None:
 
 def file_recipes(report: Report) -> set[str]:
     assert report.file is not None
-    return {item.name.id for item in report.file.items if isinstance(item, tree.Item) and item.word.id == "train"}
+    return {item.name.id for item in report.file.items if isinstance(item, tree.Item) and item.word.id in ("train", "agent")}
 
 
 @each_spec

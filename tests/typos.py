@@ -122,6 +122,22 @@ train Fit {{
   epochs 1
 }}
 """
+_AGENT = """network Reader {{
+  input state: float32[N, 4]
+  output q = state -> Linear(2)
+}}
+agent Fit {{
+  environment pole = {environment}
+  act argmax(Reader(pole.observation), dim=1)
+  explore {exploration}
+  data past = {memory}
+  minimize mse_loss(pick(Reader(past.state), past.action), past.reward)
+  optimizer SGD(lr=0.1)
+  batch_size 32
+  steps 100
+}}
+"""
+_AGENT_PARTS = {"environment": 'Gym("CartPole-v1")', "exploration": "epsilon(0.1)", "memory": "Replay(capacity=100)"}
 _PARTS = {"data": "Digits()", "measure": "accuracy(logits, digits.label)", "optimizer": "SGD(lr=0.1)"}
 
 
@@ -140,6 +156,9 @@ def argument_sites() -> Iterator[Site]:
 
 def _spec(cls: type[Operator], name: str, arguments: str) -> str:
     call = f"{name}({arguments})"
+    if cls.is_acting:
+        part = next(part for part in _AGENT_PARTS if getattr(cls, f"is_{part}"))
+        return _AGENT.format(**_AGENT_PARTS | {part: call})
     if cls.is_source or cls.is_metric or cls.is_optimizer or cls.is_schedule:
         part = "data" if cls.is_source else "measure" if cls.is_metric else "optimizer"
         if cls.is_metric:

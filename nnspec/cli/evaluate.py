@@ -9,7 +9,7 @@ import typer
 from nnspec.cli.options import Device, Json, Run
 
 if TYPE_CHECKING:
-    from nnspec.training import Evaluation
+    from nnspec.training import Evaluation, Returns
 
 #: A confusion matrix of more classes than this is left to `--json`.
 _MOST_CLASSES = 20
@@ -20,12 +20,16 @@ def run(
     split: Annotated[
         str, typer.Option(metavar="train|validation|test", help="Which part of the data: by default the last of these there is.")
     ] = "",
+    episodes: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many episodes an agent plays, without exploring: by default 100.")
+    ] = 0,
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Measure a trained network on a split of its data.
+    """Measure a trained network on a split of its data, or let a trained agent play.
 
-    Shows the metrics of the recipe, and for classes a confusion matrix with precision, recall and F1.
+    Shows the metrics of the recipe, and for classes a confusion matrix with precision, recall and F1; of an agent what its episodes
+    brought.
     """
     from nnspec.cli.output import one_of, say, show_json
 
@@ -34,7 +38,7 @@ def run(
 
     from nnspec.training import evaluate
 
-    result = evaluate(run, split or None, device=device)
+    result = evaluate(run, split or None, episodes=episodes or None, device=device)
     if json:
         show_json(as_object(result))
     else:
@@ -42,9 +46,25 @@ def run(
     return 0
 
 
-def as_text(result: Evaluation) -> str:
-    """Metrics, then a row for each class: precision, recall, F1, and what its samples were taken for."""
+def returns_as_text(result: Returns) -> str:
+    """What episodes brought that were played without exploring."""
+    figures = result.metrics
+    return "\n".join(
+        [
+            *(f"note: {note}" for note in result.notes),
+            f"{len(result.returns):,} episodes, not exploring: mean return {figures['mean_return']:.4g} (std {figures['std_return']:.3g}, "
+            f"from {figures['min_return']:.4g} to {figures['max_return']:.4g}), {figures['mean_steps']:.4g} steps each",
+        ]
+    )
+
+
+def as_text(result: Evaluation | Returns) -> str:
+    """Metrics, then a row for each class: precision, recall, F1, and what its samples were taken for; of an agent its returns."""
     from nnspec.cli.tables import table
+    from nnspec.training import Returns
+
+    if isinstance(result, Returns):
+        return returns_as_text(result)
 
     lines = [*(f"note: {note}" for note in result.notes), f"{result.part}, {result.samples:,} {result.unit}"]
     figures = result.figures
@@ -69,8 +89,15 @@ def as_text(result: Evaluation) -> str:
     return "\n".join(lines).rstrip()
 
 
-def as_object(result: Evaluation) -> dict[str, Any]:
+def as_object(result: Evaluation | Returns) -> dict[str, Any]:
     """The measurements for programs."""
+    from nnspec.training import Returns
+
+    if isinstance(result, Returns):
+        return {
+            "episodes": len(result.returns), "metrics": result.metrics, "returns": list(result.returns), "lengths": list(result.lengths),
+            "notes": list(result.notes),
+        }  # fmt: skip
     return {
         "split": result.part,
         "samples": result.samples,

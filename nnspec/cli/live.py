@@ -59,6 +59,28 @@ class Live:
         figures = "  ".join(f"{name} {_figure(value)}" for name, value in record.items() if name not in ("epoch", "step"))
         self.message(f"epoch {epoch}/{self._epochs}  {figures}")
 
+    def begin_acting(self, name: str, steps: int | None, episodes: int | None) -> None:
+        self._steps, self._epochs = steps or 0, episodes or 0
+        self._started = self._last = time.monotonic()
+        limits = [f"{count:,} {unit}" for count, unit in ((steps, "steps"), (episodes, "episodes")) if count is not None]
+        self.message(f"agent {name}: {' or '.join(limits)}")
+        if not self._quiet and sys.stderr.isatty():
+            self._open_bar(steps or episodes or 0)
+
+    def acting(self, step: int, episode: int, mean_return: float, epsilon: float, steps_per_second: float) -> None:
+        said = f"mean return {mean_return:.1f}  epsilon {epsilon:.2f}  {steps_per_second:,.0f} steps/s"
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=step if self._steps else episode, description=f"episode {episode:,}", said=said
+            )
+        elif now - self._last >= _PLAIN_EVERY:
+            self._last = now
+            self.message(f"episode {episode:,}  step {step:,}  {said}")
+
+    def line(self, record: Mapping[str, float]) -> None:
+        self.message("  ".join(f"{name} {_figure(value)}" for name, value in record.items() if value is not None))
+
     def message(self, text: str) -> None:
         if self._quiet:
             return

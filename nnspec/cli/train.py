@@ -9,7 +9,7 @@ import typer
 from nnspec.cli.options import Device, Json, Output, Path, Quiet, Recipe, Settings
 
 if TYPE_CHECKING:
-    from nnspec.training import RunResult
+    from nnspec.training import AgentResult, RunResult
 
 
 def run(
@@ -50,8 +50,15 @@ def run(
     return 0
 
 
-def as_text(result: RunResult) -> str:
+def as_text(result: RunResult | AgentResult) -> str:
     """What came out of a training, and where it lies."""
+    from nnspec.cli.evaluate import returns_as_text
+    from nnspec.training import AgentResult
+
+    if isinstance(result, AgentResult):
+        lines = [f"{result.steps:,} steps, {result.episodes:,} episodes in {result.seconds:.1f} s", returns_as_text(result.final)]
+        lines += [f"{what}: {path}" for what, path in (("returns", result.curve), ("policy", result.policy)) if path is not None]
+        return "\n".join([*lines, f"run: {result.run}"])
     lines = [f"{result.steps:,} steps in {result.seconds:.1f} s"]
     if result.final is not None:
         shown = ", ".join(f"{name} {value:.4f}" for name, value in result.final.figures.items())
@@ -63,9 +70,10 @@ def as_text(result: RunResult) -> str:
     return "\n".join([*lines, f"run: {result.run}"])
 
 
-def as_object(result: RunResult) -> dict[str, Any]:
+def as_object(result: RunResult | AgentResult) -> dict[str, Any]:
     """The result for programs."""
     from nnspec.cli.evaluate import as_object as evaluation
+    from nnspec.training import AgentResult
 
     return {
         "run": str(result.run),
@@ -74,5 +82,9 @@ def as_object(result: RunResult) -> dict[str, Any]:
         "final": evaluation(result.final) if result.final is not None else None,
         "history": result.history,
         "curve": str(result.curve) if result.curve is not None else None,
-        "samples": [str(path) for path in result.samples],
+        **(
+            {"episodes": result.episodes}
+            if isinstance(result, AgentResult)
+            else {"samples": [str(path) for path in result.samples]}
+        ),
     }

@@ -11,7 +11,7 @@ from nnspec.difference.networks import Comparison, Layers
 from nnspec.difference.notation import Notation
 from nnspec.difference.variants import Seen, Variant
 from nnspec.operators.declare import Operator
-from nnspec.recipes.recipe import DataSource, Metric, Override, Recipe, Step
+from nnspec.recipes.recipe import DataSource, Metric, Override, Recipe, Step, Tracking
 from nnspec.records import record
 
 Part = TypeVar("Part")
@@ -61,6 +61,7 @@ def compare_recipes(before: Recipe, after: Recipe) -> RecipeDifference:
         *statements.networks(before, after),
         *_lines("load", [each.text for each in before.loads], [each.text for each in after.loads]),
         *_lines("freeze", [each.text for each in before.frozen], [each.text for each in after.frozen]),
+        *statements.acting(before, after),
         *statements.steps(before, after),
         *_places(before, after, comparison),
         *statements.metrics(before.metrics, after.metrics),
@@ -167,6 +168,24 @@ class _Statements:
                 continue
             yield from self.values(f"network {name}, parameter", ours.parameters, theirs.parameters)
 
+    def acting(self, before: Recipe, after: Recipe) -> Iterator[Statement]:
+        """What an agent acts in, and how; and which networks follow others."""
+        ours, theirs = (each.acting for each in (before, after))
+        old, new = ({each.environment.name: each.environment.operator} if each else {} for each in (ours, theirs))
+        yield from self.operators("environment", old, new)
+        old, new = ({"": each.exploration} if each and each.exploration else {} for each in (ours, theirs))
+        yield from self.operators("explore", old, new)
+        said, says = (
+            {"solved": f"mean_return({each.solved.episodes}) >= {each.solved.least:g}"} if each and each.solved else {}
+            for each in (ours, theirs)
+        )  # fmt: skip
+        yield from self.values("", said, says)
+        said, says = (
+            {name: _tracking(each.tracking) for name, each in recipe.instances.items() if each.tracking}
+            for recipe in (before, after)
+        )
+        yield from self.values("network", said, says)
+
     # --- steps --------------------------------------------------------------------------------------------------------------
 
     def steps(self, before: Recipe, after: Recipe) -> Iterator[Statement]:
@@ -197,6 +216,11 @@ class _Statements:
             yield from self.operator(what, before.operator, after.operator)
         elif before.operator is not after.operator:
             yield Statement(what, _metric_text(self._old, before), _metric_text(self._new, after))
+
+
+def _tracking(tracking: Tracking) -> str:
+    how = f"every={tracking.every}" if tracking.decay is None else f"decay={tracking.decay:g}"
+    return f"track({tracking.follows}, {how})"
 
 
 def _metric_text(notation: Notation, metric: Metric) -> str:

@@ -17,6 +17,8 @@ from nnspec.syntax import tree
 from nnspec.syntax.node import Node, same_tree
 from nnspec.syntax.writer import format_expression, format_item
 
+#: The words of items that are recipes.
+_RECIPES = ("train", "agent")
 #: Networks of different names are one that was renamed where they share at least so many of their layers.
 _ALIKE = 0.5
 
@@ -196,7 +198,7 @@ def _recipes(before: Report, after: Report) -> Iterator[Item]:
 def _has_recipe(report: Report, name: str) -> bool:
     """Whether the text has it, though it could not be built."""
     items = report.file.items if report.file is not None else ()
-    return any(isinstance(item, tree.Item) and item.word.id == "train" and item.name.id == name for item in items)
+    return any(isinstance(item, tree.Item) and item.word.id in _RECIPES and item.name.id == name for item in items)
 
 
 def _others(before: _File, after: _File, old: Report, new: Report) -> Iterator[Item]:
@@ -219,7 +221,7 @@ def _is_told(word: str, name: str, old: Report, new: Report) -> bool:
     """Whether both sides have it as a graph or a recipe, or only one side has it at all, as such."""
     if word == "network":
         return name in old.networks or name in new.networks
-    return word == "train" and (name in old.recipes or name in new.recipes) and not (
+    return word in _RECIPES and (name in old.recipes or name in new.recipes) and not (
         (name in old.recipes) != (name in new.recipes) and _has_recipe(old, name) and _has_recipe(new, name)
     )  # fmt: skip
 
@@ -260,7 +262,7 @@ def _reached(file: _File, report: Report) -> set[tuple[str, str]]:
     for key in file.items:
         if key[0] in ("network", "block", "data"):
             by_name.setdefault(key[1], []).append(key)
-    pending = [("network", name) for name in report.networks] + [("train", name) for name in report.recipes]
+    pending = [("network", name) for name in report.networks] + [(word, name) for name in report.recipes for word in _RECIPES]
     found: set[tuple[str, str]] = set()
     while pending:
         key = pending.pop()

@@ -62,7 +62,7 @@ def make_operator(cls: type[Operator], arrow: Sequence[Given], given: Sequence[G
     operator = accepted(cls, bound, span, scope)
     if operator is None:
         return POISON
-    if cls.is_schedule or cls.is_optimizer or cls.is_source or cls.is_tokenizer:
+    if cls.is_schedule or cls.is_optimizer or cls.is_source or cls.is_tokenizer or cls.is_acting:
         return _settled(operator, bound, span, scope)
     if cls.is_initializer and "sizes" not in cls.fields:
         return OperatorMaker(cls, tuple(given), span)

@@ -71,8 +71,8 @@ def call(expression: tree.Call, scope: Scope) -> Any:
 
 
 def is_bound_by_call(callee: OperatorMaker) -> bool:
-    """Whether a call of this capitalised operator is complete in itself: a data source or an optimizer."""
-    return bool(callee.operator.is_source or callee.operator.is_optimizer)
+    """Whether a call of this capitalised operator is complete in itself: a data source, an optimizer, or a part of an agent."""
+    return bool(callee.operator.is_source or callee.operator.is_optimizer or callee.operator.is_acting)
 
 
 def complete_maker(callee: OperatorMaker, arguments: tuple[Given, ...], span: Span, scope: Scope) -> Any:

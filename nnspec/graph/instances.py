@@ -52,10 +52,14 @@ def key(training: bool, optional: frozenset[str]) -> str:
     return "+".join(["training" if training else "inference", *sorted(optional)])
 
 
+def _in_training(instance: NetworkInstance, scope: Scope) -> bool:
+    return scope.build.training and not instance.follows
+
+
 def _variant(instance: NetworkInstance, arguments: Sequence[Given], optional: frozenset[str], scope: Scope) -> Graph | None:
     program = scope.build.program
     names = networks.optional_inputs(instance.maker.item)
-    known = key(scope.build.training, optional & names)
+    known = key(_in_training(instance, scope), optional & names)
     if known in instance.variants:
         return instance.variants[known]
     # How many samples a batch has is the recipe's to say, whatever `--with N=1` says of networks by themselves.
@@ -85,7 +89,7 @@ def _built(
     instance: NetworkInstance, optional: frozenset[str], scope: Scope, sizes: Mapping[str, int]
 ) -> tuple[Graph | None, Build] | None:
     built = networks.build_network(
-        scope.build.program, instance.maker, [], training=scope.build.training, optional=optional, sizes=sizes
+        scope.build.program, instance.maker, [], training=_in_training(instance, scope), optional=optional, sizes=sizes
     )
     return built.graph, built.build
 
@@ -246,7 +250,8 @@ def _add(
             return POISON
     outputs = {name: _retyped(value.type, bindings) for name, value in graph.outputs.items()}
     reads = {entry.name: carry(given[entry.name].value) for entry in graph.inputs}
-    operator = CallNetwork(instance.name, variant, tuple(reads), outputs, substitute(graph.flop, bindings))
+    flop = substitute(graph.flop, bindings)
+    operator = CallNetwork(instance.name, variant, tuple(reads), outputs, flop, inference=bool(instance.follows))
     return scope.build.add_node(operator, reads, outputs, instance.name, span, scope.frames)
 
 

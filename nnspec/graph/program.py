@@ -48,9 +48,8 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Gym Replay Rollout Episodes Transitions NeighborLoader TUDataset "
-    "Standardize Impute "
-    "generate track inference epsilon categorical log_prob entropy "
+    "Rollout Episodes NeighborLoader TUDataset Standardize Impute "
+    "generate inference categorical log_prob entropy "
     "standardized mean_return GINConv global_add_pool global_mean_pool global_max_pool BatchNorm "
 )
 LATER = frozenset(_LATER_NAMES.split())
@@ -240,7 +239,7 @@ class Program:
         self._check_parameters(item)
         recipe = item.word.id in ("train", "agent", "sample")
         known = scope.recipes.get(item.name.id) if recipe else scope.items.get(item.name.id, (None,))[0]
-        if known is not None and not (recipe and known.word.id != item.word.id):
+        if known is not None and not (recipe and "sample" in (known.word.id, item.word.id) and known.word.id != item.word.id):
             self.report(
                 Diagnostic(
                     "NN108", f"`{item.name.id}` is defined twice", item.name.span,

@@ -123,10 +123,11 @@ class Part:
 
 
 class NetworkInstance:
-    """In a recipe: a network with one set of weights, called on data."""
+    """In a recipe: a network with one set of weights, called on data. One that follows another is called in inference mode only, and no
+    gradient comes to it; `follows` is then that one's name."""
 
-    def __init__(self, name: str, maker: BlockMaker, span: Span) -> None:
-        self.name, self.maker, self.span = name, maker, span
+    def __init__(self, name: str, maker: BlockMaker, span: Span, follows: str = "") -> None:
+        self.name, self.maker, self.span, self.follows = name, maker, span, follows
         self.variants: dict[str, Graph] = {}
         self.parameters: dict[str, Any] = {}
         self.failed = False
@@ -159,7 +160,7 @@ class SourceFields:
 
     @property
     def described(self) -> str:
-        return f"the data `{self.name}`"
+        return f"the {'environment' if self.operator.is_environment else 'data'} `{self.name}`"
 
 
 @record(frozen=True)

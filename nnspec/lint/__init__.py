@@ -51,7 +51,9 @@ def _findings(program: Program, networks: Mapping[str, Graph], recipes: Mapping[
     from nnspec.lint.view import View
 
     wanted = {name: list(_speaking(entries, enabled)) for name, entries in ON_NODE.items()}
-    items = {item.name.id: item for item in program.file.items if isinstance(item, tree.Item) and item.word.id == "train"}
+    items = {
+        item.name.id: item for item in program.file.items if isinstance(item, tree.Item) and item.word.id in ("train", "agent")
+    }
     trainings = [Training(recipe, items[name], program.settings) for name, recipe in recipes.items()]
     views = [
         View(graph, claims={each.kind for each in program.behaviours if each.network == name}) for name, graph in networks.items()

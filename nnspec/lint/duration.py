@@ -22,7 +22,7 @@ class Duration:
         self.steps: int | None = None if outside else settings.get("steps")
         self._several = len(training.recipe.steps) > 1 or any(step.every > 1 for step in training.recipe.steps)
         #: Updates of the weights in an epoch, where the number of samples is known.
-        self.per_epoch = None if self._several else updates(training)
+        self.per_epoch = None if self._several or training.recipe.acting is not None else updates(training)
 
     def ends_before(self, epochs: float, steps: int, *, reached: bool = False) -> bool:
         """Whether training is surely over before so many epochs and, after them, so many steps have passed; with `reached`, as soon

@@ -53,6 +53,11 @@ def _waiting(training: Training) -> Iterator[Told]:
     patience = settings.get("patience")
     unit, every = settings.get("measure_every", ("epochs", 1))
     epochs, steps = (0, every) if unit == "steps" else (every, 0)
+    if unit == "episodes":
+        if every > settings.get("episodes", every):
+            text = f"the agent ends after {settings['episodes']:,} episodes, so nothing is measured before its end"
+            yield Told("measure_every", text, "measure more often", "episodes")
+        return
     if "measure_every" in settings and duration.ends_before(epochs, steps):
         text = f"training ends after {duration}, so nothing is measured before its end"
         yield Told("measure_every", text, "measure more often", duration.setting)
@@ -68,6 +73,8 @@ def _waiting(training: Training) -> Iterator[Told]:
 def _without_validation(training: Training) -> Iterator[Told]:
     """Settings that judge by the validation part, where there is none. Samples that are made anew stand for others as they are."""
     settings, source = training.recipe.settings, next(iter(training.recipe.sources.values()))
+    if training.recipe.acting is not None:
+        return
     held = held_out(source)
     if held is None or "validation" in held or source.operator.name == "Generated":
         return
@@ -118,7 +125,7 @@ def _dampening(training: Training) -> Iterator[Diagnostic]:
 @on_recipe("NN707")
 def nothing_measured(training: Training) -> Iterator[Diagnostic]:
     """A recipe whose loss is all that is known of it."""
-    if not training.recipe.metrics:
+    if not training.recipe.metrics and training.recipe.acting is None:
         yield Diagnostic(
             "NN707", f"`{training.recipe.name}` measures nothing but its loss", training.item.name.span,
             help="add `measure ...`, such as `measure accuracy(logits, label)`",

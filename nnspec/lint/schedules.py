@@ -50,6 +50,9 @@ def _schedules(training: Training) -> Iterator[tuple[Schedule, Span | None]]:
     spans = {entry.name: entry.span for entry in training.recipe.training.inputs}
     for name, schedule in training.recipe.schedules.items():
         yield from _if_schedule(schedule, spans.get(name))
+    exploration = training.recipe.acting.exploration if training.recipe.acting is not None else None
+    if exploration is not None:
+        yield from _if_schedule(exploration.attributes()["rate"], exploration.written.get("rate"))
 
 
 def _if_schedule(value: Any, span: Span | None) -> Iterator[tuple[Schedule, Span | None]]:

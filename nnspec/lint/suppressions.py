@@ -182,10 +182,10 @@ def _unchecked(program: Program, networks: Mapping[str, Graph], recipes: Mapping
         match item.word.id:
             case "block" | "network":
                 checked = item.name.id in networks or program.is_used(item.name.span)
-            case "train":
+            case "train" | "agent":
                 checked = item.name.id in recipes
             case word:
-                checked = word not in ("agent", "sample")
+                checked = word != "sample"
         if not checked:
             yield item.span
 

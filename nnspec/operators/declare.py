@@ -195,8 +195,8 @@ class Operator:
     #: Behaves differently in training and inference (Dropout, BatchNorm).
     mode_dependent: ClassVar[bool] = False
     #: What the operator is where it is no part of a network: a measurement, an optimizer, a schedule of a number, a source of data,
-    #: what makes indices of text, a way to fill a weight at first. All but the last are never lowered; a draw (`normal`) is an
-    #: initializer and a value.
+    #: what makes indices of text, a part of an agent, a way to fill a weight at first. All but the last are never lowered; a draw
+    #: (`normal`) is an initializer and a value.
     is_metric: ClassVar[bool] = False
     lower_is_better: ClassVar[bool] = False
     is_optimizer: ClassVar[bool] = False
@@ -205,6 +205,11 @@ class Operator:
     #: Of sources: fields that hold text, by which samples can be ordered.
     texts: ClassVar[tuple[str, ...]] = ()
     is_tokenizer: ClassVar[bool] = False
+    #: A part of an agent (`nnspec.operators.acting`), and which.
+    is_acting: ClassVar[bool] = False
+    is_environment: ClassVar[bool] = False
+    is_memory: ClassVar[bool] = False
+    is_exploration: ClassVar[bool] = False
     is_initializer: ClassVar[bool] = False
     #: Belongs to a recipe alone: it keeps state of a training, or follows its gradients. Networks are pure.
     recipe_only: ClassVar[bool] = False

@@ -135,6 +135,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "text": (
         "Characters", "BytePair", "TextWindows"
     ),
+    "acting": (
+        "Gym", "Replay", "Transitions", "epsilon"
+    ),
 }  # fmt: skip
 
 #: Operator -> the family that declares it.

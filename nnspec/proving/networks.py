@@ -26,12 +26,12 @@ from nnspec.proving.findings import Findings, span_of
 from nnspec.proving.gradients import compare_gradients
 from nnspec.proving.modules import Modules
 from nnspec.proving.sizes import Cost, Sizes, cost, named, shown, trial_sizes, without_numbers
-from nnspec.proving.threads import threads
 from nnspec.proving.watch import Stopped, Watch
 from nnspec.syntax import tree
 from nnspec.torch_backend.example_inputs import inputs_at
 from nnspec.torch_backend.guards import PreconditionError, check_values
 from nnspec.torch_backend.module_tree import NetworkModule
+from nnspec.torch_backend.threads import threads
 
 #: At so many sizes the variant for training is tried, which computes the same types in the same way, and very large networks.
 _FEW = 3

@@ -18,13 +18,13 @@ from nnspec.proving.account import RecipeAccount
 from nnspec.proving.findings import Findings
 from nnspec.proving.gradients import complain
 from nnspec.proving.sizes import Cost, Sizes, cost, named, number, shown
-from nnspec.proving.threads import threads
 from nnspec.proving.watch import Stopped, Watch
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.example_inputs import inputs_at
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.torch_backend.targets import LoweringError
+from nnspec.torch_backend.threads import threads
 from nnspec.training.errors import TrainingError
 from nnspec.training.measure import Place, schedules
 from nnspec.training.metrics import Accumulator

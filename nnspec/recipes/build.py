@@ -34,7 +34,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
             return None
     training, evaluation = runs
     if training.not_run:
-        _keep_unchecked(program, item, before)
+        keep_unchecked(program, item, before)
         return None
     steps = training.finished()
     frozen, loads = training.weights.frozen(), training.weights.loads(program.recipes)
@@ -54,7 +54,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
     return recipe
 
 
-def _keep_unchecked(program: Program, item: tree.Item, before: set[Any]) -> None:
+def keep_unchecked(program: Program, item: tree.Item, before: set[Any]) -> None:
     """A recipe with parts that are not run yet is not checked either, and the findings about those parts say so; what else was found
     in it may be their consequence and is taken back."""
     for key in set(program.findings) - before:

@@ -54,6 +54,16 @@ class DataSource:
 
 
 @record(frozen=True)
+class Tracking:
+    """`track(q, every=500)`, `track(q, decay=0.995)`: a copy of an instance that no step trains. Each so many updates it becomes what the
+    other is; or after each update, weights and running statistics move towards it, w = decay * w + (1 - decay) * theirs."""
+
+    follows: str
+    every: int
+    decay: float | None = None
+
+
+@record(frozen=True)
 class Instance:
     """One set of weights of a network. `variants` are its graphs by key: "" for inference, "training", "training+noise", ..."""
 
@@ -62,6 +72,7 @@ class Instance:
     parameters: dict[str, Any]
     variants: dict[str, Graph]
     span: Span
+    tracking: Tracking | None = None
 
 
 @record(frozen=True)
@@ -158,13 +169,36 @@ class Step:
 
 
 @record(frozen=True)
+class Solved:
+    """`solved mean_return(100) >= 475`: acting ends as soon as the last so many episodes brought that much on average."""
+
+    episodes: int
+    least: float
+    span: Span
+
+
+@record(frozen=True)
+class Acting:
+    """How an agent comes to its data: the environment and where steps are kept, by name with their operators; how it explores.
+
+    What it decides is the recipe's evaluation graph: from "ENVIRONMENT.observation" to the output "action".
+    """
+
+    environment: DataSource
+    memory: DataSource
+    exploration: Operator | None
+    solved: Solved | None
+    span: Span
+
+
+@record(frozen=True)
 class Recipe:
     """What is trained on which data, in one step or several.
 
     `training` and `evaluation` are graphs whose inputs are "SOURCE.FIELD" and whose nodes call the instances; the outputs are the
     losses of the steps (training) and the metrics' (evaluation, and training where they can be had). `settings` holds the statements
     with one value by name: epochs, steps, batch_size, seed, clip_grad_norm, clip_grad_value, patience, keep_best, drop_last,
-    precision, measure_every.
+    precision, measure_every. An agent has `acting`; its only source is its memory.
     """
 
     name: str
@@ -184,6 +218,7 @@ class Recipe:
     #: Weights that are not updated, and those that come from elsewhere at first.
     frozen: tuple[ChosenWeights, ...] = ()
     loads: tuple[Load, ...] = ()
+    acting: Acting | None = None
 
     @property
     def optimizer(self) -> OptimizerSetting:

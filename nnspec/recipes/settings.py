@@ -36,19 +36,33 @@ SETTINGS: dict[str, Setting] = {
     "accumulate": Setting(Integer(), 1, "batches whose gradients are added up before a step"),
     "precision": Setting(Choice("float32", "bfloat16", "float16"), None, "the type that products are computed in (autocast)"),
 }
+#: Those of an agent: what it shares with other recipes, and its own. `measure_every` counts steps or episodes.
+AGENT_SETTINGS: dict[str, Setting] = {
+    "steps": Setting(Integer(), 1, "steps in the environment; with `episodes`, whichever ends first"),
+    "episodes": Setting(Integer(), 1, "episodes that are played"),
+    "learn_every": Setting(Integer(), 1, "steps in the environment after which the weights are updated; 1 where it is not given"),
+    "updates": Setting(Integer(), 1, "updates of the weights each time, each by a batch of its own; 1 where it is not given"),
+    **{
+        word: SETTINGS[word] for word in ("batch_size", "seed", "clip_grad_norm", "clip_grad_value", "keep_best", "measure_every")
+    },
+    "measure_episodes": Setting(Integer(), 1, "episodes that are played to measure, without exploring; 10 where it is not given"),
+}
 
 
-def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any = None) -> Any:
-    """The accepted value of a setting; poison where it is wrong, which has been reported. `replaced` comes from `--set train.NAME`."""
+def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any = None,
+             units: tuple[str, str] = ("epochs", "steps")) -> Any:  # fmt: skip
+    """The accepted value of a setting; poison where it is wrong, which has been reported. `replaced` comes from `--set train.NAME`, and
+    `units` are what `measure_every` may count.
+    """
     if replaced is not None:
         accepted = accept(word, from_text(replaced), statement.span, scope)
-        return ("epochs", accepted) if word == "measure_every" and not is_silent(accepted) else accepted
+        return (units[0], accepted) if word == "measure_every" and not is_silent(accepted) else accepted
     if word == "measure_every":
-        return _measure_every(statement, scope)
+        return _measure_every(statement, scope, units)
     if len(statement.values) != 1 or statement.names:
         values = statement.values
         place = values[1].span.to(values[-1].span) if len(values) > 1 else (statement.word or statement).span
-        scope.build.report("NN404", f"`{word}` takes one value", place, help=SETTINGS[word].doc)
+        scope.build.report("NN404", f"`{word}` takes one value", place, help=_setting(word).doc)
         return POISON
     expression = statement.values[0]
     if word in ("keep_best", "precision") and isinstance(expression, tree.Name):
@@ -57,9 +71,13 @@ def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any =
     return value if is_silent(value) else accept(word, value, expression.span, scope)
 
 
+def _setting(word: str) -> Setting:
+    return SETTINGS[word] if word in SETTINGS else AGENT_SETTINGS[word]
+
+
 def accept(word: str, value: Any, span: Any, scope: Scope) -> Any:
     """The value if the setting can have it."""
-    setting = SETTINGS[word]
+    setting = _setting(word)
     if word == "keep_best" and isinstance(value, str):
         return value
     try:
@@ -71,13 +89,15 @@ def accept(word: str, value: Any, span: Any, scope: Scope) -> Any:
     return accepted
 
 
-def _measure_every(statement: tree.Statement, scope: Scope) -> Any:
-    if len(statement.names) == 1 and len(statement.values) == 1 and statement.names[0].id in ("steps", "epochs"):
+def _measure_every(statement: tree.Statement, scope: Scope, units: tuple[str, str]) -> Any:
+    if len(statement.names) == 1 and len(statement.values) == 1 and statement.names[0].id in units:
         value = carry(expressions.evaluate(statement.values[0], scope))
         accepted = value if is_silent(value) else accept("measure_every", value, statement.values[0].span, scope)
         return accepted if is_silent(accepted) else (statement.names[0].id, accepted)
     place = statement.values[0] if statement.values and not statement.names else statement
-    scope.build.report("NN404", "`measure_every` says how often: `measure_every epochs=2`", place.span)
+    scope.build.report(
+        "NN404", f"`measure_every` says how often: `measure_every {units[0]}={2 if units[0] == 'epochs' else 1000}`", place.span
+    )
     return POISON
 
 

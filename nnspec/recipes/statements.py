@@ -5,7 +5,7 @@ Not here: the recipe that two passes make (`nnspec.recipes.build`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnspec.diagnostics import Label, Span
@@ -34,6 +34,10 @@ _STEP_WORDS = ("minimize", "update", "optimizer", "step")
 
 class RecipeRun:
     """One pass over the statements, in one mode."""
+
+    known_settings: Mapping[str, settings.Setting] = settings.SETTINGS
+    #: What `measure_every` may count.
+    units = ("epochs", "steps")
 
     def __init__(self, program: Program, item: tree.Item, instances: dict[str, NetworkInstance], training: bool) -> None:
         self.program, self.item, self.training = program, item, training
@@ -289,7 +293,7 @@ class RecipeRun:
                 labels=[Label(self.setting_spans[word], "given here already")],
             )
             return
-        value = settings.value_of(word, statement, self.scope, self.program.settings.get(f"train.{word}"))
+        value = settings.value_of(word, statement, self.scope, self.program.settings.get(f"train.{word}"), self.units)
         if not is_silent(value):
             self.settings[word] = value
             self.setting_spans[word] = statement.span
@@ -298,11 +302,11 @@ class RecipeRun:
         """`--set train.seed=1` where the recipe says nothing of the seed."""
         for name, text in self.program.settings.items():
             word = name.removeprefix("train.")
-            if word == name or word not in settings.SETTINGS or word in self.settings:
+            if word == name or word not in self.known_settings or word in self.settings:
                 continue
             value = settings.accept(word, settings.from_text(text), self.item.name.span, self.scope)
             if not is_silent(value):
-                self.settings[word] = value
+                self.settings[word] = (self.units[0], value) if word == "measure_every" else value
                 self.setting_spans[word] = self.item.name.span
 
     # --- the end ----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnspec.graph.ir import Graph, Node
+from nnspec.operators.declare import Operator
 from nnspec.recipes.division import held_out, measured, parts
 from nnspec.recipes.order import Stage, behind, stages
-from nnspec.recipes.recipe import Recipe, Step
+from nnspec.recipes.recipe import Acting, Instance, Recipe, Step
 from nnspec.render.resolved import GraphWriter, call_text, render_network, setting_text
 
 
@@ -23,28 +24,63 @@ def render_spec(networks: Mapping[str, Graph], recipes: Mapping[str, Recipe]) ->
 
 def render_recipe(recipe: Recipe) -> str:
     """A recipe with all its settings, and what it computes in order."""
-    return "\n".join([f"train {recipe.name} {{", *(f"  {line}" for line in _lines(recipe)), "}"])
+    word = "train" if recipe.acting is None else "agent"
+    return "\n".join([f"{word} {recipe.name} {{", *(f"  {line}" for line in _lines(recipe)), "}"])
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:
+    acting = recipe.acting
+    if acting is not None:
+        fields = ", ".join(f"{name}: {type_}" for name, type_ in acting.environment.fields.items())
+        yield f"environment {acting.environment.name} = {_environment(acting.environment.operator)}  # {fields}"
     for source in recipe.sources.values():
         fields = ", ".join(f"{name}: {type_}" for name, type_ in source.fields.items())
         yield f"data {source.name} = {call_text(source.operator)}  # {fields}"
         if source.columns:
             yield from (f"# tokens of {text.column}: {call_text(text.operator)}" for text in source.texts.values())
-    for instance in recipe.instances.values():
-        given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
-        yield f"layer {instance.name} = {instance.network}({given})"
+    yield from (f"layer {instance.name} = {_instance(instance)}" for instance in recipe.instances.values())
     yield from (f"load {each.text}" for each in recipe.loads)
     yield from (f"freeze {each.text}" for each in recipe.frozen)
+    taken = set(recipe.sources) | set(recipe.instances)
+    if acting is not None:
+        yield from _acting(recipe, acting, taken)
     writer = GraphWriter(recipe.training)
-    writer.taken |= set(recipe.sources) | set(recipe.instances)
+    writer.taken |= taken
     yield f"# each iteration takes a batch of {', '.join(f'`{name}`' for name in recipe.sources)}"
     for stage in stages(recipe, recipe.steps):
         yield from _stage(stage, recipe, writer)
     yield from writer.nodes(_unread(recipe))
-    yield from _measuring(recipe, writer)
+    if acting is None:
+        yield from _measuring(recipe, writer)
     yield from (f"{name} {_plain(value)}" for name, value in recipe.settings.items())
+
+
+def _environment(operator: Operator) -> str:
+    """An environment with what it is given; the rest is its own."""
+    name, *rest = ((key, setting_text(value)) for key, value in operator.attributes().items() if value is not None)
+    return f"{operator.name}({', '.join([name[1], *(f'{key}={text}' for key, text in rest)])})"
+
+
+def _instance(instance: Instance) -> str:
+    given = ", ".join(f"{name}={setting_text(value)}" for name, value in instance.parameters.items())
+    made, tracking = f"{instance.network}({given})", instance.tracking
+    if tracking is None:
+        return made
+    how = f"every={tracking.every}" if tracking.decay is None else f"decay={setting_text(tracking.decay)}"
+    return f"track({tracking.follows}, {how})  # {made}"
+
+
+def _acting(recipe: Recipe, acting: Acting, taken: set[str]) -> Iterator[str]:
+    """What an agent decides, and how it departs from it."""
+    writer = GraphWriter(recipe.evaluation)
+    writer.taken |= taken
+    yield from writer.nodes(recipe.evaluation.nodes)
+    yield f"act {writer.names[recipe.evaluation.outputs['action']]}"
+    taken |= writer.taken
+    if acting.exploration is not None:
+        yield f"explore {call_text(acting.exploration)}"
+    if acting.solved is not None:
+        yield f"solved mean_return({acting.solved.episodes}) >= {setting_text(acting.solved.least)}"
 
 
 def _stage(stage: Stage, recipe: Recipe, writer: GraphWriter) -> Iterator[str]:

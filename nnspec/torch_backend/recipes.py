@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from nnspec.graph.ir import CallNetwork, Graph
+from nnspec.graph.ir import CallNetwork, Graph, Node
+from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
@@ -28,6 +29,8 @@ class InstanceModule(nn.Module):
         tree = ModuleTree(self, *instance.variants.values())
         self.name = instance.name
         self.training_of = {key: graph.training for key, graph in instance.variants.items()}
+        #: Graphs that are the same in both modes need no switching, which takes longer than a small layer.
+        self._switched = {key for key, graph in instance.variants.items() if any(map(_depends_on_mode, nodes_within(graph)))}
         self._inputs = {key: tuple(entry.name for entry in graph.inputs) for key, graph in instance.variants.items()}
         self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
         # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
@@ -45,9 +48,14 @@ class InstanceModule(nn.Module):
         """Run a variant in its own mode; the outputs by name."""
         view = self.views[variant]
         weights = [tensor_at(self, path) for path in view.weights]
-        with _mode(self, self.training_of[variant]), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
+        training = self.training_of[variant] if variant in self._switched else self.training
+        with _mode(self, training), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
             outputs: dict[str, Tensor] = view.module(*inputs, *weights)
         return outputs
+
+
+def _depends_on_mode(node: Node) -> bool:
+    return node.operator.mode_dependent
 
 
 @contextmanager
@@ -123,6 +131,7 @@ def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None
     """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared."""
     with seeded(seed):
         instances = {name: InstanceModule(instance, guards) for name, instance in recipe.instances.items()}
+        _begin_tracking(recipe, instances)
         training, tree = _lower_graph(recipe.training, instances, guards)
         evaluation, _ = _lower_graph(recipe.evaluation, instances, guards)
     _share_own_weights(training, evaluation)
@@ -134,6 +143,14 @@ def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None
     return RecipeModule(
         training, evaluation, instances, arguments, Stages(recipe, tree, instances, guards), follows_gradients=follows
     )
+
+
+def _begin_tracking(recipe: Recipe, instances: Mapping[str, InstanceModule]) -> None:
+    """What follows another instance begins as that one is, and no gradient comes to it."""
+    for name, instance in recipe.instances.items():
+        if instance.tracking is not None:
+            instances[name].requires_grad_(False)
+            instances[name].load_state_dict(instances[instance.tracking.follows].state_dict())
 
 
 def _lower_graph(graph: Graph, instances: Mapping[str, InstanceModule], guards: bool) -> tuple[NetworkModule, ModuleTree]:

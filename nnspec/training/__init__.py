@@ -3,9 +3,11 @@
 What a recipe is, is checked in `nnspec.graph`; how it becomes modules, in `nnspec.torch_backend`.
 """
 
+from nnspec.training.agents import AgentResult
 from nnspec.training.errors import CheckpointError, Interrupted, RunError, TrainingError
 from nnspec.training.evaluate import evaluate
 from nnspec.training.measure import Evaluation
+from nnspec.training.playing import Returns
 from nnspec.training.predict import predict
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
@@ -13,6 +15,6 @@ from nnspec.training.sample import Drawn, sample
 from nnspec.training.train import RunResult, train
 
 __all__ = [
-    "CheckpointError", "Drawn", "Evaluation", "Interrupted", "Progress", "RunError", "RunFolder", "RunResult", "Silent", "TrainingError",
-    "evaluate", "predict", "sample", "train",
+    "AgentResult", "CheckpointError", "Drawn", "Evaluation", "Interrupted", "Progress", "Returns", "RunError", "RunFolder", "RunResult",
+    "Silent", "TrainingError", "evaluate", "predict", "sample", "train",
 ]  # fmt: skip

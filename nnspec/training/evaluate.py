@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.checkpoint import load as load_checkpoint
-from nnspec.training.errors import CheckpointError
+from nnspec.training.errors import CheckpointError, RunError
 from nnspec.training.manifest import changed_data
 from nnspec.training.measure import Evaluation, Place, last_part, measure
 from nnspec.training.optimizers import own_tensors
@@ -23,13 +23,27 @@ from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import read_data
 from nnspec.training.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from nnspec.training.playing import Returns
 
-def evaluate(run: str | Path, part: str | None = None, *, device: str = "auto") -> Evaluation:
-    """Measure a run on a part of its data: by default the test part, else validation, else what it learned from.
+
+def evaluate(
+    run: str | Path, part: str | None = None, *, episodes: int | None = None, device: str = "auto"
+) -> Evaluation | Returns:
+    """Measure a run on a part of its data: by default the test part, else validation, else what it learned from. An agent plays `episodes`
+    instead, by default 100, without exploring.
 
     The weights are the best ones where the recipe says `keep_best`, else the last. Raises RunError, DataError, CheckpointError.
     """
     folder = RunFolder.open(run)
+    if folder.report().recipes[folder.manifest["recipe"]].acting is not None:
+        if part is not None:
+            raise RunError(f"{folder.path} is a run of an agent, which has no parts of data: say how many `episodes` it plays")
+        from nnspec.training.agents import evaluate_agent  # rarely needed
+
+        return evaluate_agent(folder, episodes, device)
+    if episodes is not None:
+        raise RunError(f"{folder.path} is not a run of an agent, so it plays no episodes")
     restored = restore(folder, chosen_device(device))
     first = next(iter(restored.datasets.values()))
     part = part or last_part(first)

@@ -113,7 +113,7 @@ def _parameters(step: Step, recipe: Recipe, module: RecipeModule) -> list[tuple[
         }
         frozen = frozen_paths(recipe, name)
         for path, parameter in instance.named_parameters():
-            if path not in frozen:
+            if parameter.requires_grad and path not in frozen:
                 found.setdefault(id(parameter), (path, operators.get(path, ""), parameter))
     for path, parameter in own_parameters(module).items():
         if not step.name or path in step.updates:

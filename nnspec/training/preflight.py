@@ -33,7 +33,7 @@ def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Map
     _check_classes(recipe, datasets)
     _rehearse(recipe, module, batches, device)
     _measure_sizes(recipe, module, datasets, device)
-    if _checks_values(recipe):
+    if checks_values(recipe):
         _check_all_values(recipe, module, datasets, device)
         redrawn = any(
             dataset.learned or any(isinstance(each, Rows) for each in dataset.parts["train"].values())
@@ -172,7 +172,8 @@ def _graphs(recipe: Recipe) -> Iterator[Graph]:
         yield from instance.variants.values()
 
 
-def _checks_values(recipe: Recipe) -> bool:
+def checks_values(recipe: Recipe) -> bool:
+    """Whether something in the recipe is a condition on values, which only running it can check."""
     return any(isinstance(node.operator, CheckValues) for graph in _graphs(recipe) for node in nodes_within(graph))
 
 

@@ -18,6 +18,15 @@ class Progress(Protocol):
     def epoch(self, epoch: int, record: Mapping[str, float]) -> None:
         """An epoch has ended; the record is the line of metrics.jsonl."""
 
+    def begin_acting(self, name: str, steps: int | None, episodes: int | None) -> None:
+        """An agent begins: after how many steps or episodes it ends, whichever comes first; None where that is no limit."""
+
+    def acting(self, step: int, episode: int, mean_return: float, epsilon: float, steps_per_second: float) -> None:
+        """A moment on the way of an agent: the mean return of the last hundred episodes, and how likely it explores."""
+
+    def line(self, record: Mapping[str, float]) -> None:
+        """A line of an agent's metrics.jsonl."""
+
     def message(self, text: str) -> None:
         """Something worth knowing."""
 
@@ -33,6 +42,12 @@ class Silent:
     def step(self, step: int, epoch: int, losses: Mapping[str, float], samples_per_second: float) -> None: ...
 
     def epoch(self, epoch: int, record: Mapping[str, float]) -> None: ...
+
+    def begin_acting(self, name: str, steps: int | None, episodes: int | None) -> None: ...
+
+    def acting(self, step: int, episode: int, mean_return: float, epsilon: float, steps_per_second: float) -> None: ...
+
+    def line(self, record: Mapping[str, float]) -> None: ...
 
     def message(self, text: str) -> None: ...
 

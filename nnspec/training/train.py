@@ -13,6 +13,7 @@ from nnspec.errors import SpecError
 from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
+from nnspec.training.agents import AgentResult, train_agent
 from nnspec.training.errors import TrainingError
 from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
@@ -46,9 +47,10 @@ class RunResult:
 
 
 def train(report: Report, recipe: str | None = None, *, device: str = "auto", settings: Mapping[str, Any] | None = None,
-          resume: str | Path | bool | None = None, out: str | Path = "runs", progress: Progress | None = None) -> RunResult:  # fmt: skip
-    """Train a recipe of a checked spec. `settings` are as for the check ("train.epochs"); `resume` names a run, or True for the newest
-    one in `out`, whose settings then hold where no others are given.
+          resume: str | Path | bool | None = None, out: str | Path = "runs",
+          progress: Progress | None = None) -> RunResult | AgentResult:  # fmt: skip
+    """Train a recipe of a checked spec, or let an agent act and learn. `settings` are as for the check ("train.epochs"); `resume` names a
+    run, or True for the newest one in `out`, whose settings then hold where no others are given.
 
     Raises SpecError for a spec with errors, DataError, RunError, CheckpointError, TrainingError, and Interrupted after a signal.
     """
@@ -59,6 +61,8 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
         report = check_source(report.source, settings=wanted, sizes=report.sizes)
     chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
     listener = progress or Silent()
+    if chosen.acting is not None:
+        return train_agent(report, chosen, device, listener, folder, Path(out))
     report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
     trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
     if folder is None:
@@ -104,7 +108,7 @@ def _resumed(report: Report, recipe: str | None, resume: str | Path | bool | Non
 
 def _recipe_names(report: Report) -> list[str]:
     items = report.file.items if report.file is not None else ()
-    return [item.name.id for item in items if isinstance(item, tree.Item) and item.word.id == "train"]
+    return [item.name.id for item in items if isinstance(item, tree.Item) and item.word.id in ("train", "agent")]
 
 
 def _recipe(report: Report, name: str | None) -> Recipe:

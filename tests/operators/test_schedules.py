@@ -137,5 +137,5 @@ def test_no_optimizer_is_a_value() -> None:
     assert all(
         cls.lower is Operator.lower
         for cls in OPERATORS.values()
-        if cls.is_optimizer or cls.is_schedule or cls.is_source or cls.is_metric
+        if cls.is_optimizer or cls.is_schedule or cls.is_source or cls.is_metric or cls.is_acting
     )
