@@ -283,7 +283,7 @@ class Actor:
         if math.isfinite(loss):
             return loss
         raise TrainingError(
-            f"the loss is {loss} by step {self.step:,}: lower the learning rate (now {self.updater.optimizers[''].rate:g}), or clip gradients with "
+            f"the loss is {loss} by step {self.step:,}: lower the learning rate (now {rate:g}), or clip gradients with "
             "`clip_grad_norm 1.0`"
         )
 
