@@ -29,9 +29,8 @@ def call(instance: NetworkInstance, arguments: Sequence[Given], span: Span, scop
     if graph is None:
         instance.failed = True
         return POISON
-    return call_graph(
-        instance, key(scope.build.training, optional & networks.optional_inputs(instance.maker.item)), arguments, span, scope
-    )
+    variant = key(_in_training(instance, scope), optional & networks.optional_inputs(instance.maker.item))
+    return call_graph(instance, variant, arguments, span, scope)
 
 
 def call_graph(instance: NetworkInstance, variant: str, arguments: Sequence[Given], span: Span, scope: Scope) -> Any:

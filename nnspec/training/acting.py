@@ -282,6 +282,7 @@ class Actor:
         loss = float(self.loss) / self.losses
         if math.isfinite(loss):
             return loss
+        rate = self.updater.optimizers[""].rate
         raise TrainingError(
             f"the loss is {loss} by step {self.step:,}: lower the learning rate (now {rate:g}), or clip gradients with "
             "`clip_grad_norm 1.0`"
