@@ -119,7 +119,7 @@ train R {
 def test_into_training_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many samples the last batch has is known when the data have been read."""
     text = """
-network Pairs {
+network Twins {
   input x: float32[N, 4] where N % 2 == 0, "samples come in pairs"
   output y = reshape(x, [N // 2, 8]) -> Linear(3)
 }
@@ -128,7 +128,7 @@ train R {
     column a: float32
     output x = stack([a, a, a, a], dim=1)
   }
-  minimize mean(Pairs(iris.x) ** 2)
+  minimize mean(Twins(iris.x) ** 2)
   optimizer SGD(lr=0.1)
   batch_size 4
   epochs 1
