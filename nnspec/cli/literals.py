@@ -13,7 +13,8 @@ def read_value(name: str, text: str) -> Any:
     """The value that a text stands for."""
     expression, findings = parse_expression(Source(f"--set {name}", text), 0, len(text))
     if findings:
-        raise UsageError(f"--set {name}={text}: {findings[0].message}")
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        raise UsageError(f"--set {name}={text}: {findings[0].message}; put text in quotes: --set '{name}=\"{quoted}\"'")
     return _value(name, expression)
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def run(
     run: Run,
     name: Annotated[str, typer.Option("--sample", metavar="NAME", help="Which `sample` item, where the spec has several.")] = "",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples.")] = 64,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", "-n", min=1, help="How many samples: by default 64, of texts one.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
     input: Annotated[
         list[str], typer.Option("--input", "-i", metavar="NAME=FILE", help="A tensor that the item asks for: .npy or .npz.")
@@ -63,7 +66,9 @@ def as_text(drawn: Drawn) -> str:
 
     lines = []
     for name, tensor in drawn.outputs.items():
-        if is_pictures(tensor):
+        if name in drawn.texts:
+            lines += drawn.texts[name]
+        elif is_pictures(tensor):
             low, high = float(tensor.min()), float(tensor.max())
             lines.append(
                 f"{drawn.name}.{name}: {len(tensor)} pictures, {tensor.shape[-2]} x {tensor.shape[-1]}, values {low:.3g} to {high:.3g}"
@@ -80,5 +85,6 @@ def as_object(drawn: Drawn, written: list[Path]) -> dict[str, Any]:
             name: {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
             for name, tensor in drawn.outputs.items()
         },
+        "texts": drawn.texts,
         "files": [str(path) for path in written],
     }  # fmt: skip

@@ -218,7 +218,14 @@ def _extreme(pick: Callable[..., Any], symbolic: Callable[[Any, Any], Any]) -> C
     return built_in
 
 
+def _generate(expression: tree.Call, scope: Scope) -> Any:
+    from nnspec.graph.generation import generate
+
+    return generate(expression, scope)
+
+
 BUILT_IN: dict[str, Callable[[tree.Call, Scope], Any]] = {
+    "generate": _generate,
     "given": _given,
     "range": _range,
     "len": _len,

@@ -24,13 +24,9 @@ def call(instance: NetworkInstance, arguments: Sequence[Given], span: Span, scop
     """Add a call of the instance's graph to the recipe's; check what is given against its inputs."""
     if instance.failed or any(is_silent(each.value) for each in arguments):
         return POISON
-    optional = frozenset(each.name for each in arguments if each.name and each.value is not None)
-    graph = _variant(instance, arguments, optional, scope)
-    if graph is None:
-        instance.failed = True
+    if variant_of(instance, arguments, scope) is None:
         return POISON
-    variant = key(_in_training(instance, scope), optional & networks.optional_inputs(instance.maker.item))
-    return call_graph(instance, variant, arguments, span, scope)
+    return call_graph(instance, key_of(instance, arguments, scope), arguments, span, scope)
 
 
 def call_graph(instance: NetworkInstance, variant: str, arguments: Sequence[Given], span: Span, scope: Scope) -> Any:
@@ -41,7 +37,7 @@ def call_graph(instance: NetworkInstance, variant: str, arguments: Sequence[Give
         return POISON
     bindings: dict[Var, Dim] = {}
     for entry in graph.inputs:
-        if not _matches(instance, entry, given[entry.name], bindings, span, scope):
+        if not matches(instance, entry, given[entry.name], bindings, span, scope):
             return POISON
     return _add(instance, variant, given, bindings, span, scope)
 
@@ -55,23 +51,33 @@ def _in_training(instance: NetworkInstance, scope: Scope) -> bool:
     return scope.build.training and not instance.follows
 
 
-def _variant(instance: NetworkInstance, arguments: Sequence[Given], optional: frozenset[str], scope: Scope) -> Graph | None:
+def key_of(instance: NetworkInstance, arguments: Sequence[Given], scope: Scope) -> str:
+    """The name of the variant that takes these arguments."""
+    given = frozenset(each.name for each in arguments if each.name and each.value is not None)
+    return key(_in_training(instance, scope), given & networks.optional_inputs(instance.maker.item))
+
+
+def variant_of(instance: NetworkInstance, arguments: Sequence[Given], scope: Scope) -> Graph | None:
+    """The instance's graph that takes these arguments, built where it is not there; None where it has errors."""
     program = scope.build.program
-    names = networks.optional_inputs(instance.maker.item)
-    known = key(_in_training(instance, scope), optional & names)
+    optional = frozenset(each.name for each in arguments if each.name and each.value is not None)
+    known = key_of(instance, arguments, scope)
     if known in instance.variants:
         return instance.variants[known]
     # How many samples a batch has is the recipe's to say, whatever `--with N=1` says of networks by themselves.
     stated = {name: size for name, size in program.sizes.items() if name != "N"}
     built = _built(instance, optional & networks.optional_inputs(_item(instance, scope)), scope, stated)
     if built is None:
+        instance.failed = True
         return None
     graph, build = built
     if (build.needed and graph is None) or _open_weights(graph):
         sizes = _sizes_from(arguments, instance, scope, build)
         again = _built(instance, optional, scope, {**stated, **sizes}) if sizes else None
         graph = again[0] if again else None
-    if graph is not None:
+    if graph is None:
+        instance.failed = True
+    else:
         instance.variants[known] = graph
         instance.parameters = graph.parameters
     return graph
@@ -166,9 +172,10 @@ def _made_with(instance: NetworkInstance, each: Given) -> str | None:
     return f"`{each.name}` is a parameter, given where the network is made: `{made}`"
 
 
-def _matches(
+def matches(
     instance: NetworkInstance, entry: InputEntry, each: Given, bindings: dict[Var, Dim], span: Span, scope: Scope
 ) -> bool:
+    """Whether a tensor fits an input of the instance; `bindings` are the sizes of its symbols so far. What does not fit is reported."""
     value = carry(each.value)
     wanted = entry.value.type
     labels = [Label(entry.span, f"declared as {wanted}")]

@@ -6,7 +6,7 @@ not change a graph, they return another one (`Graph.rebuilt`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nnspec.diagnostics import Span
@@ -316,7 +316,30 @@ class CallNetwork(Operator):
         return Cost(self._flop)
 
 
+class Generate(Operator):
+    """A node of a recipe or a sample that calls an instance again and again. Reads "start", where that is a tensor, and the `fixed` inputs
+    by name; gives tokens (N, T + length)."""
+
+    name = "generate"
+    family = "graph"
+    random = True
+
+    def __init__(self, instance: str, variant: str, output: str, grow: str, fixed: Sequence[str], start: tuple[int, ...],
+                 settings: Mapping[str, Any], type: TensorType, most: int | None, flop: Dim) -> None:  # fmt: skip
+        super().__init__()
+        self.instance, self.variant, self.output, self.grow = instance, variant, output, grow
+        self.fixed, self.start, self.settings, self.type, self.most = tuple(fixed), start, dict(settings), type, most
+        self.flop = flop
+
+    def infer(self) -> Inferred:
+        return Inferred({"output": self.type})
+
+    def cost(self) -> Cost:
+        """A pass over one token for each token that is added; nothing is kept from pass to pass, so the real work is more."""
+        return Cost(self.flop)
+
+
 __all__ = [
-    "CallNetwork", "CheckValues", "DerivedWeight", "Frame", "Graph", "Guard", "InputEntry", "Node", "Read", "ReadWeight", "Ref", "ScanLoop",
+    "CallNetwork", "CheckValues", "DerivedWeight", "Frame", "Generate", "Graph", "Guard", "InputEntry", "Node", "Read", "ReadWeight", "Ref", "ScanLoop",
     "SymbolOrigin", "TorchCall", "Value", "WeightEntry", "reread", "resolve",
 ]  # fmt: skip

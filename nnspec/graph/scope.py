@@ -105,6 +105,11 @@ class RecipeScope(Scope):
         self.instances = instances
         #: Schedules that the recipe computes with, by the input of the graph that brings their value.
         self.schedules: dict[str, Operator] = {}
+        #: In a sample: the vocabularies of the recipe's texts; texts that sequences begin with, by the input of the graph that brings
+        #: their tokens, with their vocabulary; and the vocabulary of values that are to be read as text.
+        self.vocabularies: tuple[str, ...] = ()
+        self.prompts: dict[str, tuple[str, str]] = {}
+        self.spoken: dict[Value, str] = {}
 
     def scheduled(self, schedule: Operator, span: Span) -> Value:
         """The value of a schedule as a tensor: an input of the graph, set anew at each step."""
@@ -117,7 +122,8 @@ class RecipeScope(Scope):
 
     def nested(self) -> RecipeScope:
         inner = RecipeScope(self.build, self.home, self.instances)
-        inner.schedules = self.schedules
+        inner.schedules, inner.vocabularies = self.schedules, self.vocabularies
+        inner.prompts, inner.spoken = self.prompts, self.spoken
         inner.names, inner.spans, inner.numbering = dict(self.names), dict(self.spans), self.numbering
         inner.lost = self.lost
         return inner

@@ -184,6 +184,12 @@ class Unsupported:
     described = "a value that this version does not compute"
 
 
+class EvaluationOnly(Unsupported):
+    """A value that is computed in evaluation, met in training: what reads it is left out there."""
+
+    described = "a value that is computed in evaluation only"
+
+
 def is_silent(value: Any) -> bool:
     """Whether the value stems from something already reported."""
     return isinstance(value, Poison | Unsupported)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnspec.dims import Dim, Poly, Var, variables
-from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop
+from nnspec.graph.ir import CallNetwork, CheckValues, Generate, Graph, Node, ReadWeight, ScanLoop
 from nnspec.operators.declare import Ref, TorchCall
 
-_OWN = (ReadWeight, ScanLoop, CallNetwork, CheckValues)
+_OWN = (ReadWeight, ScanLoop, CallNetwork, CheckValues, Generate)
 
 
 def call_of(node: Node) -> TorchCall | None:
@@ -26,6 +26,8 @@ def call_symbols(node: Node, call: TorchCall | None) -> set[Var]:
         for name, type in node.operator.states.items():
             if name not in node.inputs:
                 found = found.union(*map(variables, type.dims))
+    elif isinstance(node.operator, Generate):
+        found |= variables(node.operator.type.dims[0])
     elif call is not None:
         for dim in _dims_in((call.args, call.kwargs), node):
             found |= variables(dim)

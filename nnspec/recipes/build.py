@@ -45,7 +45,7 @@ def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstan
     sources = in_both_modes(training.sources, evaluation.sources)
     recipe = Recipe(
         item.name.id, sources, {name: _instance(each) for name, each in instances.items() if each.variants},
-        training.graph(), evaluation.graph(), tuple(training.metrics.values()), steps, training.settings, item.span,
+        training.graph(), evaluation.graph(), tuple({**evaluation.metrics, **training.metrics}.values()), steps, training.settings, item.span,
         training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans, frozen, loads,
     )  # fmt: skip
     if not check_judging(recipe, program):

@@ -15,12 +15,13 @@ from nnspec.graph.gradients import Gradients, Trail, own_parameters
 from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, Value
 from nnspec.graph.lost import is_unread
 from nnspec.graph.scope import RecipeScope
-from nnspec.graph.values import POISON, BlockMaker, NetworkInstance, OperatorMaker, carry, is_silent
+from nnspec.graph.values import POISON, BlockMaker, EvaluationOnly, NetworkInstance, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import Operator, Refusal
 from nnspec.operators.kinds import describe
 from nnspec.recipes.recipe import OptimizerSetting, Override, Step
 from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
+from nnspec.syntax.node import Node as TreeNode
 
 if TYPE_CHECKING:
     from nnspec.graph.build import Build
@@ -77,8 +78,14 @@ class Objective:
             )  # fmt: skip
             return
         self.loss_span = statement.span
+        before = self.build.failed
         value = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else POISON
         if is_silent(value):
+            if not before and not self.build.failed and _is_of_evaluation(statement, self.scope):
+                self.build.report(
+                    "NN402", "what is minimized depends on `generate`, which is computed in evaluation only", statement.values[0].span,
+                    help="minimize what the network says of the next token: `cross_entropy(logits, target)`",
+                )  # fmt: skip
             return
         if not isinstance(value, Value) or value.type.rank != 0 or not value.type.is_float:
             what = str(value.type) if isinstance(value, Value) else describe(value)
@@ -191,6 +198,16 @@ class Objective:
                     "NN403", f"the loss of this step does not depend on `{name}`, so there is nothing to update", span,
                     labels=[Label(self.loss_span, "the loss")],
                 )  # fmt: skip
+
+
+def _is_of_evaluation(node: TreeNode, scope: RecipeScope) -> bool:
+    """Whether an expression speaks of something that is computed in evaluation only."""
+    if isinstance(node, tree.Name) and isinstance(scope.names.get(node.id), EvaluationOnly):
+        return True
+    called = node.function if isinstance(node, tree.Call) else None
+    if isinstance(called, tree.Name) and called.id == "generate":
+        return True
+    return any(_is_of_evaluation(child, scope) for child in node.children())
 
 
 def _updated(value: Any) -> str | None:

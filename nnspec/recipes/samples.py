@@ -19,7 +19,7 @@ from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, NetworkInstance, SourceFields, carry, is_silent
 from nnspec.operators.kinds import describe
 from nnspec.recipes.recipe import DataSource, Recipe
-from nnspec.records import record
+from nnspec.records import field, record
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
@@ -36,6 +36,9 @@ class Sample:
     recipe: str
     graph: Graph
     size: Var
+    #: Texts to begin with, by the input that their tokens come in, with the key of their vocabulary; and outputs that are read as text.
+    prompts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    spoken: dict[str, str] = field(default_factory=dict)
 
 
 def inputs_of(item: tree.Item) -> Iterator[str]:
@@ -62,7 +65,8 @@ def _owners(program: Program, item: tree.Item, recipes: dict[str, Recipe]) -> li
     name = item.name.id
     if name in recipes:
         return [name]
-    broken = [each for each, other in program.home.recipes.items() if other.word.id == "train" and each not in recipes]
+    items = [each for each in program.file.items if isinstance(each, tree.Item) and each.word.id == "train"]
+    broken = [each.name.id for each in items if each.name.id not in recipes]
     if name in broken:
         return []
     called = [each for each in dict.fromkeys(_names(item)) if _is_network(each, program)]
@@ -105,6 +109,7 @@ class _SampleRun:
                 self.scope.names[name], self.scope.spans[name] = each, each.span
         self.size = symbol("N")
         self.scope.bind("N", self.size, item.name.span)
+        self.scope.vocabularies = tuple(text.key for source in recipe.sources.values() for text in source.texts.values())
         for source in recipe.sources.values():
             self.scope.bind(source.name, self._fields(source), source.span)
         self.outputs: dict[str, Value] = {}
@@ -130,7 +135,9 @@ class _SampleRun:
             f"{self.item.name.id}.sample", inputs, tuple(self.build.nodes), self.outputs, self.build.weights,
             tuple(self.build.guards), dict(self.build.symbols), span=self.item.span,
         )  # fmt: skip
-        return Sample(self.item.name.id, self.recipe.name, graph, next(iter(variables(self.size))))
+        spoken = {name: self.scope.spoken[value] for name, value in self.outputs.items() if value in self.scope.spoken}
+        size = next(iter(variables(self.size)))
+        return Sample(self.item.name.id, self.recipe.name, graph, size, dict(self.scope.prompts), spoken)
 
     def _fields(self, source: DataSource) -> SourceFields:
         """The fields of a source, N samples of each, as inputs of the graph."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nnspec.dims import Poly, format_dim
-from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
+from nnspec.graph.ir import CallNetwork, CheckValues, Generate, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.graph.values import BlockMaker, OperatorMaker
 from nnspec.operators.declare import OPERATORS, Operator, TensorField
 
@@ -128,11 +128,21 @@ class GraphWriter:
         if isinstance(operator, CallNetwork):
             given = [self.names[value] for value in node.reads()]
             return f"{operator.instance}({', '.join(given)})"
+        if isinstance(operator, Generate):
+            return self._generation(node, operator)
         if operator.name == "subscript":
             return f"{self.names[self._first(node)]}[{', '.join(_entry(each) for each in operator.attributes()['entries'])}]"
         if "sizes" in operator.fields and not operator.tensor_fields():
             return f"{call_text(operator)}[{', '.join(setting_text(each) for each in operator.attributes()['sizes'])}]"
         return self._plain_call(node)
+
+    def _generation(self, node: Node, operator: Generate) -> str:
+        tokens = list(operator.start) if len(operator.start) > 1 else next(iter(operator.start), None)
+        start = self._read(node, "start") if "start" in node.inputs else setting_text(tokens)
+        fixed = [f"{name}={self._read(node, name)}" for name in operator.fixed]
+        more = [f"{name}={setting_text(value)}" for name, value in operator.settings.items()]
+        named = ", ".join([*fixed, f'grow="{operator.grow}"', f"start={start}", *more])
+        return f"generate({operator.instance}.{operator.output}, {named})"
 
     def _plain_call(self, node: Node) -> str:
         operator = node.operator

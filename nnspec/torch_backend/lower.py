@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from nnspec.dims import Poly, Var, variables
 from nnspec.dims.polynomial import atom_poly
-from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Node, ReadWeight, ScanLoop, Value
+from nnspec.graph.ir import CallNetwork, CheckValues, Generate, Graph, Node, ReadWeight, ScanLoop, Value
 from nnspec.operators.declare import Ref, TorchCall
 from nnspec.passes.dead_code import without_checks
 from nnspec.passes.reading import FACTORIES, needed_symbols, node_name, read_weights
@@ -159,6 +159,8 @@ class Lowering:
             mark(self.fx.call_function(check_values, arguments), self.graph, node)
         elif isinstance(bound, ScanLoop):
             self._bind(node, self._scan(node, bound), {})
+        elif isinstance(bound, Generate):
+            self._bind(node, self._generation(node, bound), {})
         elif isinstance(bound, CallNetwork):
             self._bind(node, self._network(node, bound), {name: name for name in node.outputs})
         else:
@@ -257,6 +259,17 @@ class Lowering:
         args = tuple(self._read(name, node) for name in self.instances[call.instance].input_names(call.variant))
         path = f"instances.{call.instance}"
         return self.fx.create_node("call_module", path, (call.variant, call.inference, *args), name=node_name(node))
+
+    def _generation(self, node: Node, operator: Generate) -> fx.Node:
+        from nnspec.torch_backend.generation import GenerationModule
+
+        if operator.instance not in self.instances:
+            raise LoweringError(f"`generate` calls the network {operator.instance}, and only a recipe has instances")
+        path = self.tree.hold(node_name(node), GenerationModule(operator, self.instances[operator.instance]))
+        self.called[path] = None
+        start = self._one(node, "start") if "start" in node.inputs else None
+        args = (self.writer.write(operator.type.dims[0]), start, *(self._one(node, name) for name in operator.fixed))
+        return self.fx.create_node("call_module", path, args, name=node_name(node))
 
     # --- the end ------------------------------------------------------------------------------------------------------------
 

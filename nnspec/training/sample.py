@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from nnspec.data import DataError, Dataset, load
+from nnspec.data.vocabulary import Vocabulary, from_state
 from nnspec.dims import Poly, Var, variables
 from nnspec.recipes.recipe import Recipe
 from nnspec.recipes.samples import Sample
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.torch_backend.samples import SampleModule
+from nnspec.training.atomic import write_atomic
 from nnspec.training.batches import part_batch
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import RunError
@@ -28,17 +30,20 @@ from nnspec.training.sheets import draw_sheet, is_pictures
 
 #: Samples that are drawn where nothing is said: as many as make a sheet.
 COUNT = 64
+#: The same for texts.
+TEXTS = 1
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What one `sample` item gave: tensors by the names of its outputs."""
+    """What one `sample` item gave: tensors by the names of its outputs, and those that are tokens of a text as texts."""
 
     name: str
     outputs: dict[str, Tensor]
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
 
-def sample(run: str | Path, name: str | None = None, *, count: int = COUNT, seed: int = 0, inputs: Mapping[str, str | Path] | None = None,
+def sample(run: str | Path, name: str | None = None, *, count: int | None = None, seed: int = 0, inputs: Mapping[str, str | Path] | None = None,
            settings: Mapping[str, Any] | None = None, device: str = "auto") -> list[Drawn]:  # fmt: skip
     """Draw from a trained run, by every `sample` item that belongs to its recipe, or by the one that is named.
 
@@ -55,11 +60,17 @@ def sample(run: str | Path, name: str | None = None, *, count: int = COUNT, seed
     module = lower_recipe(recipe).to(where)
     load_weights(module, load_checkpoint(folder.checkpoints, manifest.get("best")).tensors)
     given = {key: _read(Path(file), key) for key, file in (inputs or {}).items()}
+    vocabularies = {
+        key: from_state(state)
+        for source in recipe.sources
+        for key, state in folder.fitted(source).get("vocabularies", {}).items()
+    }
+    count = count if count is not None else TEXTS if any(each.spoken for each in chosen) else COUNT
     part_given = _fields(chosen, recipe, folder, count)
     unknown = given.keys() - {entry.name for each in chosen for entry in each.graph.inputs}
     if unknown:
         raise RunError(f"no sample asks for {', '.join(f'`{key}`' for key in sorted(unknown))}")
-    return [draw(each, module, count, seed, {**part_given, **given}, where) for each in chosen]
+    return [draw(each, module, count, seed, {**part_given, **given}, where, vocabularies) for each in chosen]
 
 
 def _fields(chosen: Sequence[Sample], recipe: Recipe, folder: RunFolder, count: int) -> dict[str, Tensor]:
@@ -89,8 +100,11 @@ def first_samples(fields: Iterable[str], datasets: Mapping[str, Dataset], count:
     return found
 
 
-def draw(item: Sample, module: RecipeModule, count: int, seed: int, given: Mapping[str, Tensor], device: torch.device) -> Drawn:
+def draw(item: Sample, module: RecipeModule, count: int, seed: int, given: Mapping[str, Tensor], device: torch.device,
+         vocabularies: Mapping[str, Vocabulary]) -> Drawn:  # fmt: skip
     """Draw by one item from networks as they are; the random state around is left alone. Raises DataError for tensors that do not fit."""
+    begun = {name: torch.tensor(vocabularies[key].encode([text])) for name, (text, key) in item.prompts.items()}
+    given = {**given, **begun}
     missing = [entry for entry in item.graph.inputs if entry.name not in given]
     if missing:
         listed = " and ".join(f"`{entry.name}`: {entry.value.type}" for entry in missing)
@@ -99,13 +113,15 @@ def draw(item: Sample, module: RecipeModule, count: int, seed: int, given: Mappi
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         try:
-            return Drawn(item.name, SampleModule(item, module).draw(count, inputs, device))
-        except (PreconditionError, IndexError, RuntimeError) as error:
+            outputs = SampleModule(item, module).draw(count, inputs, device)
+        except (PreconditionError, IndexError, ValueError) as error:
             raise DataError(f"`{item.name}` cannot be drawn for {count} samples: {error}") from error
+    texts = {name: [vocabularies[key].decode(row) for row in outputs[name].tolist()] for name, key in item.spoken.items()}
+    return Drawn(item.name, outputs, texts)
 
 
 def keep(drawn: Drawn, folder: Path) -> list[Path]:
-    """Keep what was drawn: the numbers, and sheets of pictures where matplotlib can draw them."""
+    """Keep what was drawn: the numbers, texts, and sheets of pictures where matplotlib can draw them."""
     import numpy
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +130,10 @@ def keep(drawn: Drawn, folder: Path) -> list[Path]:
     sheets = [
         draw_sheet(folder / f"{drawn.name}.{name}.png", tensor) for name, tensor in drawn.outputs.items() if is_pictures(tensor)
     ]
+    for name, written in drawn.texts.items():
+        texts = folder / f"{drawn.name}.{name}.txt"
+        write_atomic(texts, "\n\n".join(written) + "\n")
+        sheets.append(texts)
     return [*(path for path in sheets if path is not None), numbers]
 
 

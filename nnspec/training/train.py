@@ -23,7 +23,7 @@ from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import prepare
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder
-from nnspec.training.sample import COUNT, data_read, draw, first_samples, keep
+from nnspec.training.sample import COUNT, TEXTS, data_read, draw, first_samples, keep
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,16 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
 def _draw_items(report: Report, trainer: Trainer, listener: Progress) -> None:
     """A sheet for each `sample` item of the recipe that needs nothing from outside."""
     for item in report.samples:
-        if item.recipe != trainer.recipe.name or any("." not in entry.name for entry in item.graph.inputs):
+        outside = [entry.name for entry in item.graph.inputs if "." not in entry.name and entry.name not in item.prompts]
+        if item.recipe != trainer.recipe.name or outside:
             continue
         try:
-            given = first_samples(data_read(item), trainer.datasets, COUNT)
-            drawn = draw(item, trainer.module, COUNT, 0, given, trainer.device)
+            count = TEXTS if item.spoken else COUNT
+            vocabularies = {key: each for dataset in trainer.datasets.values() for key, each in dataset.vocabularies.items()}
+            given = first_samples(data_read(item), trainer.datasets, count)
+            drawn = draw(item, trainer.module, count, 0, given, trainer.device, vocabularies)
             for path in keep(drawn, trainer.folder.path / "samples"):
-                if path.suffix == ".png":
+                if path.suffix != ".npz":
                     listener.message(f"samples: {path}")
         except DataError as error:
             listener.message(f"no samples of `{item.name}`: {error}")
