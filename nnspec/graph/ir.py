@@ -340,6 +340,6 @@ class Generate(Operator):
 
 
 __all__ = [
-    "CallNetwork", "CheckValues", "DerivedWeight", "Frame", "Generate", "Graph", "Guard", "InputEntry", "Node", "Read", "ReadWeight", "Ref", "ScanLoop",
-    "SymbolOrigin", "TorchCall", "Value", "WeightEntry", "reread", "resolve",
+    "CallNetwork", "CheckValues", "DerivedWeight", "Frame", "Generate", "Graph", "Guard", "InputEntry", "Node", "Read", "ReadWeight", "Ref",
+    "ScanLoop", "SymbolOrigin", "TorchCall", "Value", "WeightEntry", "reread", "resolve",
 ]  # fmt: skip
