@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nnspec.syntax import tree
 
 
 def run(
@@ -12,7 +15,10 @@ def run(
     origin: Annotated[str, typer.Option("--from", metavar="SPEC", help="A spec of `nnspec list specs`.")] = "simple_cnn",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Write a new spec, a copy of one that comes with nnspec."""
+    """Write a new spec, a copy of one that comes with nnspec.
+
+    Specs that it uses are copied beside it.
+    """
     import os
 
     from nnspec.cli.files import is_yaml, write_text
@@ -29,5 +35,38 @@ def run(
     if file is None or findings:
         raise UsageError(f"the spec `{spec.name}` of this installation is damaged: {findings[0].message}")
     write_text(path, written(file, yaml=is_yaml(path)))
-    say(f"wrote {path}, a copy of {spec.family}/{spec.name}. Next: nnspec check {path}")
+    beside = _used(file, spec.path, os.path.dirname(path), force)
+    more = f" It uses {', '.join(beside)}, written beside it." if beside else ""
+    say(f"wrote {path}, a copy of {spec.family}/{spec.name}.{more} Next: nnspec check {path}")
     return 0
+
+
+def _used(file: tree.File, origin: str, folder: str, force: bool) -> list[str]:
+    """Copy the specs that one uses, and those that they use, in their places to it; returns what was written. Raises UsageError."""
+    import os
+
+    from nnspec.cli.files import is_yaml, write_text
+    from nnspec.cli.rewriting import parsed, written
+    from nnspec.errors import UsageError
+    from nnspec.syntax import tree
+
+    found: list[str] = []
+    for use in file.items:
+        if not isinstance(use, tree.Use):
+            continue
+        target, source = (
+            os.path.normpath(os.path.join(folder, use.path.value)),
+            os.path.join(os.path.dirname(origin), use.path.value),
+        )
+        if os.path.exists(target):
+            if not force:
+                raise UsageError(f"`{target}` exists already; --force replaces it")
+            if target in found:
+                continue
+        other, findings = parsed(source)
+        if other is None or findings:
+            raise UsageError(f"the spec `{source}` of this installation is damaged: {findings[0].message}")
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        write_text(target, written(other, yaml=is_yaml(target)))
+        found += [target, *_used(other, source, os.path.dirname(target), force)]
+    return found

@@ -31,9 +31,10 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Draw from a trained network what the spec's `sample` items say.
+    """Draw samples from a trained network.
 
-    Pictures are put on a sheet, one for each output; all numbers are kept in an .npz file beside it.
+    What is drawn, the spec's `sample` items say. Pictures are put on a sheet, one for each output; all numbers are kept in an .npz file
+    beside it.
     """
     from pathlib import Path
 

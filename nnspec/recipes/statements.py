@@ -27,8 +27,6 @@ from nnspec.recipes.weights import WeightStatements
 from nnspec.similar import similar_to
 from nnspec.syntax import tree
 
-#: Statements that this version keeps and says so.
-_LATER = ("sample",)
 _STEP_WORDS = ("minimize", "update", "optimizer", "step")
 
 
@@ -99,16 +97,12 @@ class RecipeRun:
 
     def _execute_as(self, statement: tree.Statement, word: str) -> None:
         """Execute a statement by its word, or by the one that is meant by it."""
-        if self.objective.name and word not in _STEP_WORDS and (word in _WORDS or word in settings.SETTINGS or word in _LATER):
+        if self.objective.name and word not in _STEP_WORDS and (word in _WORDS or word in settings.SETTINGS):
             self._outside_of_steps(statement, word)
         elif word in _WORDS:
             _WORDS[word](self, statement)
         elif word in settings.SETTINGS:
             self._setting(statement, word)
-        elif word in _LATER:
-            self.program.later(f"`{word}` in a recipe", statement.word.span if statement.word else statement.span)
-            for name in statement.names:
-                self.scope.bind(name.id, POISON, name.span)
         else:
             self._unknown(statement, word)
 
@@ -131,7 +125,7 @@ class RecipeRun:
 
     def _unknown(self, statement: tree.Statement, word: str) -> None:
         assert statement.word is not None
-        known = (*_WORDS, *settings.SETTINGS, *_LATER)
+        known = (*_WORDS, *settings.SETTINGS)
         similar = foreign.similar_statement(word, known) or similar_to(word, known)
         self.build.report(
             "NN109", f"`{word}` is not a statement of a recipe", statement.word.span,

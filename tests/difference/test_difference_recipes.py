@@ -57,6 +57,7 @@ def test_recipes_come_and_go() -> None:
 LATER = """agent Player {
   environment game = Gym("CartPole-v1")
   act argmax(q(game.observation), dim=1)
+  data run = Rollout(steps=128)
 }
 """
 

@@ -297,7 +297,7 @@ def test_in_a_recipe_that_is_not_run_yet_nothing_is_missed() -> None:
 train Small {
   data iris = Iris()
   y = Small(iris.x)
-  data more = Pairs("more.txt")
+  data more = TUDataset("PROTEINS")
   minimize cross_entropy(y, iris.label)  # nnspec: ignore[NN602]: for later
   optimizer SGD(lr=0.1)
   epochs 3

@@ -76,5 +76,5 @@ def test_every_source_is_declared_by_its_flag() -> None:
     found = {name for name, cls in OPERATORS.items() if cls.is_source}
     assert found == {
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ", "Generated",
-        "ImageFolder", "Pairs", "Windows", "TextWindows",
+        "ImageFolder", "Pairs", "Windows", "TextWindows", "Cora",
     }  # fmt: skip
