@@ -26,7 +26,7 @@ def run(
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Measure a trained network on a split of its data, or let a trained agent play.
+    """Measure a trained network, or let a trained agent play.
 
     Shows the metrics of the recipe, and for classes a confusion matrix with precision, recall and F1; of an agent what its episodes
     brought.
