@@ -1,0 +1,1 @@
+"""The zoo, trained: `python -m benchmarks.zoo` (see `__main__`)."""
