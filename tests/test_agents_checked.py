@@ -12,7 +12,7 @@ from nnspec.difference.recipes import compare_recipes
 from nnspec.operators.acting import Gym, Replay
 from nnspec.operators.declare import Refusal
 from nnspec.recipes.recipe import Solved, Tracking
-from nnspec.render.resolved import render_recipe
+from nnspec.render.resolved_recipes import render_recipe
 
 DQN = Path(__file__).resolve().parent.parent / "specs" / "q_agent" / "dqn.nn"
 

@@ -66,12 +66,12 @@ def _owners(program: Program, item: tree.Item, recipes: dict[str, Recipe]) -> li
     if name in recipes:
         return [name]
     items = [each for each in program.file.items if isinstance(each, tree.Item) and each.word.id == "train"]
-    broken = [each.name.id for each in items if each.name.id not in recipes]
-    if name in broken:
+    broken = [each for each in items if each.name.id not in recipes]
+    if any(each.name.id == name for each in broken):
         return []
     called = [each for each in dict.fromkeys(_names(item)) if _is_network(each, program)]
     found = [each for each in recipes if called and set(called) <= program.instances[each].keys()]
-    if not found and not broken:
+    if not found and not any(called and set(called) <= set(_names(each)) for each in broken):
         missing = ", ".join(f"`{each}`" for each in called)
         similar = similar_to(name, recipes)
         why = f"none trains {missing}" if called else "it names no network"

@@ -36,7 +36,7 @@ SIGNS = {
 UNARY = {"neg": "-", "logical_not": "not "}
 #: Functions whose later tensors stand behind settings in the signature, so that they are written by name.
 INTERLEAVED = ("gather", "index_select", "scatter", "mean")
-OPTIONAL = ("keep", "attn_mask", "key_padding_mask", "lengths", "h_0", "c_0")
+OPTIONAL = ("keep", "attn_mask", "key_padding_mask", "lengths", "h_0", "c_0", "edge_weight")
 VARIADIC = ("tensors", "operands")
 
 

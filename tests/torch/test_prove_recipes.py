@@ -209,10 +209,10 @@ train R {
 
 
 def test_parts_that_are_not_run_are_named() -> None:
-    text = NET + TRAIN.replace("SETTINGS", 'load Net from "weights.safetensors"')
+    text = NET + TRAIN.replace("SETTINGS", 'data more = TUDataset("PROTEINS")')
     proof = proof_of(text)
     assert not account(proof).ran
-    assert "`load` in a recipe is not run by this version" in " ".join(account(proof).lines())
+    assert "`TUDataset` is not run by this version" in " ".join(account(proof).lines())
 
 
 def test_a_recipe_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
