@@ -69,7 +69,8 @@ def _owners(program: Program, item: tree.Item, recipes: dict[str, Recipe]) -> li
     broken = [each for each in items if each.name.id not in recipes]
     if any(each.name.id == name for each in broken):
         return []
-    called = [each for each in dict.fromkeys(_names(item)) if _is_network(each, program)]
+    instances = {each for recipe in recipes for each in program.instances[recipe]}
+    called = [each for each in dict.fromkeys(_names(item)) if each in instances or _is_network(each, program)]
     found = [each for each in recipes if called and set(called) <= program.instances[each].keys()]
     if not found and not any(called and set(called) <= set(_names(each)) for each in broken):
         missing = ", ".join(f"`{each}`" for each in called)
