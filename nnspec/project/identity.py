@@ -10,7 +10,7 @@ from hashlib import sha256
 from nnspec.version import VERSION
 
 #: The parts of the package that decide what is found. What runs networks, draws and exports does not.
-_PARTS = ("", "dims", "graph", "lint", "operators", "passes", "project", "syntax")
+_PARTS = ("", "dims", "graph", "lint", "operators", "passes", "project", "recipes", "syntax")
 
 
 def identity() -> str:
