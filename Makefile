@@ -7,11 +7,11 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench clean fuzz
+.PHONY: help setup demo test check snapshots format bench clean fuzz zoo zoo-quick
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  %-12s%s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "  %-12s%s\n", $$1, $$2}'
 
 # torch first and by its exact version, so that nothing else can bring another one
 $(READY): pyproject.toml constraints.txt
@@ -66,6 +66,12 @@ bench: $(READY)  ## run the benchmarks, one after the other
 
 fuzz: $(READY)  ## compare the checker with torch on 20,000 random networks (about a quarter of an hour)
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
+
+zoo: $(READY)  ## train every spec on real data to the figure it has to reach, and write specs/README.md (hours; NNSPEC_DATA names the data)
+	$(BIN)/python -m benchmarks.zoo
+
+zoo-quick: $(READY)  ## the same with short trainings and smaller figures, in under 20 minutes
+	$(BIN)/python -m benchmarks.zoo --quick
 
 clean:  ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
