@@ -70,6 +70,8 @@ class Build:
         self.states: dict[str, Any] = {}
         #: Whether a `next` could not be read, so that any of the states may have had its next value there.
         self.next_is_unclear = False
+        #: How many `inference(...)` the build is in: networks are called in inference mode there, without gradients.
+        self.inference = 0
         self.quiet = 0
         self.failed = False
         #: Copies, list elements and block uses so far.

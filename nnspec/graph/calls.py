@@ -20,6 +20,7 @@ from nnspec.graph.values import (
     Layer,
     NetworkInstance,
     OperatorMaker,
+    Record,
     carry,
     is_silent,
 )
@@ -218,6 +219,34 @@ def _extreme(pick: Callable[..., Any], symbolic: Callable[[Any, Any], Any]) -> C
     return built_in
 
 
+def _inference(expression: tree.Call, scope: Scope) -> Any:
+    """`inference(teacher(x))`: networks in inference mode, and no gradient through the result."""
+    if scope.kind != "train":
+        scope.build.report(
+            "NN115", "`inference` belongs to a recipe: a network does not choose its mode", expression.span, frames=scope.frames
+        )
+        return POISON
+    scope.build.inference += 1
+    try:
+        arguments = [given(argument, scope) for argument in expression.arguments]
+    finally:
+        scope.build.inference -= 1
+    if any(is_silent(each.value) for each in arguments):
+        return POISON
+    if len(arguments) != 1 or arguments[0].name:
+        scope.build.report("NN105", "`inference` takes one value by position", expression.span, frames=scope.frames)
+        return POISON
+    return _without_gradient(arguments[0].value, expression.span, scope)
+
+
+def _without_gradient(value: Any, span: Span, scope: Scope) -> Any:
+    if isinstance(value, Record):
+        return Record({name: _without_gradient(each, span, scope) for name, each in value.outputs.items()}, value.owner)
+    if isinstance(value, Value) and value.type.is_float:
+        return apply.apply_operator("detach", [Given(value, span)], span, scope)
+    return value
+
+
 def _generate(expression: tree.Call, scope: Scope) -> Any:
     from nnspec.graph.generation import generate
 
@@ -226,6 +255,7 @@ def _generate(expression: tree.Call, scope: Scope) -> Any:
 
 BUILT_IN: dict[str, Callable[[tree.Call, Scope], Any]] = {
     "generate": _generate,
+    "inference": _inference,
     "given": _given,
     "range": _range,
     "len": _len,

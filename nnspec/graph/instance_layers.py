@@ -30,7 +30,7 @@ def call(member: InstanceMember, arguments: Sequence[Given], span: Span, scope: 
         if not types:
             scope.build.report("NN114", f"{member.described} is called without a tensor", span)
         return POISON
-    variant = _key(member.name, [type_ for type_ in types if type_ is not None], scope.build.training)
+    variant = _key(member.name, [type_ for type_ in types if type_ is not None], instances.in_training(instance, scope))
     if variant not in instance.variants:
         graph = _graph(member, [type_ for type_ in types if type_ is not None], span, scope)
         if graph is None:
@@ -75,14 +75,14 @@ def _graph(member: InstanceMember, types: Sequence[TensorType], span: Span, scop
     guards = tuple(guard for guard in build.guards if claim_variables(guard.claim) <= symbols.keys())
     return Graph(
         f"{instance.maker.item.name.id}.{member.name}", tuple(entries), _needed(build.nodes, outputs.values()), dict(outputs), build.weights,
-        guards, symbols, dict(build.sub), span, dict(instance.parameters), scope.build.training,
+        guards, symbols, dict(build.sub), span, dict(instance.parameters), instances.in_training(instance, scope),
     )  # fmt: skip
 
 
 def _layer(member: InstanceMember, scope: Scope) -> tuple[Layer | None, Build, Scope]:
     """The layer of the network, which is built once more for it."""
     instance: NetworkInstance = member.instance
-    built = networks.build_network(scope.build.program, instance.maker, [], training=scope.build.training)
+    built = networks.build_network(scope.build.program, instance.maker, [], training=instances.in_training(instance, scope))
     names = built.scope.names if built.scope is not None else {}
     found = names.get(member.name)
     if built.graph is None or built.scope is None:

@@ -47,14 +47,15 @@ def key(training: bool, optional: frozenset[str]) -> str:
     return "+".join(["training" if training else "inference", *sorted(optional)])
 
 
-def _in_training(instance: NetworkInstance, scope: Scope) -> bool:
-    return scope.build.training and not instance.follows
+def in_training(instance: NetworkInstance, scope: Scope) -> bool:
+    """Whether a call of the instance trains it: in training, unless it follows another, or stands in `inference(...)`."""
+    return scope.build.training and not instance.follows and not scope.build.inference
 
 
 def key_of(instance: NetworkInstance, arguments: Sequence[Given], scope: Scope) -> str:
     """The name of the variant that takes these arguments."""
     given = frozenset(each.name for each in arguments if each.name and each.value is not None)
-    return key(_in_training(instance, scope), given & networks.optional_inputs(instance.maker.item))
+    return key(in_training(instance, scope), given & networks.optional_inputs(instance.maker.item))
 
 
 def variant_of(instance: NetworkInstance, arguments: Sequence[Given], scope: Scope) -> Graph | None:
@@ -94,7 +95,7 @@ def _built(
     instance: NetworkInstance, optional: frozenset[str], scope: Scope, sizes: Mapping[str, int]
 ) -> tuple[Graph | None, Build] | None:
     built = networks.build_network(
-        scope.build.program, instance.maker, [], training=_in_training(instance, scope), optional=optional, sizes=sizes
+        scope.build.program, instance.maker, [], training=in_training(instance, scope), optional=optional, sizes=sizes
     )
     return built.graph, built.build
 
@@ -257,7 +258,9 @@ def _add(
     outputs = {name: _retyped(value.type, bindings) for name, value in graph.outputs.items()}
     reads = {entry.name: carry(given[entry.name].value) for entry in graph.inputs}
     flop = substitute(graph.flop, bindings)
-    operator = CallNetwork(instance.name, variant, tuple(reads), outputs, flop, inference=bool(instance.follows))
+    operator = CallNetwork(
+        instance.name, variant, tuple(reads), outputs, flop, inference=bool(instance.follows) or scope.build.inference > 0
+    )
     return scope.build.add_node(operator, reads, outputs, instance.name, span, scope.frames)
 
 
