@@ -7,7 +7,7 @@ how many samples are wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nnspec.diagnostics import Diagnostic
 from nnspec.dims import Poly, Var, substitute, symbol, variables
@@ -69,9 +69,13 @@ def _owners(program: Program, item: tree.Item, recipes: dict[str, Recipe]) -> li
     broken = [each for each in items if each.name.id not in recipes]
     if any(each.name.id == name for each in broken):
         return []
-    instances = {each for recipe in recipes for each in program.instances[recipe]}
-    called = [each for each in dict.fromkeys(_names(item)) if each in instances or _is_network(each, program)]
-    found = [each for each in recipes if called and set(called) <= program.instances[each].keys()]
+    known = {recipe: {*program.instances[recipe], *_by_network(program.instances[recipe])} for recipe in recipes}
+    called = [
+        each
+        for each in dict.fromkeys(_names(item))
+        if any(each in names for names in known.values()) or _is_network(each, program)
+    ]
+    found = [recipe for recipe, names in known.items() if called and set(called) <= names]
     if not found and not any(called and set(called) <= set(_names(each)) for each in broken):
         missing = ", ".join(f"`{each}`" for each in called)
         similar = similar_to(name, recipes)
@@ -83,6 +87,14 @@ def _owners(program: Program, item: tree.Item, recipes: dict[str, Recipe]) -> li
             )
         )  # fmt: skip
     return found
+
+
+def _by_network(instances: Mapping[str, NetworkInstance]) -> dict[str, NetworkInstance]:
+    """Instances by the name of their network, where a recipe has one of it."""
+    found: dict[str, list[NetworkInstance]] = {}
+    for each in instances.values():
+        found.setdefault(each.maker.item.name.id, []).append(each)
+    return {name: each[0] for name, each in found.items() if len(each) == 1 and name not in instances}
 
 
 def _names(node: Node) -> Iterator[str]:
@@ -104,7 +116,7 @@ class _SampleRun:
         self.program, self.item, self.recipe = program, item, recipe
         self.trained = {name: each for name, each in instances.items() if name in recipe.instances}
         self.build = Build(program, item.name.id, training=False, sizes={})
-        self.scope = RecipeScope(self.build, program.home, dict(self.trained))
+        self.scope = RecipeScope(self.build, program.home, {**self.trained, **_by_network(self.trained)})
         for name, each in self.trained.items():
             if name not in program.home.items:
                 self.scope.names[name], self.scope.spans[name] = each, each.span
@@ -224,7 +236,7 @@ class _SampleRun:
     def _check(self) -> None:
         """A sample shows trained networks, changes nothing, and follows no gradient."""
         for name, each in self.scope.instances.items():
-            if name not in self.trained:
+            if each not in self.trained.values():
                 known = ", ".join(f"`{other}`" for other in self.trained)
                 self.build.report(
                     "NN413", f"the recipe `{self.recipe.name}` does not train `{name}`", each.span, help=f"it has {known}"

@@ -163,6 +163,14 @@ def test_a_sheet() -> None:
     assert not is_pictures(torch.zeros(0, 1, 28, 28))
 
 
+def test_a_network_stands_for_its_one_instance(tmp_path: Path) -> None:
+    text = SPEC.replace("  x = flatten(digits.image, 1)\n", "  layer net = Coder(width=4)\n  x = flatten(digits.image, 1)\n")
+    (drawn,) = sample(
+        trained(tmp_path, text.replace("minimize mse_loss(Coder(x)", "minimize mse_loss(net(x)")).run, "Coder", count=2
+    )
+    assert drawn.outputs["image"].shape == (2, 1, 8, 8)
+
+
 def test_gaps_in_a_sample_are_findings(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"NN413 no recipe is called `Codes`"):
         checked(
