@@ -13,7 +13,8 @@ def graph_convolution(b: Builder, name: str) -> Call | None:
     edges = b.pick(2, "index", lambda live: live.sizes[0] == 2)
     if edges is None or not edges.rank:
         return None
-    live = b.pick(2, fits=lambda live: live.fixed(-1) and live.sizes[0] >= (edges.kinds or 1))
+    few = b.wild and b.chance(0.5)  # fewer nodes than the edges join
+    live = b.pick(2, fits=lambda live: live.fixed(-1) and (live.sizes[0] < (edges.kinds or 1)) == few)
     if live is None or not live.rank:
         return None
     settings: Settings = [("out_channels", b.sized(b.among(1, 6)))]

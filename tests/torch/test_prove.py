@@ -59,7 +59,8 @@ def test_every_spec_is_proved(path: Path) -> None:
         assert min(account.values, account.parameters, account.gradients) > 0
         if isinstance(account, NetworkAccount):
             assert account.values >= sum(len(node.outputs) > 0 for node in report.networks[account.name].nodes) // 2
-            assert account.flop_counts or account.flop_uncounted
+            counted = report.networks[account.name].flop != 0
+            assert bool(account.flop_counts or account.flop_uncounted) == counted
             assert len(account.sizes) > 1
         else:
             assert account.steps == len(account.sizes)
