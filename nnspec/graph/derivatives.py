@@ -9,6 +9,7 @@ from nnspec.dims import Dim
 from nnspec.graph.binding import Bound
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import Node, Value
+from nnspec.graph.portion import behind
 from nnspec.graph.scope import RecipeScope, Scope
 from nnspec.operators.gradient import gradient
 
@@ -33,29 +34,18 @@ def check_gradient(operator: gradient, bound: Bound, span: Span, scope: Scope) -
 
 
 def _advice(start: Value, goal: Value) -> str:
-    if goal in _values_behind(start):
+    if any(goal in node.reads() for node in behind([start])):
         return "no gradient gets through between the two: look for `detach`, `argmax` and comparisons"
     return "compute the number from this very value: bind it to a name, and use the name in both places"
 
 
-def _values_behind(start: Value) -> set[Value]:
-    found, pending = {start}, [start]
-    while pending:
-        node = pending.pop().node
-        for read in node.reads() if node is not None else ():
-            if read not in found:
-                found.add(read)
-                pending.append(read)
-    return found
-
-
 def _work_between(start: Value, goal: Value, nodes: Sequence[Node]) -> Dim:
     """The work of the operations that lead from one value to the other, of nodes in order."""
-    behind = {value.node for value in _values_behind(start)}
+    needed = behind([start])
     leading: set[Node] = set()
     total: Dim = 0
     for node in nodes:
-        if node in behind and any(read is goal or read.node in leading for read in node.reads()):
+        if node in needed and any(read is goal or read.node in leading for read in node.reads()):
             leading.add(node)
             total = total + node.operator.cost().flop
     return total

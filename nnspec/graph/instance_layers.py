@@ -13,7 +13,8 @@ from nnspec.dims import Dim, symbol, variables
 from nnspec.dims.claims import claim_variables
 from nnspec.graph import calls, instances, members, networks
 from nnspec.graph.build import Build
-from nnspec.graph.ir import Graph, InputEntry, Node, SymbolOrigin, Value
+from nnspec.graph.ir import Graph, InputEntry, SymbolOrigin, Value
+from nnspec.graph.portion import behind
 from nnspec.graph.scope import Scope
 from nnspec.graph.values import POISON, Given, InstanceMember, Layer, NetworkInstance, Record, carry, is_silent
 from nnspec.operators.kinds import describe
@@ -71,11 +72,13 @@ def _graph(member: InstanceMember, types: Sequence[TensorType], span: Span, scop
     if build.failed or is_silent(result):
         return None
     outputs = result.outputs if isinstance(result, Record) else {"output": result}
+    needed = behind(outputs.values())
     symbols = {var: origin for var, origin in build.symbols.items() if origin.input in {entry.name for entry in entries}}
     guards = tuple(guard for guard in build.guards if claim_variables(guard.claim) <= symbols.keys())
+    nodes = tuple(node for node in build.nodes if node in needed)
     return Graph(
-        f"{instance.maker.item.name.id}.{member.name}", tuple(entries), _needed(build.nodes, outputs.values()), dict(outputs), build.weights,
-        guards, symbols, dict(build.sub), span, dict(instance.parameters), instances.in_training(instance, scope),
+        f"{instance.maker.item.name.id}.{member.name}", tuple(entries), nodes, dict(outputs), build.weights, guards, symbols,
+        dict(build.sub), span, dict(instance.parameters), instances.in_training(instance, scope),
     )  # fmt: skip
 
 
@@ -102,15 +105,3 @@ def _own(dim: Dim, name: str, axis: int, build: Build) -> Dim:
     size = symbol(f"{name}_{axis}")
     build.symbols[next(iter(variables(size)))] = SymbolOrigin(name, axis)
     return size
-
-
-def _needed(nodes: Sequence[Node], outputs: Any) -> tuple[Node, ...]:
-    """The nodes that the outputs are computed by, in order."""
-    wanted: set[Node] = set()
-    pending = [value.node for value in outputs if value.node is not None]
-    while pending:
-        node = pending.pop()
-        if node not in wanted:
-            wanted.add(node)
-            pending.extend(value.node for value in node.reads() if value.node is not None)
-    return tuple(node for node in nodes if node in wanted)

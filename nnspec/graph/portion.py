@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from nnspec.dims import as_var
-from nnspec.graph.ir import Graph, InputEntry, SymbolOrigin, Value
+from nnspec.graph.ir import Graph, InputEntry, Node, SymbolOrigin, Value
 from nnspec.records import replace
 
 
@@ -27,6 +27,18 @@ def portion(graph: Graph, outputs: Mapping[str, Value], given: Mapping[str, Valu
         if (symbol := as_var(dim)) is not None
     }
     return replace(graph, nodes=tuple(reversed(nodes)), inputs=tuple(inputs), outputs=dict(outputs), symbols=symbols, guards=())
+
+
+def behind(values: Iterable[Value]) -> set[Node]:
+    """The nodes that values are computed by."""
+    found: set[Node] = set()
+    pending = [value.node for value in values if value.node is not None]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending.extend(value.node for value in node.reads() if value.node is not None)
+    return found
 
 
 def behind_draws(graph: Graph) -> set[Value]:

@@ -14,6 +14,7 @@ from nnspec.graph import expressions, selections
 from nnspec.graph.gradients import Gradients, Trail, own_parameters
 from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, Value
 from nnspec.graph.lost import is_unread
+from nnspec.graph.portion import behind
 from nnspec.graph.scope import RecipeScope
 from nnspec.graph.values import POISON, BlockMaker, EvaluationOnly, NetworkInstance, OperatorMaker, carry, is_silent
 from nnspec.operators.declare import Operator, Refusal
@@ -254,14 +255,8 @@ def check_stale(objectives: Sequence[Objective], gradients: Gradients, build: Bu
 
 def _used(step: Objective) -> set[Node]:
     """What a step computes, and all that this is computed from."""
-    found: set[Node] = set()
-    pending = [*step.nodes] if step.loss is None or step.loss.node is None else [*step.nodes, step.loss.node]
-    while pending:
-        node = pending.pop()
-        if node not in found:
-            found.add(node)
-            pending.extend(value.node for value in node.reads() if value.node is not None)
-    return found
+    own = [value for node in step.nodes for value in node.outputs.values()]
+    return behind(own if step.loss is None else [*own, step.loss])
 
 
 def _on_the_way(trail: Trail, gradients: Gradients, updates: Mapping[str, Span]) -> Iterator[tuple[str, Node]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from nnspec.graph.ir import Graph, InputEntry, Node, ReadWeight, Value
+from nnspec.graph.portion import behind
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.records import record, replace
 
@@ -51,18 +52,6 @@ def stages(recipe: Recipe, steps: Sequence[Step]) -> tuple[Stage, ...]:
     if any(not isinstance(node.operator, ReadWeight) for node in rest):
         parts.append((None, rest))
     return tuple(_stages(graph, parts, measured))
-
-
-def behind(values: Iterable[Value]) -> set[Node]:
-    """The nodes that values are computed by."""
-    found: set[Node] = set()
-    pending = [value.node for value in values if value.node is not None]
-    while pending:
-        node = pending.pop()
-        if node not in found:
-            found.add(node)
-            pending.extend(value.node for value in node.reads() if value.node is not None)
-    return found
 
 
 def _stages(graph: Graph, parts: Sequence[tuple[Step | None, list[Node]]], measured: dict[str, Value]) -> Iterator[Stage]:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnspec.graph.ir import Graph, Node
+from nnspec.graph.portion import behind
 from nnspec.operators.declare import Operator
 from nnspec.recipes.division import held_out, measured, parts
-from nnspec.recipes.order import Stage, behind, stages
+from nnspec.recipes.order import Stage, stages
 from nnspec.recipes.recipe import Acting, Instance, Recipe, Step
 from nnspec.render.resolved import GraphWriter, call_text, render_network, setting_text
 
