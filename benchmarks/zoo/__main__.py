@@ -1,10 +1,11 @@
 """Train the specs of the repository on real data, each to the figure that it has to reach.
 
-    python -m benchmarks.zoo [--quick] [--only WORD] [--seeds N] [--runs DIR]
+    python -m benchmarks.zoo [--quick] [--only WORD] [--seeds N] [--runs DIR] [--known]
 
 A run that is there already, finished, of the same text and settings, is not made again: an interrupted zoo goes on where it was. The full
-mode writes `specs/README.md`, the short one (`--quick`, one seed, other settings) says whether each family reaches a smaller figure.
-Sets that are not in the data directory (`NNSPEC_DATA`) are passed over, which is said.
+mode writes `specs/README.md`, with `--known` from the runs that are there, without any new one. The short one (`--quick`, one seed, other
+settings) says whether each family reaches a smaller figure. Sets that are not in the data directory (`NNSPEC_DATA`) are passed over,
+which is said.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def main() -> int:
             print(f"{entry.key}: passed over, {entry.needs} is not in the data directory", flush=True)
             continue
         seeds = range(1 if arguments.quick else min(entry.seeds, arguments.seeds or entry.seeds))
-        found = [_trained(entry, seed, runs, quick=arguments.quick) for seed in seeds]
+        found = [_trained(entry, seed, runs, quick=arguments.quick, known=arguments.known) for seed in seeds]
+        if arguments.known and not any(found):
+            results.append(Result(entry, (), (), 0, "", 0.0))
+            continue
         result = _result(entry, [each for each in found if each is not None], runs, quick=arguments.quick)
         if result is None:
             missed += 1
@@ -65,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the short mode")
     parser.add_argument("--only", default="", help="entries whose name has this in it")
+    parser.add_argument("--known", action="store_true", help="train nothing, take what has been trained")
     parser.add_argument("--seeds", type=int, default=0, help="at most so many")
     parser.add_argument("--runs", default=str(ROOT / "runs" / "zoo"), help="where the runs lie")
     return parser.parse_args()
@@ -78,13 +83,13 @@ def _settings(entry: Entry, seed: int, *, quick: bool) -> dict[str, Any]:
     return {"train.seed": seed, **entry.settings, **(entry.quick.settings if quick else {})}
 
 
-def _trained(entry: Entry, seed: int, runs: Path, *, quick: bool) -> Path | None:
-    """The run of a seed, made where it is not there; None where it failed, which has been said."""
+def _trained(entry: Entry, seed: int, runs: Path, *, quick: bool, known: bool = False) -> Path | None:
+    """The run of a seed, made where it is not there; None where it failed, which has been said, or where only `known` ones count."""
     folder, settings = runs / entry.key.replace("/", ".").replace(":", "."), _settings(entry, seed, quick=quick)
     spec = ROOT / "specs" / f"{entry.spec}.nn"
-    known = next(_finished(folder, settings, digest(check_path(spec))), None)
-    if known is not None:
-        return known
+    there = next(_finished(folder, settings, digest(check_path(spec))), None)
+    if there is not None or known:
+        return there
     given = [argument for name, value in settings.items() for argument in ("--set", f"{name}={value}")]
     command = [
         sys.executable,

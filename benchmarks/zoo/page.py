@@ -35,17 +35,24 @@ class Result:
     seconds: float
 
     @property
+    def is_measured(self) -> bool:
+        """Whether there is a run."""
+        return bool(self.values)
+
+    @property
     def mean(self) -> float:
         """The mean over the seeds."""
         return statistics.mean(self.values)
 
     def reaches(self, target: float | None) -> bool:
         """Whether the mean is as good as a target."""
-        return self.entry.reaches(self.mean, target)
+        return self.is_measured and self.entry.reaches(self.mean, target)
 
     @property
     def text(self) -> str:
         """The mean with its spread, or what was judged."""
+        if not self.is_measured:
+            return "not measured yet"
         if self.judged:
             return "; ".join(self.judged)
         spread = f" ({_number(min(self.values))} to {_number(max(self.values))})" if len(self.values) > 1 else ""
@@ -63,10 +70,10 @@ class Result:
         else:
             figure = entry.figure.replace("_", " ")
         note = f"; {entry.note}" if entry.note else ""
-        missed = "" if self.reaches(entry.target) else " **missed**"
+        missed = "" if self.reaches(entry.target) or not self.is_measured else " **missed**"
         cells = [
             entry.family, link, entry.data, figure, wanted + note.replace("; ", " " if not wanted else "; ", 1), self.text + missed,
-            str(len(self.values)), f"{self.parameters:,}", self.flop, f"{self.seconds:,.0f}",
+            *([str(len(self.values)), f"{self.parameters:,}", self.flop, f"{self.seconds:,.0f}"] if self.is_measured else [""] * 4),
         ]  # fmt: skip
         return f"| {' | '.join(cells)} |"
 
