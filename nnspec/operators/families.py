@@ -127,10 +127,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "source": (
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "CSV", "NPZ",
-        "Generated", "ImageFolder"
+        "Generated"
     ),
     "file_source": (
-        "Pairs", "Windows"
+        "Pairs", "Windows", "ImageFolder"
     ),
     "text": (
         "Characters", "BytePair", "TextWindows"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from nnspec.dims import Dim
 from nnspec.operators.declare import Inferred, Operator, attribute, operator
-from nnspec.operators.kinds import Either, Flag, Integer, Kind, Listing, Maybe, Pair, Real, Refusal, Text
+from nnspec.operators.kinds import Flag, Integer, Listing, Maybe, Real, Refusal, Text
 from nnspec.types import TensorType, index
 
 
@@ -375,43 +375,3 @@ class Generated(Source):
 
     def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         return {}
-
-
-class _Classes(Kind):
-    """How many classes, or their names in order."""
-
-    name = "a whole number or a list of names"
-
-    def accept(self, value: object) -> int | tuple[str, ...]:
-        accepted: int | tuple[str, ...] = Either(Integer(), Listing(Text())).accept(value)
-        return accepted
-
-
-@operator("ImageFolder", source="https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html")
-class ImageFolder(_Picture):
-    """Pictures in a folder with one subfolder per class: `image` float32[N, channels, H, W] and `label`.
-
-    With `classes`, their number or the subfolders' names in order, the label is index(classes)[N]; without, int64[N].
-    """
-
-    path: str = attribute(Text(), doc="the folder, from that of the spec or of the data")
-    size: tuple[int, int] = attribute(Pair(), ge=1, le=16_384, doc="height and width that every picture is brought to, px")
-    classes: int | tuple[str, ...] | None = attribute(Maybe(_Classes()), None, ge=1, doc="how many, or the subfolders' names")
-    channels: int = attribute(Integer(), 3, ge=1, le=4, doc="1 grey, 3 colour, 4 colour and opacity", keyword_only=True)
-    range: tuple[float, ...] = _range()
-    mean: float | None = _mean()
-    std: float | None = _std()
-    validation: float = _validation()
-    test: float = _test(0.0)
-    stratify: bool = _stratify()
-    seed: int = _seed()
-
-    def check(self) -> None:
-        super().check()
-        if self.channels == 2:
-            raise Refusal("NN107", "pictures have 1, 3 or 4 channels, not 2", "channels")
-
-    def fields_of(self, batch: Dim) -> dict[str, TensorType]:
-        classes = len(self.classes) if isinstance(self.classes, tuple) else self.classes
-        label = TensorType((batch,), "int64") if classes is None else index(classes, (batch,))
-        return {"image": TensorType((batch, self.channels, *self.size)), "label": label}

@@ -9,38 +9,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnspec.diagnostics import Span
-from nnspec.graph.build import Build, TooLarge
+from nnspec.graph.build import Build
 from nnspec.graph.program import Program
 from nnspec.graph.values import NetworkInstance
 from nnspec.operators.schedule import Schedule
 from nnspec.recipes.agents import AgentRun
-from nnspec.recipes.build import keep_unchecked
+from nnspec.recipes.build import Instances, in_two_passes
 from nnspec.recipes.recipe import Acting, Instance, Recipe
 from nnspec.syntax import tree
 
 
 def build_agent(program: Program, item: tree.Item) -> Recipe | None:
     """Check an agent, what it learns and what it decides; None where it has errors or parts that are not run yet."""
-    instances: dict[str, NetworkInstance] = {}
-    runs = [AgentRun(program, item, instances, training) for training in (True, False)]
-    recipe = _build(program, item, instances, runs)
-    if recipe is None:  # what was not built may be what reads a name
-        for each in (item, *runs[0].build.items, *runs[1].build.items):
-            program.mark_all_used(each.span)
-    return recipe
+    return in_two_passes(program, item, AgentRun, _assembled)
 
 
-def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstance], runs: list[AgentRun]) -> Recipe | None:
-    before = set(program.findings)
-    for run in runs:
-        try:
-            run.statements()
-        except TooLarge:
-            return None
-    learning, acting = runs
-    if learning.not_run or acting.not_run:
-        keep_unchecked(program, item, before)
-        return None
+def _assembled(program: Program, item: tree.Item, instances: Instances, learning: AgentRun, acting: AgentRun) -> Recipe | None:
     steps = learning.finished()
     if not steps or acting.build.failed or any(each.failed for each in instances.values()):
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from nnspec.graph.build import TooLarge
 from nnspec.graph.program import Program
@@ -13,29 +15,42 @@ from nnspec.recipes.sources import in_both_modes
 from nnspec.recipes.statements import RecipeRun
 from nnspec.syntax import tree
 
+#: The networks of a recipe, by name.
+Instances = dict[str, NetworkInstance]
+Run = TypeVar("Run", bound=RecipeRun)
+
 
 def build_recipe(program: Program, item: tree.Item) -> Recipe | None:
     """Check a recipe in training and in evaluation mode; None where it has errors or parts that are not run yet."""
-    instances: dict[str, NetworkInstance] = {}
-    runs = [RecipeRun(program, item, instances, training) for training in (True, False)]
-    recipe = _build(program, item, instances, runs)
+    return in_two_passes(program, item, RecipeRun, _assembled)
+
+
+def in_two_passes(
+    program: Program, item: tree.Item, kind: Callable[[Program, tree.Item, Instances, bool], Run],
+    assembled: Callable[[Program, tree.Item, Instances, Run, Run], Recipe | None],
+) -> Recipe | None:  # fmt: skip
+    """Read the statements in training and in evaluation mode, and assemble what both passes found. None where there are errors, or parts
+    that are not run yet."""
+    instances: Instances = {}
+    training, evaluation = (kind(program, item, instances, mode) for mode in (True, False))
+    before = set(program.findings)
+    recipe = None
+    with suppress(TooLarge):
+        training.statements()
+        evaluation.statements()
+        if training.not_run or evaluation.not_run:
+            keep_unchecked(program, item, before)
+        else:
+            recipe = assembled(program, item, instances, training, evaluation)
     if recipe is None:  # what was not built may be what reads a name
-        for each in (item, *runs[0].build.items, *runs[1].build.items):
+        for each in (item, *training.build.items, *evaluation.build.items):
             program.mark_all_used(each.span)
     return recipe
 
 
-def _build(program: Program, item: tree.Item, instances: dict[str, NetworkInstance], runs: list[RecipeRun]) -> Recipe | None:
-    before = set(program.findings)
-    for run in runs:
-        try:
-            run.statements()
-        except TooLarge:
-            return None
-    training, evaluation = runs
-    if training.not_run:
-        keep_unchecked(program, item, before)
-        return None
+def _assembled(
+    program: Program, item: tree.Item, instances: Instances, training: RecipeRun, evaluation: RecipeRun
+) -> Recipe | None:
     steps = training.finished()
     frozen, loads = training.weights.frozen(), training.weights.loads(program.recipes)
     if steps:
