@@ -10,13 +10,14 @@ import torch
 from nnspec.data import Dataset
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.attention_maps import draw_attention
 from nnspec.training.boundary import draw_boundary
 from nnspec.training.masks import draw_masks
 
 #: Draws a part into a file, or says with None that there is nothing to draw.
 Draw = Callable[[Path, Recipe, RecipeModule, Mapping[str, Dataset], str, torch.device], Path | None]
 
-DRAWN: dict[str, Draw] = {"masks.png": draw_masks, "boundary.png": draw_boundary}
+DRAWN: dict[str, Draw] = {"masks.png": draw_masks, "boundary.png": draw_boundary, "attention.png": draw_attention}
 
 
 def draw_samples(folder: Path, recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], part: str,
