@@ -47,16 +47,16 @@ def main() -> int:
         seeds = range(1 if arguments.quick else min(entry.seeds, arguments.seeds or entry.seeds))
         found = [_trained(entry, seed, runs, quick=arguments.quick, known=arguments.known) for seed in seeds]
         if arguments.known and not any(found):
-            results.append(Result(entry, (), (), 0, "", 0.0))
+            results.append(Result(entry, entry.target, (), (), 0, "", 0.0))
             continue
-        result = _result(entry, [each for each in found if each is not None], runs, quick=arguments.quick)
+        target = _target(entry, results, quick=arguments.quick)
+        result = _result(entry, target, [each for each in found if each is not None], runs, quick=arguments.quick)
         if result is None:
             missed += 1
             print(f"{entry.key}: no run finished", flush=True)
             continue
         results.append(result)
-        target = entry.quick.target if arguments.quick else entry.target
-        good = result.reaches(target)
+        good = result.reaches()
         missed += not good
         print(f"{entry.key}: {entry.figure} {result.text}{'' if good else f', and {target} was to be reached'}", flush=True)
     if not arguments.quick and not arguments.only:
@@ -79,15 +79,26 @@ def _chosen(word: str) -> list[Entry]:
     return [entry for entry in ENTRIES if word.lower() in f"{entry.family} {entry.key}".lower()]
 
 
+def _target(entry: Entry, results: Sequence[Result], *, quick: bool) -> float | None:
+    """What has to be reached: the stated figure, or that of the entry's twin, where it has been measured."""
+    if quick:
+        return entry.quick.target
+    twins = [
+        each.mean for each in results if each.is_measured and (each.entry.spec, each.entry.recipe) == (entry.spec, entry.twin)
+    ]
+    return twins[0] if twins else entry.target
+
+
 def _settings(entry: Entry, seed: int, *, quick: bool) -> dict[str, Any]:
     return {"train.seed": seed, **entry.settings, **(entry.quick.settings if quick else {})}
 
 
 def _trained(entry: Entry, seed: int, runs: Path, *, quick: bool, known: bool = False) -> Path | None:
     """The run of a seed, made where it is not there; None where it failed, which has been said, or where only `known` ones count."""
-    folder, settings = runs / entry.key.replace("/", ".").replace(":", "."), _settings(entry, seed, quick=quick)
+    # The runs of a spec lie in one folder: a recipe may go on with what another one has learned.
+    folder, settings = runs / entry.spec.replace("/", "."), _settings(entry, seed, quick=quick)
     spec = ROOT / "specs" / f"{entry.spec}.nn"
-    there = next(_finished(folder, settings, digest(check_path(spec))), None)
+    there = next(_finished(folder, entry.recipe, settings, digest(check_path(spec))), None)
     if there is not None or known:
         return there
     given = [argument for name, value in settings.items() for argument in ("--set", f"{name}={value}")]
@@ -113,15 +124,16 @@ def _trained(entry: Entry, seed: int, runs: Path, *, quick: bool, known: bool = 
     return Path(json.loads(done.stdout)["run"])
 
 
-def _finished(folder: Path, settings: Mapping[str, Any], text: str) -> Iterator[Path]:
-    """Finished runs of the same text and settings, the newest first."""
+def _finished(folder: Path, recipe: str, settings: Mapping[str, Any], text: str) -> Iterator[Path]:
+    """Finished runs of a recipe, of the same text and settings, the newest first."""
     for place in sorted(folder.glob("*/manifest.json"), reverse=True):
         manifest = json.loads(place.read_text())
-        if manifest["status"] == "finished" and manifest["settings"] == settings and manifest["spec"]["sha256"] == text:
+        same = manifest["recipe"] == recipe and manifest["settings"] == settings and manifest["spec"]["sha256"] == text
+        if same and manifest["status"] == "finished":
             yield place.parent
 
 
-def _result(entry: Entry, found: Sequence[Path], runs: Path, *, quick: bool) -> Result | None:
+def _result(entry: Entry, target: float | None, found: Sequence[Path], runs: Path, *, quick: bool) -> Result | None:
     if not found:
         return None
     manifests = [RunFolder.open(run).manifest for run in found]
@@ -134,7 +146,7 @@ def _result(entry: Entry, found: Sequence[Path], runs: Path, *, quick: bool) -> 
         values = [float(each.passes) for each in judged]
     parameters = sum(value for name, value in manifests[0]["parameters"].items() if name not in ("target",))
     seconds = statistics.mean(float(each["seconds"]) for each in manifests)
-    return Result(entry, tuple(values), tuple(map(str, judged)), parameters, _flop(found[0], entry.recipe), seconds)
+    return Result(entry, target, tuple(values), tuple(map(str, judged)), parameters, _flop(found[0], entry.recipe), seconds)
 
 
 def _flop(run: Path, recipe: str) -> str:

@@ -28,6 +28,7 @@ class Result:
     """What the runs of an entry came to."""
 
     entry: Entry
+    target: float | None
     values: tuple[float, ...]
     judged: tuple[str, ...]
     parameters: int
@@ -44,9 +45,9 @@ class Result:
         """The mean over the seeds."""
         return statistics.mean(self.values)
 
-    def reaches(self, target: float | None) -> bool:
-        """Whether the mean is as good as a target."""
-        return self.is_measured and self.entry.reaches(self.mean, target)
+    def reaches(self) -> bool:
+        """Whether the mean is as good as the target."""
+        return self.is_measured and self.entry.reaches(self.mean, self.target)
 
     @property
     def text(self) -> str:
@@ -64,13 +65,15 @@ class Result:
         entry = self.entry
         folder, _, name = entry.spec.rpartition("/")
         link = f"[{entry.recipe}]({folder}/{name}.nn)"
-        wanted = "" if entry.target is None else f"{'at most ' if entry.lower_is_better else ''}{_number(entry.target)}"
+        wanted = "" if self.target is None else f"{'at most ' if entry.lower_is_better else ''}{_number(self.target)}"
+        if entry.twin and self.target is not None:
+            wanted += f", that of {entry.twin}"
         if entry.figure == "judged":
             figure, wanted = "samples, judged by LeNet5", "10 classes, 3.00 bits, confidence 0.80"
         else:
             figure = entry.figure.replace("_", " ")
         note = f"; {entry.note}" if entry.note else ""
-        missed = "" if self.reaches(entry.target) or not self.is_measured else " **missed**"
+        missed = "" if self.reaches() or not self.is_measured else " **missed**"
         cells = [
             entry.family, link, entry.data, figure, wanted + note.replace("; ", " " if not wanted else "; ", 1), self.text + missed,
             *([str(len(self.values)), f"{self.parameters:,}", self.flop, f"{self.seconds:,.0f}"] if self.is_measured else [""] * 4),

@@ -217,10 +217,10 @@ class Pool:
 
 def test_cyclegan(tmp_path: Path) -> None:
     run = Run(tmp_path, text_of("gan/cyclegan"), sources=2)
-    to_turned, to_digit = run.given(translator(), "toTurned"), run.given(translator(), "toDigit")
-    is_turned, is_digit = run.given(patches(), "isTurned"), run.given(patches(), "isDigit")
-    translates = torch.optim.Adam([*to_turned.parameters(), *to_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
-    judges = torch.optim.Adam([*is_turned.parameters(), *is_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
+    to_inverted, to_digit = run.given(translator(), "toInverted"), run.given(translator(), "toDigit")
+    is_inverted, is_digit = run.given(patches(), "isInverted"), run.given(patches(), "isDigit")
+    translates = torch.optim.Adam([*to_inverted.parameters(), *to_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
+    judges = torch.optim.Adam([*is_inverted.parameters(), *is_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
     pools = Pool(), Pool()
 
     def real(score: Tensor) -> Tensor:
@@ -230,25 +230,28 @@ def test_cyclegan(tmp_path: Path) -> None:
         return F.mse_loss(score, torch.zeros_like(score))
 
     for digits, others in run.batches():
-        turned = -others.transpose(2, 3)
-        fake_turned, fake_digit = to_turned(digits), to_digit(turned)
-        fool = real(is_turned(fake_turned)) + real(is_digit(fake_digit))
-        around = F.l1_loss(to_digit(fake_turned), digits) + F.l1_loss(to_turned(fake_digit), turned)
-        same = F.l1_loss(to_turned(turned), turned) + F.l1_loss(to_digit(digits), digits)
+        inverted = -others
+        fake_inverted, fake_digit = to_inverted(digits), to_digit(inverted)
+        fool = real(is_inverted(fake_inverted)) + real(is_digit(fake_digit))
+        around = F.l1_loss(to_digit(fake_inverted), digits) + F.l1_loss(to_inverted(fake_digit), inverted)
+        same = F.l1_loss(to_inverted(inverted), inverted) + F.l1_loss(to_digit(digits), digits)
         translates.zero_grad()
         (fool + 10 * (around + 0.5 * same)).backward()
         translates.step()
-        old_turned, old_digit = pools[0](fake_turned.detach()), pools[1](fake_digit.detach())
+        old_inverted, old_digit = pools[0](fake_inverted.detach()), pools[1](fake_digit.detach())
         judges.zero_grad()
         loss = (
-            real(is_turned(turned)) + generated(is_turned(old_turned)) + real(is_digit(digits)) + generated(is_digit(old_digit))
+            real(is_inverted(inverted))
+            + generated(is_inverted(old_inverted))
+            + real(is_digit(digits))
+            + generated(is_digit(old_digit))
         )
         (0.5 * loss).backward()
         judges.step()
-    for network, name in ((to_turned, "toTurned"), (to_digit, "toDigit"), (is_turned, "isTurned"), (is_digit, "isDigit")):
+    for network, name in ((to_inverted, "toInverted"), (to_digit, "toDigit"), (is_inverted, "isInverted"), (is_digit, "isDigit")):
         run.same(network, name)
     kept = weights(run.run)
-    for pool, name in zip(pools, ("oldTurned", "oldDigit"), strict=True):
+    for pool, name in zip(pools, ("oldInverted", "oldDigit"), strict=True):
         assert int(kept[f"recipe/{name}.filled"]) == 50
         assert torch.equal(kept[f"recipe/{name}.samples"], torch.stack(pool.kept))
 
