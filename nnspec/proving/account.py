@@ -122,6 +122,22 @@ class RecipeAccount(Account):
         return {**super().as_object(), "steps": self.steps, "metrics": self.metrics}
 
 
+@dataclass
+class SampleAccount(Account):
+    """Of a `sample` item: also the recipe from whose networks it was drawn."""
+
+    recipe: str = ""
+
+    kind = "sample"
+
+    @property
+    def called(self) -> str:
+        return f"sample {self.name}" + (f" of {self.recipe}" if self.recipe != self.name else "")
+
+    def as_object(self) -> dict[str, Any]:
+        return {**super().as_object(), "recipe": self.recipe}
+
+
 @dataclass(frozen=True)
 class Proof:
     """What running a report's networks and recipes has shown.
@@ -131,7 +147,7 @@ class Proof:
     """
 
     findings: tuple[Diagnostic, ...]
-    accounts: tuple[NetworkAccount | RecipeAccount, ...]
+    accounts: tuple[Account, ...]
     settled: frozenset[Diagnostic] = frozenset()
 
     @property

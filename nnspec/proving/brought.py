@@ -9,11 +9,11 @@ from nnspec.recipes.recipe import Recipe
 _MORE = (8, 100, 2000)
 
 
-def numbered(report: Report, recipe: Recipe) -> Recipe | None:
-    """The recipe with small numbers for what its data bring; None where it has errors at all that are tried."""
+def numbered(report: Report, recipe: Recipe) -> Report | None:
+    """The report with small numbers for what the data of a recipe bring; None where the recipe has errors at all that are tried."""
     texts = [text for source in recipe.sources.values() for text in source.texts.values() if not isinstance(text.classes, int)]
     if not texts:
-        return recipe
+        return report
     for more in _MORE:
         sizes = {}
         for text in texts:
@@ -22,5 +22,5 @@ def numbered(report: Report, recipe: Recipe) -> Recipe | None:
             sizes[f"{recipe.name}.{text.key}.vocab"] = min(smallest, settings.get("size", smallest))
         again = check_source(report.source, settings=report.settings, sizes=report.sizes, brought=sizes)
         if recipe.name in again.recipes:
-            return again.recipes[recipe.name]
+            return again
     return None

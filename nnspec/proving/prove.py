@@ -11,12 +11,13 @@ from nnspec.checker import Report
 from nnspec.diagnostics import Diagnostic
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import NoAdmissibleSizes
-from nnspec.proving.account import NetworkAccount, Proof, RecipeAccount
+from nnspec.proving.account import Account, NetworkAccount, Proof, RecipeAccount, SampleAccount
 from nnspec.proving.brought import numbered
 from nnspec.proving.claims import broken
 from nnspec.proving.findings import Findings
 from nnspec.proving.networks import NetworkProver
 from nnspec.proving.recipes import RecipeProver
+from nnspec.proving.samples import SampleProver
 from nnspec.syntax import tree
 from nnspec.torch_backend.compile import compile_graph
 
@@ -32,7 +33,7 @@ def prove(report: Report, *, trials: int = TRIALS, seed: int = 0, told: Callable
     if not report.ok:
         return Proof((), ())
     findings = Findings()
-    accounts: list[NetworkAccount | RecipeAccount] = []
+    accounts: list[Account] = []
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # torch's advice is for who writes modules, and nobody wrote these
         settled = _networks(report, findings, accounts, trials, seed, told)
@@ -41,7 +42,7 @@ def prove(report: Report, *, trials: int = TRIALS, seed: int = 0, told: Callable
     return Proof(findings.all, tuple(accounts), settled)
 
 
-def _networks(report: Report, findings: Findings, accounts: list[NetworkAccount | RecipeAccount], trials: int, seed: int,
+def _networks(report: Report, findings: Findings, accounts: list[Account], trials: int, seed: int,
               told: Callable[[str], None]) -> frozenset[Diagnostic]:  # fmt: skip
     settled: set[Diagnostic] = set()
     for name in report.networks:
@@ -79,7 +80,7 @@ def _claims(prover: NetworkProver, graph: Graph, findings: Findings, seed: int, 
     return tested
 
 
-def _recipes(report: Report, findings: Findings, accounts: list[NetworkAccount | RecipeAccount], seed: int,
+def _recipes(report: Report, findings: Findings, accounts: list[Account], seed: int,
              told: Callable[[str], None]) -> None:  # fmt: skip
     for recipe in report.recipes.values():
         torch.manual_seed(seed)
@@ -87,17 +88,23 @@ def _recipes(report: Report, findings: Findings, accounts: list[NetworkAccount |
         if small is None:
             accounts.append(RecipeAccount(recipe.name, notes=["it has errors at every small vocabulary that was tried"]))
             continue
-        accounts.append(RecipeProver(small, findings, seed, told).prove())
+        chosen = small.recipes[recipe.name]
+        accounts.append(RecipeProver(chosen, findings, seed, told).prove())
+        accounts += [
+            SampleProver(each, chosen, findings, seed, told).prove() for each in small.samples if each.recipe == recipe.name
+        ]
 
 
-def _not_run(report: Report, accounts: list[NetworkAccount | RecipeAccount]) -> None:
+def _not_run(report: Report, accounts: list[Account]) -> None:
     """Name what the report has no graph of."""
     items = [item for item in report.file.items if isinstance(item, tree.Item)] if report.file is not None else []
     for item in items:
         if item.word.id == "network" and item.name.id not in report.networks:
             accounts.append(NetworkAccount(item.name.id, notes=[_why(report, item)]))
-        elif item.word.id in ("train", "agent", "sample") and item.name.id not in report.recipes:
+        elif item.word.id in ("train", "agent") and item.name.id not in report.recipes:
             accounts.append(RecipeAccount(item.name.id, notes=[_why(report, item)]))
+        elif item.word.id == "sample" and item.name.id not in {each.name for each in report.samples}:
+            accounts.append(SampleAccount(item.name.id, notes=[_why(report, item)]))
 
 
 def _why(report: Report, item: tree.Item) -> str:

@@ -29,7 +29,7 @@ def named(sizes: Mapping[Var, int]) -> dict[str, int]:
 
 def shown(sizes: Mapping[Var, int]) -> str:
     """ "N = 1, H = 28" """
-    return ", ".join(f"{var.name} = {size}" for var, size in sizes.items()) or "its only sizes"
+    return ", ".join(dict.fromkeys(f"{var.name} = {size}" for var, size in sizes.items())) or "its only sizes"
 
 
 def trial_sizes(graph: Graph, limit: int) -> list[Sizes]:

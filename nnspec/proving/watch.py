@@ -60,7 +60,7 @@ class Watch:
         self,
         module: fx.GraphModule,
         graph: Graph,
-        inputs: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor | int],
         graphs: Mapping[str, Mapping[str, Graph]] | None = None,
     ) -> Any:
         """Run a network or a recipe's graph on its inputs; `graphs` are those of the recipe's networks, by instance and variant.

@@ -14,7 +14,7 @@ from nnspec.checker import Report, check_path, check_source
 from nnspec.diagnostics import Source
 from nnspec.operators.declare import OPERATORS
 from nnspec.operators.declare import Cost as Work
-from nnspec.proving import NetworkAccount, Proof, RecipeAccount, prove
+from nnspec.proving import NetworkAccount, Proof, RecipeAccount, SampleAccount, prove
 from nnspec.proving.sizes import Cost, trial_sizes, without_numbers
 
 pytestmark = pytest.mark.torch
@@ -49,13 +49,17 @@ def test_every_spec_is_proved(path: Path) -> None:
     report = small(path)
     proof = prove(report, trials=2 if path.stem in ("alexnet", "vgg") else 4)
     assert [finding.message for finding in proof.findings] == []
-    assert {account.name for account in proof.accounts} >= {*report.networks, *report.recipes}
+    samples = {each.name for each in report.samples}
+    assert {account.name for account in proof.accounts} >= {*report.networks, *report.recipes, *samples}
     for account in proof.accounts:
-        if account.name not in report.networks and account.name not in report.recipes:
+        if account.name not in report.networks and account.name not in report.recipes and account.name not in samples:
             assert not account.ran
             continue
         assert account.ran
         assert len(account.on_meta) < len(account.sizes)
+        if isinstance(account, SampleAccount):
+            assert account.values > 0
+            continue
         assert min(account.values, account.parameters, account.gradients) > 0
         if isinstance(account, NetworkAccount):
             assert account.values >= sum(len(node.outputs) > 0 for node in report.networks[account.name].nodes) // 2
@@ -63,6 +67,7 @@ def test_every_spec_is_proved(path: Path) -> None:
             assert bool(account.flop_counts or account.flop_uncounted) == counted
             assert len(account.sizes) > 1
         else:
+            assert isinstance(account, RecipeAccount)
             assert account.steps == len(account.sizes)
             assert account.metrics == [metric.name for metric in report.recipes[account.name].metrics]
 
