@@ -151,10 +151,17 @@ class SAGEConv(nn.Module):
         self.lin = nn.Linear(in_channels, in_channels) if project else None
         self.lin_l = nn.Linear(in_channels, out_channels, bias=bias)
         self.lin_r = nn.Linear(in_channels, out_channels, bias=False) if root_weight else None
+        #: Sums and means are linear: where the product has fewer columns, it is made first, and less is carried over the edges.
+        self.product_first = aggr not in ("max", "min") and out_channels < in_channels
 
     def forward(self, x_VF: Tensor, edge_index: Tensor) -> Tensor:
         read_VF = x_VF if self.lin is None else self.lin(x_VF).relu()
-        out_VC: Tensor = self.lin_l(self.aggregated(read_VF, edge_index))
+        out_VC: Tensor
+        if self.product_first:
+            out_VC = self.aggregated(F.linear(read_VF, self.lin_l.weight), edge_index)
+            out_VC = out_VC if self.lin_l.bias is None else out_VC + self.lin_l.bias
+        else:
+            out_VC = self.lin_l(self.aggregated(read_VF, edge_index))
         if self.lin_r is not None:
             out_VC = out_VC + self.lin_r(x_VF)
         return F.normalize(out_VC, dim=-1) if self.normalize else out_VC
