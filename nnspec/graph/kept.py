@@ -288,10 +288,14 @@ def _graph_attention(node: Node, needed: Needed) -> Kept:
 
 
 def _neighbours(node: Node, needed: Needed) -> Kept:
-    """Input and what the neighbours come to; what that was made of where its gradient is needed."""
+    """Input and what the neighbours come to; what that was made of where its gradient is needed. A product that is made first needs it."""
     operator: Any = node.operator
     x, given = operator.x, node.inputs["x"]
     nodes, features = x.dims
+    lengths = _bytes(x, nodes, operator.out_channels) + 2 * _bytes(x, nodes) if operator.normalize else 0
+    if operator.product_first:
+        own = (_bytes(x, nodes, features) if operator.project else 0) + (_bytes(x, nodes) if operator.aggr == "mean" else 0)
+        return Kept(tuple(_named(node, ("x", "edge_index"))), own + lengths)
     own = _bytes(x, nodes, features)
     values = tuple(_named(node, ("x",) if operator.root_weight or operator.project else ()))
     if operator.project or (isinstance(given, Value) and needed(given)):
@@ -301,9 +305,7 @@ def _neighbours(node: Node, needed: Needed) -> Kept:
         elif operator.aggr in ("max", "min"):
             own = own + _bytes(x, nodes, features) + _bytes(x, operator.edge_index.dims[1], features)
         own = own + (_bytes(x, nodes, features) if operator.project else 0)
-    if operator.normalize:
-        own = own + _bytes(x, nodes, operator.out_channels) + 2 * _bytes(x, nodes)
-    return Kept(values, own)
+    return Kept(values, own + lengths)
 
 
 def _sines(operator: Any) -> Dim:

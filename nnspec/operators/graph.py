@@ -200,11 +200,21 @@ class SAGEConv(GraphConvolution):
     bias: bool = attribute(Flag(), True, doc=_BIAS)
     in_channels: Dim | None = attribute(Maybe(Size()), None, keyword_only=True, doc=_IN)
 
+    @property
+    def product_first(self) -> bool:
+        """Whether the product is made before neighbours are read: sums and means are linear, and then less is carried over the edges."""
+        narrower = isinstance(self.out_channels, int) and isinstance(self.width, int) and self.out_channels < self.width
+        return self.aggr not in ("max", "min") and narrower
+
     def cost(self) -> Cost:
         """The matrix products: 2 V F out_channels for each, and 2 V F F with `project`."""
         one = self._product(self.width, self.out_channels)
         before = self._product(self.width, self.width) if self.project else 0
         return Cost(before + (2 if self.root_weight else 1) * one)
+
+    def lower(self) -> TorchCall:
+        settings = self.attributes() | {"in_channels": self.width, "product_first": self.product_first}
+        return call_module(f"{MODULES}.SAGEConv", Ref("x"), Ref("edge_index"), settings=settings)
 
     def weights(self) -> tuple[Weight, ...]:
         entries = []

@@ -15,7 +15,6 @@ from torch.nn import functional
 from training_specs import checked, log, weights
 
 from nnspec.data import load
-from nnspec.torch_backend.modules.graphs import SAGEConv
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training import train
 
@@ -109,19 +108,3 @@ def test_twenty_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for key, expected in w.items():
         ours = found[f"network.{instance}/{key}"]
         assert torch.equal(ours, expected), f"{key} differs by {float((ours - expected).abs().max())}"
-
-
-@pytest.mark.parametrize("aggr", ["mean", "sum"])
-@pytest.mark.parametrize("settings", [{}, {"project": True}, {"bias": False}, {"normalize": True, "root_weight": False}])
-def test_sage_may_make_its_product_first(aggr: str, settings: dict[str, bool]) -> None:
-    """Where that carries less over the edges; the last node has no neighbour."""
-    torch.manual_seed(0)
-    given = {"normalize": False, "root_weight": True, "project": False, "bias": True, **settings}
-    layer = SAGEConv(9, 4, aggr=aggr, **given)
-    x, edges = torch.randn(6, 9), torch.randint(0, 5, (2, 14))
-    assert layer.product_first
-    first = layer(x, edges)
-    layer.product_first = False
-    torch.testing.assert_close(first, layer(x, edges))
-    assert not SAGEConv(4, 9, aggr=aggr, **given).product_first
-    assert not SAGEConv(9, 4, aggr="max", **given).product_first

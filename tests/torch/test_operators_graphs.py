@@ -133,6 +133,8 @@ VARIANTS: list[tuple[str, dict[str, Any], bool]] = [
     ("GCNConv", {"add_self_loops": False, "normalize": False}, False), ("GCNConv", {"add_self_loops": False, "normalize": False}, True),
     ("GATConv", {}, False), ("GATConv", {"concat": False, "residual": True}, False), ("GATConv", {"add_self_loops": False}, False),
     *[("SAGEConv", {"aggr": aggr}, False) for aggr in ("mean", "sum", "add", "max", "min")],
+    *[("SAGEConv", {"aggr": aggr, "product_first": True}, False) for aggr in ("mean", "sum", "add")],
+    ("SAGEConv", {"product_first": True, "project": True, "bias": False}, False),
     ("SAGEConv", {"normalize": True, "project": True}, False), ("SAGEConv", {"root_weight": False, "bias": False}, False),
 ]  # fmt: skip
 

@@ -95,6 +95,9 @@ g -> GATConv(5, edge_index=e); g -> GATConv(5, edge_index=e, heads=3, dropout=0.
 g -> GATConv(5, edge_index=e, heads=2, add_self_loops=false, dropout=0.1); g0 -> GATConv(5, edge_index=e)
 g -> SAGEConv(5, edge_index=e); g0 -> SAGEConv(5, edge_index=e); g -> SAGEConv(5, edge_index=e, aggr="max")
 g -> SAGEConv(5, edge_index=e, aggr="sum"); g0 -> SAGEConv(5, edge_index=e, project=true)
+g -> SAGEConv(9, edge_index=e); g0 -> SAGEConv(9, edge_index=e); g -> SAGEConv(9, edge_index=e, aggr="sum")
+g0 -> SAGEConv(9, edge_index=e, project=true); g -> SAGEConv(9, edge_index=e, normalize=true, root_weight=false)
+g -> SAGEConv(5, edge_index=e, normalize=true, project=true)
 g -> SAGEConv(5, edge_index=e, project=true, aggr="min", normalize=true)
 g -> SAGEConv(5, edge_index=e, root_weight=false, normalize=true); g0 -> SAGEConv(5, edge_index=e, aggr="max", root_weight=false)
 """

@@ -144,15 +144,14 @@ class SAGEConv(nn.Module):
     """Hamilton et al.: one product of what the neighbours have in the mean (or sum, largest, smallest), one of the node itself."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, aggr: str, normalize: bool, root_weight: bool, project: bool, bias: bool
-    ) -> None:
+        self, in_channels: int, out_channels: int, aggr: str, normalize: bool, root_weight: bool, project: bool, bias: bool,
+        product_first: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.aggr, self.normalize = aggr, normalize
+        self.aggr, self.normalize, self.product_first = aggr, normalize, product_first
         self.lin = nn.Linear(in_channels, in_channels) if project else None
         self.lin_l = nn.Linear(in_channels, out_channels, bias=bias)
         self.lin_r = nn.Linear(in_channels, out_channels, bias=False) if root_weight else None
-        #: Sums and means are linear: where the product has fewer columns, it is made first, and less is carried over the edges.
-        self.product_first = aggr not in ("max", "min") and out_channels < in_channels
 
     def forward(self, x_VF: Tensor, edge_index: Tensor) -> Tensor:
         read_VF = x_VF if self.lin is None else self.lin(x_VF).relu()
