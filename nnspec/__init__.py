@@ -78,7 +78,7 @@ def compile(
 
     report = _sound(check(spec, sizes=sizes, **parameters))
     graph = report.graph(network, training=mode == "training")
-    module = compile_graph(graph, mode=mode, seed=seed)
+    module = compile_graph(graph, mode=mode, seed=seed, fused=mode == "inference")
     if example_batch is not None:
         verify_compiled(graph, module, example_batch, seed=seed)
     return module

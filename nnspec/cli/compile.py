@@ -53,7 +53,7 @@ def run(
     from nnspec.torch_backend.equivalence import compare_graphs
     from nnspec.torch_backend.lower import lower
 
-    module = compile_graph(graph, mode="inference", seed=seed)
+    module = compile_graph(graph, mode="inference", seed=seed, fused=True)
     difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=sizes(with_), tolerance=TOLERANCE)
     passes: list[PassReport] = list(module.meta[REPORTS])
     same = difference.within(TOLERANCE)

@@ -9,6 +9,7 @@ from nnspec.passes.base import Pass, PassReport, Rewritten
 from nnspec.passes.dead_code import DEAD_CODE
 from nnspec.passes.fold_batch_norm import FOLD_BATCH_NORM
 from nnspec.passes.fold_constants import FOLD_CONSTANTS
+from nnspec.passes.fuse_pointwise import FUSE_POINTWISE
 from nnspec.passes.remove_identity import REMOVE_IDENTITY
 from nnspec.passes.verify import verify
 
@@ -16,6 +17,8 @@ Mode = Literal["training", "inference"]
 
 #: In this order: a batch norm is found only once nothing stands between it and its layer.
 INFERENCE: tuple[Pass, ...] = (DEAD_CODE, REMOVE_IDENTITY, FOLD_CONSTANTS, FOLD_BATCH_NORM, DEAD_CODE)
+#: After those, where the network is to run here: layers that stand for several. Exports are made without them.
+FUSION: tuple[Pass, ...] = (FUSE_POINTWISE,)
 TRAINING: tuple[Pass, ...] = (DEAD_CODE,)
 PIPELINES: dict[Mode, tuple[Pass, ...]] = {"training": TRAINING, "inference": INFERENCE}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
-from nnspec.passes.pipeline import PIPELINES, Mode, run_passes
+from nnspec.passes.pipeline import FUSION, PIPELINES, Mode, run_passes
 from nnspec.torch_backend.equivalence import Difference, compare_graphs
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule
@@ -15,24 +15,28 @@ REPORTS = "nnspec_reports"
 
 
 def compile_graph(
-    graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None, guards: bool = True
-) -> NetworkModule:
-    """The network of a graph, ready to train or, folded, for inference.
+    graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None, guards: bool = True,
+    fused: bool = False,
+) -> NetworkModule:  # fmt: skip
+    """The network of a graph, ready to train or, folded, for inference; `fused` for inference on this machine, without gradients of weights.
 
     The graph is the variant of the mode. `state` is a checkpoint of the network as written, in both modes; without it the weights
     are drawn, and the same `seed` gives both modes the same function. `guards` puts checks of the inputs at the door.
     `module.meta["nnspec_reports"]` says what each pass did and what it left alone. Raises ValueError for a mode that does not
     exist or is not the graph's, and for a state of other weights.
     """
-    rewritten = optimized(graph, mode)
+    rewritten = optimized(graph, mode, fused=fused)
     if state is not None:
         _check_keys(graph, state)
-    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph):
+    # First weights are drawn in the order of the nodes, which fusing changes.
+    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or not fused):
         module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
     else:
         full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
         module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
     module.meta[REPORTS] = rewritten.reports
+    if fused:
+        module.requires_grad_(False)
     return module
 
 
@@ -58,15 +62,15 @@ def verify_compiled(
     return found
 
 
-def optimized(graph: Graph, mode: str) -> Rewritten:
-    """The graph after the passes of the mode, and their reports."""
+def optimized(graph: Graph, mode: str, *, fused: bool = False) -> Rewritten:
+    """The graph after the passes of the mode, with `fused` those that fuse as well, and their reports."""
     if mode not in PIPELINES:
         raise ValueError(f"the mode is {' or '.join(map(repr, PIPELINES))}, not {mode!r}")
     if graph.training != (mode == "training"):
         built = "training" if graph.training else "inference"
         raise ValueError(f"the graph was built for {built}, so it cannot be compiled for {mode}")
     known: Mode = "training" if mode == "training" else "inference"
-    return run_passes(graph, PIPELINES[known])
+    return run_passes(graph, (*PIPELINES[known], *(FUSION if fused and known == "inference" else ())))
 
 
 def _check_keys(graph: Graph, state: State) -> None:

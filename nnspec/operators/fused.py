@@ -1,0 +1,53 @@
+"""Operators that only passes make: a layer together with what is done to its result, as one call. No spec can write them.
+
+Each keeps the name, the weights and the work of its layer. What they are made of is `nnspec.passes.fuse_pointwise`'s matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall, Weight, call_module
+from nnspec.types import TensorType
+
+_MODULES = "nnspec.torch_backend.modules.fused"
+
+
+class Pointwise(NamedTuple):
+    """A function of each element: its name as `torch.nn.functional` has it, and its settings in order."""
+
+    function: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+class FusedLayer(Operator):
+    """`layer`, then `+ addend` where one is read, then `activation`. Reads "input", and perhaps "addend" of the result's type."""
+
+    family = "fused"
+
+    def __init__(self, layer: Operator, activation: Pointwise | None = None, addend: TensorType | None = None) -> None:
+        super().__init__()
+        self.layer, self.activation, self.addend = layer, activation, addend
+        parts = [layer.name, *(["add"] if addend is not None else []), *([activation.function] if activation else [])]
+        self.__dict__["name"] = " + ".join(parts)
+
+    def infer(self) -> Inferred:
+        return Inferred(self.layer.infer().outputs)
+
+    def cost(self) -> Cost:
+        """The layer's: what is done to single elements is not counted."""
+        return self.layer.cost()
+
+    def weights(self) -> tuple[Weight, ...]:
+        return self.layer.weights()
+
+    def lower(self) -> TorchCall:
+        call = self.layer.lower()
+        settings: dict[str, Any] = {**call.settings}
+        if self.activation is not None:
+            settings |= {"function": self.activation.function, "function_settings": dict(self.activation.settings)}
+        addend = () if self.addend is None else (Ref("addend"),)
+        return call_module(f"{_MODULES}.Fused{self.layer.name}", *call.args, *addend, settings=settings)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.layer!r})"
