@@ -42,7 +42,7 @@ def subject_of(recipe: Recipe) -> Subject | None:
             continue
         for entry in recipe.evaluation.inputs:
             dims = entry.value.type.dims
-            if entry.value is not target and len(dims) == 4 and dims[1] in (1, 3, 4) and dims[-2:] == target.type.dims[-2:]:
+            if entry.value is not target and len(dims) == 4 and dims[1] in (1, 2, 3, 4) and dims[-2:] == target.type.dims[-2:]:
                 return Subject(metric, entry.name)
     return None
 

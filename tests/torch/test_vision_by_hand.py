@@ -206,7 +206,7 @@ def test_unet(tmp_path: Path) -> None:
     paint(tmp_path)
     smaller = [("dsb2018-nuclei-256", "cells"), (r"size=\[256, 256\]", "size=[32, 32]"), (r"RandomCrop\(\d+\)", "RandomCrop(16)")]
     text = short("unet/unet", *smaller, ("width=16", "width=4, depth=2"), (r"batch_size \d+", "batch_size 4"))
-    hand = ByHand(tmp_path, text, "Nuclei", nn.Sequential(Level(1, 4, 2), nn.Conv2d(4, 1, 1)))
+    hand = ByHand(tmp_path, text, "Nuclei", nn.Sequential(Level(2, 4, 2), nn.Conv2d(4, 1, 1)))
     rate = float(re.findall(r"Adam\(lr=([^)]+)\)", text)[0])
     optimizer = torch.optim.Adam(hand.network.parameters(), lr=rate)
     whole = load(checked(tmp_path, text).recipes["Nuclei"].sources["cells"], tmp_path).parts["train"]

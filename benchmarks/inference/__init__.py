@@ -1,0 +1,1 @@
+"""Inference side by side with torch, its compilers, ONNX Runtime and OpenVINO."""
