@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench clean fuzz zoo zoo-quick
+.PHONY: help setup demo test check snapshots format bench bench-all clean fuzz zoo zoo-quick
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
@@ -61,7 +61,10 @@ format: $(READY)  ## format the code and the specs
 	$(BIN)/ruff check --fix nnspec tests benchmarks
 	$(BIN)/python -m nnspec fmt specs
 
-bench: $(READY)  ## run the benchmarks, one after the other
+bench: $(READY)  ## inference beside torch, its compilers, ONNX Runtime and OpenVINO (a quarter of an hour; needs the extra `engines`)
+	$(BIN)/python -m benchmarks.inference
+
+bench-all: $(READY)  ## run the other benchmarks, one after the other
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 fuzz: $(READY)  ## compare the checker with torch on 20,000 random networks (about a quarter of an hour)

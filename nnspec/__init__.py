@@ -71,14 +71,21 @@ def compile(
     """Compile one network of a spec to a `torch.fx.GraphModule` with fresh weights.
 
     In the mode "training" it holds ordinary parameters under stable names; in "inference" it is folded and fused. With
-    `example_batch` it is compared, on random inputs of so many samples, with the network as written. Raises `SpecError` with all
-    findings where the spec has errors.
+    `example_batch` it is compared, on random inputs of so many samples, with the network as written, and in inference it runs them the way
+    that is measured to be fastest on this machine (`module.meta["nnspec_engine"]`). Raises `SpecError` with all findings where the spec has
+    errors.
     """
     from nnspec.torch_backend.compile import compile_graph, verify_compiled
 
     report = _sound(check(spec, sizes=sizes, **parameters))
     graph = report.graph(network, training=mode == "training")
-    module = compile_graph(graph, mode=mode, seed=seed, fused=mode == "inference")
+    if mode == "inference" and example_batch is not None:
+        from nnspec.engines import compile_for
+        from nnspec.torch_backend.compile import batch_sizes
+
+        module = compile_for(graph, batch_sizes(graph, example_batch), seed=seed)
+    else:
+        module = compile_graph(graph, mode=mode, seed=seed, fusion="fused" if mode == "inference" else "no")
     if example_batch is not None:
         verify_compiled(graph, module, example_batch, seed=seed)
     return module

@@ -14,7 +14,17 @@ import time
 from benchmarks.inference.rows import ROWS
 from benchmarks.output.side_by_side import Cell, main, median_ms, peak_mb
 
-_FLOAT32 = ("eager", "channels_last", "TorchScript", "torch.compile", "compile + freezing", "ONNX Runtime", "OpenVINO", "nnspec")
+_FLOAT32 = (
+    "eager",
+    "channels_last",
+    "TorchScript",
+    "torch.compile",
+    "compile + freezing",
+    "ONNX Runtime",
+    "OpenVINO",
+    "nnspec",
+    "nnspec, torch alone",
+)
 
 
 def one(row: str, runtime: str, threads: int) -> Cell:

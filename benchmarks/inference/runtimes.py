@@ -112,10 +112,19 @@ def openvino(subject: Subject, threads: int, precision: str = "f32") -> Call:
 
 
 def ours(subject: Subject) -> Call:
-    """nnspec's own: folded, fused, and whatever it chose for this machine and size."""
-    from nnspec.torch_backend.compile import compile_graph
+    """nnspec's own: folded, fused, and run by the engine that it chose for this machine and size."""
+    from nnspec.engines import compile_for
 
-    module = compile_graph(subject.graph, mode="inference", state=subject.module.state_dict(), fused=True)
+    module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict())
+    return lambda: module(*subject.inputs)
+
+
+def ours_in_torch(subject: Subject) -> Call:
+    """The same without runtimes outside of torch."""
+    from nnspec.engines import compile_for
+
+    engines = ["torch", "fused", "channels_last"]
+    module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict(), engines=engines)
     return lambda: module(*subject.inputs)
 
 
@@ -128,6 +137,7 @@ RUNTIMES: dict[str, Callable[[Subject, int], Call]] = {
     "ONNX Runtime": onnxruntime,
     "OpenVINO": openvino,
     "nnspec": lambda subject, _: ours(subject),
+    "nnspec, torch alone": lambda subject, _: ours_in_torch(subject),
     "eager bf16": lambda subject, _: bfloat16(subject),
     "OpenVINO bf16": lambda subject, threads: openvino(subject, threads, "bf16"),
 }

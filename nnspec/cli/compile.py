@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path as FilePath
 
     from torch.fx import GraphModule
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nnspec.diagnostics import Diagnostic
     from nnspec.graph.ir import Graph
     from nnspec.passes.base import PassReport
+    from nnspec.torch_backend.equivalence import Difference
 
 #: Share of the largest output by which the folded network may differ from the one that is written.
 TOLERANCE = 1e-4
@@ -30,6 +32,13 @@ def run(
     explain_fusion: Annotated[
         bool, typer.Option("--explain-fusion", help="Say what was fused, and why the rest was not.")
     ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", metavar="N", min=1, show_default=False, help="Measure what runs N samples fastest, and use it."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas; all if left out.")
+    ] = "",
     network: Network = "",
     set_: Settings = [],  # noqa: B006
     with_: Sizes = [],  # noqa: B006
@@ -39,7 +48,8 @@ def run(
 ) -> int:
     """Compile a network for inference.
 
-    What was folded and fused is compared with the network as written, on random inputs.
+    What was folded and fused is compared with the network as written, on random inputs. With --batch, torch and the runtimes that are
+    installed (ONNX Runtime, OpenVINO) are timed at these sizes, and what is measured is remembered.
     """
     from nnspec.cli.options import sizes
     from nnspec.cli.output import progress, say, show_json
@@ -49,39 +59,81 @@ def run(
     report = sound_report(path, set_, with_, quiet=quiet)
     graph = chosen(report, network)
 
-    from nnspec.torch_backend.compile import REPORTS, compile_graph
     from nnspec.torch_backend.equivalence import compare_graphs
     from nnspec.torch_backend.lower import lower
 
-    module = compile_graph(graph, mode="inference", seed=seed, fused=True)
-    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=sizes(with_), tolerance=TOLERANCE)
-    passes: list[PassReport] = list(module.meta[REPORTS])
+    at, module = _compiled(graph, sizes(with_), batch, engine, seed, told=lambda text: progress(text, quiet=quiet))
+    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=at, tolerance=TOLERANCE)
     same = difference.within(TOLERANCE)
     broken = broken_claims(report, graph, module, sizes(with_), seed)
     if json:
-        from nnspec.render.json import finding_object
-
-        found = {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first}
-        claims = [finding_object(finding, finding.fingerprint) for finding in broken]
-        show_json(
-            {
-                "network": graph.name, "passes": [each._asdict() for each in passes], "difference": found, "same": same,
-                "findings": claims,
-            }
-        )  # fmt: skip
+        show_json(_as_object(graph.name, module, difference, broken))
     else:
-        say(describe_passes(graph.name, passes, explain=explain_fusion))
-        say(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
-        if not same:
-            say(f"they differ, first at {difference.first}: please report it with the spec")
-    if broken and not json:
-        from nnspec.render import render
-
-        say(render(broken, "full", files=1))
+        say(_as_text(graph.name, module, difference, broken, explain=explain_fusion))
     if output and same:
         for written in write(graph, report, output, seed, sizes(with_)):
             progress(f"wrote {written}", quiet=quiet)
     return 70 if not same else 1 if broken else 0
+
+
+def _compiled(graph: Graph, given: dict[str, int], batch: int | None, engine: str, seed: int,
+              told: Callable[[str], None]) -> tuple[dict[str, int], GraphModule]:  # fmt: skip
+    """The sizes at which the network is compared, and the network: by the fastest engine where a batch is given."""
+    from nnspec.torch_backend.compile import batch_sizes, compile_graph
+
+    if batch is None:
+        return given, compile_graph(graph, mode="inference", seed=seed, fusion="fused")
+    from nnspec.engines import compile_for
+
+    at = {**batch_sizes(graph, batch), **given}
+    return at, compile_for(graph, at, seed=seed, engines=_engines(engine), told=told)
+
+
+def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from nnspec.engines.compiled import DECISION
+    from nnspec.render.json import finding_object
+    from nnspec.torch_backend.compile import REPORTS
+
+    decision = module.meta.get(DECISION)
+    return {
+        "network": name, "passes": [each._asdict() for each in module.meta[REPORTS]], "same": difference.within(TOLERANCE),
+        "difference": {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first},
+        "findings": [finding_object(finding, finding.fingerprint) for finding in broken],
+        "engine": None if decision is None else asdict(decision),
+    }  # fmt: skip
+
+
+def _as_text(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, explain: bool) -> str:
+    from nnspec.engines.compiled import DECISION
+    from nnspec.torch_backend.compile import REPORTS
+
+    lines = [describe_passes(name, list(module.meta[REPORTS]), explain=explain)]
+    if DECISION in module.meta:
+        lines += module.meta[DECISION].lines()
+    lines.append(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
+    if not difference.within(TOLERANCE):
+        lines.append(f"they differ, first at {difference.first}: please report it with the spec")
+    if broken:
+        from nnspec.render import render
+
+        lines.append(render(broken, "full", files=1))
+    return "\n".join(lines)
+
+
+def _engines(given: str) -> list[str] | None:
+    """The engines that are named, None for all. Raises UsageError for a name that there is not."""
+    if not given:
+        return None
+    from nnspec.engines import ENGINES
+    from nnspec.errors import UsageError
+
+    names = [name.strip() for name in given.split(",")]
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        raise UsageError(f"--engine {unknown[0]}: there is {', '.join(f'`{name}`' for name in ENGINES)}")
+    return names
 
 
 def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict[str, int], seed: int) -> list[Diagnostic]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall, Weight, call_module
+from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall, Weight, call_function, call_module
 from nnspec.types import TensorType
 
 _MODULES = "nnspec.torch_backend.modules.fused"
@@ -51,3 +51,20 @@ class FusedLayer(Operator):
 
     def __repr__(self) -> str:
         return f"{self.name}({self.layer!r})"
+
+
+class ChannelsLast(Operator):
+    """Pictures (N, C, H, W) as they are, laid out in memory pixel by pixel. Reads "input"."""
+
+    name = "channels_last"
+    family = "fused"
+
+    def __init__(self, input: TensorType) -> None:
+        super().__init__()
+        self.input = input
+
+    def infer(self) -> Inferred:
+        return Inferred({"output": self.input})
+
+    def lower(self) -> TorchCall:
+        return call_function(f"{_MODULES}.channels_last", Ref("input"))

@@ -47,7 +47,12 @@ def _rewrite(graph: Graph, rewriting: Rewriting) -> Graph:
             found[chain.last] = chain
             taken.update(chain.nodes)
             more = " and ".join(describe(each) for each in chain.nodes[1:])
-            rewriting.did(node, f"computes {more} with it" if more else f"its weights are kept as its kernel reads them{f'; {reason}' if reason else ''}")
+            rewriting.did(
+                node,
+                f"computes {more} with it"
+                if more
+                else f"its weights are kept as its kernel reads them{f'; {reason}' if reason else ''}",
+            )
         elif reason:
             rewriting.refused(node, reason)
     if not found:

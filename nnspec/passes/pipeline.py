@@ -6,6 +6,7 @@ from typing import Literal
 
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Pass, PassReport, Rewritten
+from nnspec.passes.choose_layout import CHOOSE_LAYOUT
 from nnspec.passes.dead_code import DEAD_CODE
 from nnspec.passes.fold_batch_norm import FOLD_BATCH_NORM
 from nnspec.passes.fold_constants import FOLD_CONSTANTS
@@ -17,8 +18,12 @@ Mode = Literal["training", "inference"]
 
 #: In this order: a batch norm is found only once nothing stands between it and its layer.
 INFERENCE: tuple[Pass, ...] = (DEAD_CODE, REMOVE_IDENTITY, FOLD_CONSTANTS, FOLD_BATCH_NORM, DEAD_CODE)
-#: After those, where the network is to run here: layers that stand for several. Exports are made without them.
-FUSION: tuple[Pass, ...] = (FUSE_POINTWISE,)
+Fusion = Literal["no", "fused", "channels_last"]
+
+#: After those, where the network is to run here: layers that stand for several, and a layout. Exports are made without them.
+FUSIONS: dict[Fusion, tuple[Pass, ...]] = {
+    "no": (), "fused": (FUSE_POINTWISE,), "channels_last": (FUSE_POINTWISE, CHOOSE_LAYOUT),
+}  # fmt: skip
 TRAINING: tuple[Pass, ...] = (DEAD_CODE,)
 PIPELINES: dict[Mode, tuple[Pass, ...]] = {"training": TRAINING, "inference": INFERENCE}
 

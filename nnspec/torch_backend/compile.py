@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
-from nnspec.passes.pipeline import FUSION, PIPELINES, Mode, run_passes
+from nnspec.passes.pipeline import FUSIONS, PIPELINES, Fusion, Mode, run_passes
 from nnspec.torch_backend.equivalence import Difference, compare_graphs
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule
@@ -16,26 +16,27 @@ REPORTS = "nnspec_reports"
 
 def compile_graph(
     graph: Graph, *, mode: str = "training", state: State | None = None, seed: int | None = None, guards: bool = True,
-    fused: bool = False,
+    fusion: Fusion = "no",
 ) -> NetworkModule:  # fmt: skip
-    """The network of a graph, ready to train or, folded, for inference; `fused` for inference on this machine, without gradients of weights.
+    """The network of a graph, ready to train or, folded, for inference; with a `fusion` for inference on this machine alone, without
+    gradients of weights.
 
     The graph is the variant of the mode. `state` is a checkpoint of the network as written, in both modes; without it the weights
     are drawn, and the same `seed` gives both modes the same function. `guards` puts checks of the inputs at the door.
     `module.meta["nnspec_reports"]` says what each pass did and what it left alone. Raises ValueError for a mode that does not
     exist or is not the graph's, and for a state of other weights.
     """
-    rewritten = optimized(graph, mode, fused=fused)
+    rewritten = optimized(graph, mode, fusion)
     if state is not None:
         _check_keys(graph, state)
     # First weights are drawn in the order of the nodes, which fusing changes.
-    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or not fused):
+    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or fusion == "no"):
         module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
     else:
         full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
         module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
     module.meta[REPORTS] = rewritten.reports
-    if fused:
+    if fusion != "no":
         module.requires_grad_(False)
     return module
 
@@ -47,13 +48,8 @@ def verify_compiled(
 
     Raises ArithmeticError where they differ by more than `tolerance` of the largest output, which is a bug of a pass.
     """
-    sizes = {
-        symbol.name: batch
-        for symbol, origin in graph.symbols.items()
-        if origin.axis == 0 and origin.input == graph.inputs[0].name
-    }
     reference = lower(graph, seed=seed).eval()
-    found = compare_graphs(graph, reference, module.eval(), sizes=sizes, tolerance=tolerance)
+    found = compare_graphs(graph, reference, module.eval(), sizes=batch_sizes(graph, batch), tolerance=tolerance)
     module.train(graph.training)
     if not found.within(tolerance):
         raise ArithmeticError(
@@ -62,15 +58,21 @@ def verify_compiled(
     return found
 
 
-def optimized(graph: Graph, mode: str, *, fused: bool = False) -> Rewritten:
-    """The graph after the passes of the mode, with `fused` those that fuse as well, and their reports."""
+def batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
+    """What the symbol of the first axis of the first input is, by name."""
+    first = graph.inputs[0].name
+    return {symbol.name: batch for symbol, origin in graph.symbols.items() if origin.axis == 0 and origin.input == first}
+
+
+def optimized(graph: Graph, mode: str, fusion: Fusion = "no") -> Rewritten:
+    """The graph after the passes of the mode and of the fusion, which is for inference, and their reports."""
     if mode not in PIPELINES:
         raise ValueError(f"the mode is {' or '.join(map(repr, PIPELINES))}, not {mode!r}")
     if graph.training != (mode == "training"):
         built = "training" if graph.training else "inference"
         raise ValueError(f"the graph was built for {built}, so it cannot be compiled for {mode}")
     known: Mode = "training" if mode == "training" else "inference"
-    return run_passes(graph, (*PIPELINES[known], *(FUSION if fused and known == "inference" else ())))
+    return run_passes(graph, (*PIPELINES[known], *(FUSIONS[fusion] if known == "inference" else ())))
 
 
 def _check_keys(graph: Graph, state: State) -> None:

@@ -68,7 +68,7 @@ def _whole(instance: Instance) -> str:
 def _compiled(graph: Graph, folder: RunFolder, name: str, checkpoint: str | None) -> NetworkModule:
     try:
         weights = load_checkpoint(folder.checkpoints, checkpoint).tensors[f"network.{name}"]
-        return compile_graph(graph, mode="inference", state=weights, fused=True)
+        return compile_graph(graph, mode="inference", state=weights, fusion="fused")
     except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint does not fit the network `{name}` of the spec: {error}") from error
 

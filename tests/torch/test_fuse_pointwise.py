@@ -46,7 +46,7 @@ def reasons(graph: Graph) -> list[str]:
 
 def same(graph: Graph, tolerance: float = 2e-6) -> nn.Module:
     """The fused network, which computes what the graph does, with a gradient and without, and by either kernel."""
-    module = compile_graph(graph, mode="inference", seed=3, fused=True)
+    module = compile_graph(graph, mode="inference", seed=3, fusion="fused")
     reference = lower(graph, seed=3)
     assert compare_graphs(graph, reference, module).relative < tolerance
     for part in module.modules():
@@ -120,7 +120,7 @@ def test_what_spreads_over_the_result_is_not_added_by_the_kernel() -> None:
 def left_alone(graph: Graph, *expected: str) -> None:
     assert fused(graph) == names(graph)
     assert reasons(graph) == list(expected)
-    module = compile_graph(graph, mode="inference", seed=3, fused=True)
+    module = compile_graph(graph, mode="inference", seed=3, fusion="fused")
     assert compare_graphs(graph, lower(graph, seed=3), module).relative < 2e-6
 
 
@@ -164,7 +164,7 @@ def test_what_no_kernel_does_stays() -> None:
 
 def test_names_of_weights_stay_and_the_state_of_the_network_as_written_loads() -> None:
     graph = one("Conv2d", "ReLU")
-    module = compile_graph(graph, mode="inference", seed=1, fused=True)
+    module = compile_graph(graph, mode="inference", seed=1, fusion="fused")
     reference = lower(graph, seed=2)
     assert module.state_dict().keys() == reference.state_dict().keys()
     x = torch.randn(2, 4, 6, 5)
@@ -177,7 +177,7 @@ def test_names_of_weights_stay_and_the_state_of_the_network_as_written_loads() -
 
 
 def test_it_can_be_pickled_and_moved() -> None:
-    module = compile_graph(one("Linear", "GELU"), mode="inference", seed=1, fused=True)
+    module = compile_graph(one("Linear", "GELU"), mode="inference", seed=1, fusion="fused")
     x = torch.randn(3, 7)
     expected = module(x)
     again = pickle.loads(pickle.dumps(module))
@@ -187,7 +187,7 @@ def test_it_can_be_pickled_and_moved() -> None:
 
 
 def test_hooks_on_the_layer_are_called() -> None:
-    module = compile_graph(one("Linear", "ReLU"), mode="inference", seed=1, fused=True)
+    module = compile_graph(one("Linear", "ReLU"), mode="inference", seed=1, fusion="fused")
     seen: list[Tensor] = []
     module.layer.register_forward_hook(lambda part, given, result: seen.append(result))
     result = module(torch.randn(3, 7))
@@ -201,7 +201,7 @@ def test_gradients_are_those_of_the_network_as_written() -> None:
     h = draft.then("GELU", draft.then("Conv2d", x, "conv", out_channels=4, kernel_size=3, padding=1), "a")
     h = draft.then("ReLU", draft.add("add", draft.then("Conv2d", h, "more", out_channels=4, kernel_size=1), x).carried, "b")
     graph = draft.graph(output=draft.then("Linear", draft.then("Flatten", h, "flat"), "fc", out_features=3))
-    module, reference = compile_graph(graph, mode="inference", seed=1, fused=True), lower(graph, seed=1)
+    module, reference = compile_graph(graph, mode="inference", seed=1, fusion="fused"), lower(graph, seed=1)
     module.requires_grad_(True)
     given = torch.randn(2, 4, 6, 5)
     found = []

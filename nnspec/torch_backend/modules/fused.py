@@ -35,6 +35,11 @@ _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyp
 _MOST_FORMS = 4
 
 
+def channels_last(x_NCHW: Tensor) -> Tensor:
+    """The same pictures with the channels of a pixel side by side in memory; the same tensor where they are."""
+    return x_NCHW.contiguous(memory_format=torch.channels_last)
+
+
 class _Fused(nn.Module):
     """What the fused layers share: the function after the product, the choice of the kernel, and the weights as the kernel wants them."""
 

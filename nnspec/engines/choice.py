@@ -1,0 +1,209 @@
+"""Which engine runs a network fastest at given sizes on this machine: measured once, and remembered.
+
+An engine is a candidate where it can be had, can run the network, and computes the same as the network as written. Candidates are timed in
+turn, several times over, so that whatever else the machine does meets all of them. What was measured is kept in a file of the user's
+cache (`NNSPEC_CACHE`), under a hash of the network, its sizes, the machine and the versions of all engines.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nnspec.data.location import cache_folder
+from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
+from nnspec.engines.table import ENGINES
+from nnspec.torch_backend.equivalence import measure
+
+#: By how much an engine has to be faster than one that is tried before it.
+MARGIN = 1.03
+#: Share of the largest output by which an engine may differ from torch in float32.
+TOLERANCE = 1e-4
+_ROUNDS = 3
+#: About so long each candidate is timed in a round.
+_SECONDS = 0.15
+#: After a candidate, threads of its own wait so long for more to do, and slow the next one.
+_REST_S = 0.03
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What an engine came to: milliseconds of a call, or why it was no candidate; seconds until it was ready."""
+
+    engine: str
+    ms: float | None
+    reason: str = ""
+    ready_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The engine that was chosen, and what was measured. `remembered` where it was measured before."""
+
+    engine: str
+    timings: tuple[Timing, ...]
+    sizes: dict[str, int]
+    remembered: bool = False
+
+    def lines(self) -> list[str]:
+        """What was measured, for people."""
+        at = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
+        first = f"runs with `{self.engine}` at {at or 'its sizes'}{', as measured before' if self.remembered else ''}"
+        return [
+            first,
+            *(f"  {each.engine}: {f'{each.ms:.3f} ms' if each.ms is not None else each.reason}" for each in self.timings),
+        ]
+
+
+def choose(
+    subject: Subject, names: Sequence[str], told: Callable[[str], None] = lambda text: None
+) -> tuple[Decision, Run | None]:
+    """The fastest of these engines, and its call if it was made on the way. The network as folded is always a candidate."""
+    engines = [each for name, each in ENGINES.items() if name in names or name == "torch"]
+    key = _key(subject, engines)
+    known = _remembered(key)
+    if known is not None:
+        return known, None
+    told(f"measuring {len(engines)} ways to run {subject.graph.name}")
+    ready: dict[str, tuple[Run, float]] = {}
+    reasons: dict[str, str] = {}
+    reference = engines[0].prepare(subject)(subject.inputs)
+    for each in engines:
+        outcome = _prepared(each, subject, reference)
+        if isinstance(outcome, str):
+            reasons[each.name] = outcome
+        else:
+            ready[each.name] = outcome
+    times = _timed({name: run for name, (run, _) in ready.items()}, subject.inputs)
+    timings = tuple(
+        Timing(each.name, times.get(each.name), reasons.get(each.name, ""), ready[each.name][1] if each.name in ready else 0.0)
+        for each in engines
+    )
+    best = engines[0].name
+    for name, ms in times.items():
+        if ms * MARGIN < times[best]:
+            best = name
+    decision = Decision(best, timings, {var.name: size for var, size in subject.sizes.items()})
+    _remember(key, decision)
+    return decision, ready[best][0]
+
+
+def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float] | str:
+    """The engine's call with the seconds that it took to make it, or why it is none."""
+    missing = engine.missing()
+    if missing is not None:
+        return missing
+    began = time.perf_counter()
+    try:
+        run = engine.prepare(subject)
+        found = run(subject.inputs)
+    except Unsuitable as error:
+        return str(error)
+    except (RuntimeError, ValueError, NotImplementedError) as error:  # what other people's runtimes raise for what they cannot do
+        return f"it fails: {str(error).strip().splitlines()[0][:160]}"
+    seconds = time.perf_counter() - began
+    difference = measure(reference, found)
+    if not difference.relative <= TOLERANCE:
+        return f"it differs by {difference.relative:.1e} of the output"
+    return run, seconds
+
+
+def _timed(runs: Mapping[str, Run], inputs: tuple[Tensor, ...]) -> dict[str, float]:
+    """Milliseconds of a call: the least of the medians of some rounds."""
+    medians: dict[str, list[float]] = {name: [] for name in runs}
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(_ROUNDS):
+            for name, run in runs.items():
+                time.sleep(_REST_S)
+                medians[name].append(_median_ms(run, inputs))
+    finally:
+        if collects:
+            gc.enable()
+    return {name: min(found) for name, found in medians.items()}
+
+
+def _median_ms(run: Run, inputs: tuple[Tensor, ...]) -> float:
+    with torch.no_grad():
+        run(inputs)
+        times: list[float] = []
+        end = time.perf_counter() + _SECONDS
+        while len(times) < 3 or time.perf_counter() < end:
+            began = time.perf_counter()
+            run(inputs)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1e3
+
+
+# --- what is remembered -------------------------------------------------------------------------------------------------------
+
+
+def _key(subject: Subject, engines: Sequence[Engine]) -> str:
+    """A hash of all that a decision depends on: the folded network's nodes, sizes, threads, the processor, the engines."""
+    nodes = [
+        f"{node.operator!r} {[str(value.type) for value in node.reads()]} {[str(value.type) for value in node.outputs.values()]}"
+        for node in subject.folded.nodes
+    ]
+    sizes = sorted((var.name, size) for var, size in subject.sizes.items())
+    having = [f"{each.name} {each.version} {each.missing()}" for each in engines]
+    parts = [_VERSION, *nodes, str(sizes), str(subject.threads), processor(), *having]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+#: Changes with what engines do, so that older measurements are forgotten.
+_VERSION = "1"
+
+
+@cache
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        name = ""
+    return f"{name or platform.processor()} {platform.machine()} {os.cpu_count()}"
+
+
+def _file() -> Path:
+    return cache_folder().parent / "engines.json"
+
+
+def _remembered(key: str) -> Decision | None:
+    try:
+        found = json.loads(_file().read_text(encoding="utf-8"))[key]
+        timings = tuple(Timing(**each) for each in found["timings"])
+        decision = Decision(found["engine"], timings, dict(found["sizes"]), remembered=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return decision if decision.engine in ENGINES else None
+
+
+def _remember(key: str, decision: Decision) -> None:
+    """Keep a decision; where the file cannot be written, it is measured again the next time."""
+    path = _file()
+    try:
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError):
+        known = {}
+    entry = {"engine": decision.engine, "sizes": decision.sizes, "timings": [asdict(each) for each in decision.timings]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps({**known, key: entry}, indent=1), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError:
+        return

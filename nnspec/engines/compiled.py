@@ -1,0 +1,103 @@
+"""A network compiled for given sizes: a `torch.fx.GraphModule` that runs as was measured to be fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nnspec.engines.choice import choose
+from nnspec.engines.engine import Run, Subject
+from nnspec.engines.table import ENGINES
+from nnspec.graph.ir import Graph
+from nnspec.passes.admissible import admissible_sizes
+from nnspec.torch_backend.lower import lower
+from nnspec.torch_backend.module_tree import NetworkModule, attach
+from nnspec.torch_backend.weights import State
+
+#: Key in the module's `meta` under which the `Decision` is found.
+DECISION = "nnspec_engine"
+
+
+def compile_for(
+    graph: Graph, sizes: Mapping[str, int], *, state: State | None = None, seed: int | None = None,
+    engines: Sequence[str] | None = None, told: Callable[[str], None] = lambda text: None,
+) -> NetworkModule:  # fmt: skip
+    """The network of a graph (its variant for inference) made to run fastest at these sizes; at others it runs in torch.
+
+    Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among, all where none are given.
+    `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
+    what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes.
+    """
+    known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+    subject = Subject(graph, known, admissible_sizes(graph, sizes), torch.get_num_threads())
+    decision, run = choose(subject, list(ENGINES) if engines is None else engines, told)
+    engine = ENGINES[decision.engine]
+    module = engine.torch_module(subject)
+    if module is None:
+        module = _around(subject, engine.name, engine.prepare(subject) if run is None else run)
+    module.meta[DECISION] = decision
+    return module
+
+
+class EngineCall(nn.Module):
+    """Runs a network by an engine where the inputs are of the sizes that it was made for, on the processor, and no gradient is wanted;
+    else, and once a weight has changed, by the network in torch."""
+
+    def __init__(self, engine: str, run: Run, subject: Subject, network: NetworkModule) -> None:
+        super().__init__()
+        self.engine = engine
+        self._run: Run | None = run
+        self._shapes = tuple((each.shape, each.dtype) for each in subject.inputs)
+        self._names = tuple(subject.graph.outputs)
+        # Not registered: its parts are registered in the module around.
+        self.__dict__["network"] = network
+        self._weights = (*network.parameters(), *network.buffers())
+        self._versions = [each._version for each in self._weights]
+
+    def forward(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
+        if self._run is None or not self._admits(inputs):
+            network: NetworkModule = self.__dict__["network"]
+            result: Tensor | dict[str, Tensor] = network(*inputs)
+            return result
+        outputs = self._run(inputs)
+        return outputs[0] if len(outputs) == 1 else dict(zip(self._names, outputs, strict=True))
+
+    def _admits(self, inputs: tuple[Tensor, ...]) -> bool:
+        for each, (shape, dtype) in zip(inputs, self._shapes, strict=True):
+            if each.shape != shape or each.dtype != dtype or each.device.type != "cpu" or each.requires_grad:
+                return False
+        if torch.compiler.is_compiling():
+            return False
+        if [each._version for each in self._weights] != self._versions:
+            self._run = None
+            return False
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process, or of other weights, runs in torch."""
+        return {**self.__dict__, "_run": None}
+
+
+def _around(subject: Subject, engine: str, run: Run) -> NetworkModule:
+    """A module with the parts and names of the network in torch, whose graph calls the engine."""
+    network = subject.module("fused")
+    outer = NetworkModule(class_name=type(network).__name__)
+    for name, part in network._modules.items():
+        outer._modules[name] = part
+    outer._parameters.update(network._parameters)
+    outer._buffers.update(network._buffers)
+    outer._non_persistent_buffers_set |= network._non_persistent_buffers_set
+    path = "engine"
+    while path in outer._modules or path in outer._parameters or path in outer._buffers:
+        path += "_"
+    attach(outer, path, EngineCall(engine, run, subject, network))
+    graph = fx.Graph(tracer_cls=network.graph._tracer_cls)
+    placeholders = [node.target for node in network.graph.nodes if node.op == "placeholder"]
+    inputs = tuple(graph.placeholder(str(name)) for name in placeholders)
+    graph.output(graph.call_module(path, inputs))
+    outer.graph = graph
+    outer.meta = dict(network.meta)
+    return outer.eval()

@@ -1,0 +1,88 @@
+"""What an engine is: a name, whether it can be had, and how it makes a call out of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from nnspec.dims import Var
+from nnspec.graph.ir import Graph
+from nnspec.passes.pipeline import Fusion
+from nnspec.torch_backend.compile import compile_graph, optimized
+from nnspec.torch_backend.example_inputs import inputs_at
+from nnspec.torch_backend.module_tree import NetworkModule
+from nnspec.torch_backend.weights import State, derive
+
+#: Runs a network: inputs in order, outputs in order.
+Run = Callable[[tuple[Tensor, ...]], list[Tensor]]
+
+
+class Unsuitable(Exception):
+    """An engine that cannot run a network: why."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with its weights, at the sizes at which it will run. `graph` is its variant for inference, as written."""
+
+    graph: Graph
+    state: State
+    sizes: Mapping[Var, int]
+    threads: int
+    _modules: dict[Fusion, NetworkModule] = field(default_factory=dict)
+
+    @cached_property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Random inputs of these sizes."""
+        return tuple(inputs_at(self.graph, self.sizes, 0).values())
+
+    @cached_property
+    def folded(self) -> Graph:
+        """The graph that engines read: folded, not fused."""
+        return optimized(self.graph, "inference").graph
+
+    @cached_property
+    def folded_state(self) -> dict[str, Tensor]:
+        """The weights of the folded graph."""
+        return derive(self.folded, self.state)
+
+    def module(self, fusion: Fusion) -> NetworkModule:
+        """The network in torch; made once for each fusion."""
+        if fusion not in self._modules:
+            self._modules[fusion] = compile_graph(self.graph, mode="inference", state=self.state, fusion=fusion).requires_grad_(
+                False
+            )
+        return self._modules[fusion]
+
+    def outputs(self, result: Tensor | Mapping[str, Tensor]) -> list[Tensor]:
+        """What a network returns, as a list in the order of its outputs."""
+        return [result] if isinstance(result, Tensor) else [result[name] for name in self.graph.outputs]
+
+
+class Engine:
+    """One way to run a network. `torch_module` is given where the way is a module of torch itself, which then is the result."""
+
+    name: str
+    #: Runs outside of torch, at the sizes it was made for.
+    foreign = False
+
+    def missing(self) -> str | None:
+        """Why the engine cannot be had here, such as a package that is not installed; None where it can."""
+        return None
+
+    @property
+    def version(self) -> str:
+        """What it depends on, for what is remembered."""
+        return str(torch.__version__)
+
+    def prepare(self, subject: Subject) -> Run:
+        """The network as a call. Raises Unsuitable."""
+        raise NotImplementedError
+
+    def torch_module(self, subject: Subject) -> NetworkModule | None:
+        """The module that does it, where it is one of torch."""
+        return None

@@ -1,0 +1,60 @@
+"""ONNX Runtime: https://onnxruntime.ai/docs/api/python/api_summary.html."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import Tensor
+
+from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
+from nnspec.engines.onnx_model import NotCovered, OnnxWriter
+
+
+def installed(package: str) -> str | None:
+    """The version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def onnx_model(subject: Subject) -> bytes:
+    """The network as a model in memory, at the sizes of the subject. Raises Unsuitable."""
+    try:
+        return OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
+    except NotCovered as error:
+        raise Unsuitable(str(error)) from error
+    except ValueError as error:  # a protocol buffer holds 2 GiB at most
+        raise Unsuitable(f"it cannot be put as ONNX: {error}") from error
+
+
+class OnnxRuntime(Engine):
+    """The whole network as one call of ONNX Runtime, on the processor."""
+
+    name = "onnxruntime"
+    foreign = True
+
+    def missing(self) -> str | None:
+        lacking = [package for package in ("onnx", "onnxruntime") if installed(package) is None]
+        return f"{' and '.join(lacking)} not installed" if lacking else None
+
+    @property
+    def version(self) -> str:
+        return f"onnxruntime {installed('onnxruntime')}"
+
+    def prepare(self, subject: Subject) -> Run:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = subject.threads
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(onnx_model(subject), options, providers=["CPUExecutionProvider"])
+        names = [entry.name for entry in session.get_inputs()]
+        wanted = [entry.name for entry in session.get_outputs()]
+
+        def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
+            feed = {name: each.detach().numpy() for name, each in zip(names, inputs, strict=True)}
+            return [torch.from_numpy(each) for each in session.run(wanted, feed)]
+
+        return run

@@ -1,0 +1,42 @@
+"""OpenVINO: https://docs.openvino.ai, its processor plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nnspec.engines.engine import Engine, Run, Subject
+from nnspec.engines.onnx_runtime import installed, onnx_model
+
+
+class OpenVino(Engine):
+    """The whole network as one call of OpenVINO, on the processor."""
+
+    name = "openvino"
+    foreign = True
+
+    def missing(self) -> str | None:
+        lacking = [package for package in ("onnx", "openvino") if installed(package) is None]
+        return f"{' and '.join(lacking)} not installed" if lacking else None
+
+    @property
+    def version(self) -> str:
+        return f"openvino {installed('openvino')}"
+
+    def prepare(self, subject: Subject) -> Run:
+        import openvino
+
+        core = openvino.Core()
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": subject.threads,
+        }  # fmt: skip
+        request = core.compile_model(core.read_model(onnx_model(subject)), "CPU", settings).create_infer_request()
+        places = range(len(subject.graph.outputs))
+
+        def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
+            found = request.infer([each.detach().numpy() for each in inputs], share_inputs=True)
+            return [torch.from_numpy(found[place]) for place in places]
+
+        return run

@@ -1,0 +1,235 @@
+"""The choice of an engine, and what a network does that runs by one: the same everywhere, at other sizes and with other weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import nnspec
+from nnspec.engines import ENGINES, Decision, Engine, Subject, choice, compile_for, compiled, table
+from nnspec.engines.compiled import DECISION
+from nnspec.engines.engine import Run, Unsuitable
+from nnspec.graph.ir import Graph
+from nnspec.passes.admissible import admissible_sizes
+from nnspec.torch_backend.lower import lower
+
+pytestmark = pytest.mark.torch
+
+TEXT = """
+network Net {
+  input image: float32[N, 3, H, 8] where H % 2 == 0
+  h = image -> Conv2d(6, 3, padding=1) as conv -> BatchNorm2d as norm -> ReLU -> MaxPool2d(2)
+  output logits = h -> AdaptiveAvgPool2d(1) -> Flatten -> Linear(4) as head
+  output share = softmax(logits, dim=1)
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is remembered from elsewhere, and timing is short."""
+    monkeypatch.setenv("NNSPEC_CACHE", str(tmp_path / "cache" / "data"))
+    monkeypatch.setattr(choice, "_SECONDS", 0.001)
+    monkeypatch.setattr(choice, "_REST_S", 0.0)
+    return tmp_path / "cache" / "engines.json"
+
+
+def graph() -> Graph:
+    return nnspec.check(TEXT).graph("Net")
+
+
+class Made(Engine):
+    """An engine for tests, which runs the network in torch and takes its time."""
+
+    foreign = True
+
+    def __init__(
+        self, name: str, seconds: float = 0.0, wrong: float = 0.0, trouble: Exception | None = None, lacks: str | None = None
+    ):
+        self.name, self.seconds, self.wrong, self.trouble, self.lacks = name, seconds, wrong, trouble, lacks
+        self.calls = 0
+
+    def missing(self) -> str | None:
+        return self.lacks
+
+    def prepare(self, subject: Subject) -> Run:
+        if self.trouble is not None:
+            raise self.trouble
+        module = subject.module("no")
+
+        def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
+            self.calls += 1
+            time.sleep(self.seconds)
+            return [each + self.wrong for each in subject.outputs(module(*inputs))]
+
+        return run
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Engine]:
+    """Plain torch, slowed down, and whatever a test adds."""
+    made: dict[str, Engine] = {"torch": Made("torch", 0.003)}
+    made["torch"].torch_module = ENGINES["torch"].torch_module  # type: ignore[method-assign]
+    for module in (table, choice, compiled):
+        monkeypatch.setattr(module, "ENGINES", made)
+    return made
+
+
+def decided(**more: object) -> Decision:
+    found: Decision = compile_for(graph(), {"N": 2, "H": 6}, seed=0, **more).meta[DECISION]  # type: ignore[arg-type]
+    return found
+
+
+def test_the_fastest_is_taken_and_the_others_are_told_of(engines: dict[str, Engine]) -> None:
+    for each in (Made("quick"), Made("slow", 0.01), Made("wrong", wrong=0.1), Made("none", lacks="it is not installed"),
+                 Made("not", trouble=Unsuitable("it has no wings")), Made("broken", trouble=RuntimeError("oh\nno"))):  # fmt: skip
+        engines[each.name] = each
+    found = decided()
+    assert found.engine == "quick"
+    assert not found.remembered
+    said = {each.engine: each.reason for each in found.timings}
+    assert said["none"] == "it is not installed"
+    assert said["not"] == "it has no wings"
+    assert said["broken"] == "it fails: oh"
+    assert said["wrong"].startswith("it differs by ")
+    assert {each.engine for each in found.timings if each.ms is not None} == {"torch", "quick", "slow"}
+    assert found.lines()[0] == "runs with `quick` at N = 2, H = 6"
+
+
+def test_what_is_not_faster_by_a_margin_is_not_taken(engines: dict[str, Engine]) -> None:
+    engines["same"] = Made("same", 0.003)
+    assert decided().engine == "torch"
+
+
+def test_only_those_that_are_named_are_tried(engines: dict[str, Engine]) -> None:
+    engines["quick"] = Made("quick")
+    assert decided(engines=["torch"]).engine == "torch"
+    assert engines["quick"].calls == 0  # type: ignore[attr-defined]
+
+
+def test_a_decision_is_remembered_for_the_same_network_and_sizes(engines: dict[str, Engine], cache: Path) -> None:
+    engines["quick"] = Made("quick")
+    first, again = decided(), decided()
+    assert (first.remembered, again.remembered) == (False, True)
+    assert again.engine == first.engine
+    assert again.timings == first.timings
+    assert len(json.loads(cache.read_text())) == 1
+    other: Decision = compile_for(graph(), {"N": 3, "H": 6}, seed=0).meta[DECISION]
+    assert not other.remembered
+    assert len(json.loads(cache.read_text())) == 2
+    cache.write_text("not JSON")
+    assert not decided().remembered
+
+
+def test_where_nothing_can_be_remembered_it_is_measured(
+    engines: dict[str, Engine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NNSPEC_CACHE", str(tmp_path / "file" / "data"))
+    assert not decided().remembered
+    assert not decided().remembered
+
+
+# --- what the network does then -----------------------------------------------------------------------------------------------
+
+
+def test_it_runs_by_the_engine_at_its_sizes_and_in_torch_elsewhere(engines: dict[str, Engine]) -> None:
+    made = engines["quick"] = Made("quick")
+    module, reference = compile_for(graph(), {"N": 2, "H": 6}, seed=0), lower(graph(), seed=0)
+    assert isinstance(module, torch.fx.GraphModule)
+    assert [node.op for node in module.graph.nodes] == ["placeholder", "call_module", "output"]
+    before = made.calls
+
+    def same(x: Tensor) -> None:
+        found, expected = module(x), reference(x)
+        assert list(found) == list(expected) == ["logits", "share"]
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name])
+
+    same(torch.randn(2, 3, 6, 8))
+    assert made.calls == before + 1
+    same(torch.randn(5, 3, 4, 8))
+    same(torch.randn(2, 3, 6, 8).requires_grad_())
+    module.double(), reference.double()
+    same(torch.randn(2, 3, 6, 8, dtype=torch.float64))
+    assert made.calls == before + 1
+    with pytest.raises(ValueError, match="H % 2"):
+        module(torch.randn(2, 3, 5, 8))
+
+
+def test_names_of_weights_are_those_of_the_folded_network_and_new_weights_count(engines: dict[str, Engine]) -> None:
+    engines["quick"] = made = Made("quick")
+    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0)
+    assert set(module.state_dict()) == {"conv.weight", "conv.bias", "head.weight", "head.bias"}
+    x = torch.randn(2, 3, 6, 8)
+    before = module(x)["logits"]
+    calls = made.calls
+    module.load_state_dict({name: 2 * value for name, value in module.state_dict().items()})
+    after = module(x)["logits"]
+    assert made.calls == calls, "the engine has the old weights"
+    assert not torch.allclose(before, after)
+
+
+def test_copies_run_in_torch(engines: dict[str, Engine]) -> None:
+    engines["quick"] = made = Made("quick")
+    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0)
+    x = torch.randn(2, 3, 6, 8)
+    expected, calls = module(x)["logits"], made.calls
+    for again in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
+        torch.testing.assert_close(again(x)["logits"], expected)
+    assert made.calls == calls
+
+
+def test_a_layer_may_be_called_engine(engines: dict[str, Engine]) -> None:
+    engines["quick"] = Made("quick")
+    renamed = nnspec.check(TEXT.replace("as head", "as engine")).graph("Net")
+    module = compile_for(renamed, {"N": 2, "H": 6}, seed=0)
+    assert set(module.state_dict()) == {"conv.weight", "conv.bias", "engine.weight", "engine.bias"}
+    torch.testing.assert_close(module(torch.ones(2, 3, 6, 8)), lower(renamed, seed=0)(torch.ones(2, 3, 6, 8)))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_computes_the_network(name: str) -> None:
+    engine = ENGINES[name]
+    if engine.missing() is not None:
+        pytest.skip(str(engine.missing()))
+    network = graph()
+    reference = lower(network, seed=0)
+    subject = Subject(network, reference.state_dict(), admissible_sizes(network, {"N": 2, "H": 6}), 1)
+    found = engine.prepare(subject)(subject.inputs)
+    for left, right in zip(found, subject.outputs(reference(*subject.inputs)), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_the_door(capfd: pytest.CaptureFixture[str]) -> None:
+    module = nnspec.compile(TEXT, mode="inference", example_batch=2)
+    decision: Decision = module.meta[DECISION]
+    assert decision.sizes["N"] == 2
+    assert {each.engine for each in decision.timings} == set(ENGINES)
+    x = torch.randn(2, 3, decision.sizes["H"], 8)
+    torch.testing.assert_close(module(x)["logits"], nnspec.compile(TEXT, mode="inference")(x)["logits"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nnspec.cli import main
+
+    spec = tmp_path / "net.nn"
+    spec.write_text(TEXT)
+    assert main(["compile", str(spec), "--batch", "2", "--engine", "torch,fused"]) == 0
+    output = capsys.readouterr().out
+    assert "runs with `" in output
+    assert "  fused: " in output
+    assert "onnxruntime" not in output
+    assert main(["compile", str(spec), "--batch", "2", "--engine", "torch,fused", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["engine"]
+    assert found["remembered"]
+    assert found["sizes"]["N"] == 2
+    assert main(["compile", str(spec), "--batch", "2", "--engine", "abacus"]) == 2
+    assert "--engine abacus: there is `torch`, `fused`" in capsys.readouterr().err
