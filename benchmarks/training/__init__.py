@@ -1,0 +1,1 @@
+"""Training side by side with loops written by hand in torch."""

@@ -1,0 +1,48 @@
+"""Milliseconds of a training step in float32, nnspec beside loops written by hand.
+
+    python -m benchmarks.training [--rows WORDS] [--runtimes NAMES] [--rounds 3] [--threads 2]
+
+The same networks, sizes and optimizers on made-up data in memory. An epoch passes before the clock starts; then epochs are timed, and a step
+is their share. The losses of the last epoch are compared, loosely: weights and orders are drawn differently.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks.output.side_by_side import Cell, main, peak_mb
+from benchmarks.training.rows import ROWS
+
+_SECONDS = 6.0
+_RUNTIMES = ("eager", "tutorial loop", "eager, tuned", "torch.compile", "nnspec", "eager, tuned, bf16")
+
+
+def one(row: str, runtime: str, threads: int) -> Cell:
+    """Measure one runtime on one row, in this process."""
+    import statistics
+    import warnings
+
+    import torch
+
+    from benchmarks.training.runtimes import RUNTIMES
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    chosen = ROWS[row]
+    steps = -(-chosen.samples // chosen.batch)
+    began = time.perf_counter()
+    epoch = RUNTIMES[runtime](chosen)
+    epoch()
+    ready = time.perf_counter() - began
+    times: list[float] = []
+    loss = 0.0
+    while len(times) < 2 or sum(times) < _SECONDS:
+        start = time.perf_counter()
+        loss = epoch()
+        times.append(time.perf_counter() - start)
+    return {"ms": statistics.median(times) / steps * 1e3, "compile_s": ready, "peak_mb": peak_mb(), "digest": [loss / steps]}
+
+
+if __name__ == "__main__":
+    sys.exit(main("training", list(ROWS), _RUNTIMES, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=0.1))
