@@ -125,5 +125,5 @@ def ours(row: Row) -> Epoch:
 
 
 RUNTIMES: dict[str, Callable[[Row], Epoch]] = {
-    "eager": eager, "tutorial loop": tutorial, "eager, tuned": tuned, "torch.compile": compiled, "nnspec": ours, "eager, tuned, bf16": bfloat16,
+    "eager": eager, "tutorial loop": tutorial, "tuned eager": tuned, "torch.compile": compiled, "nnspec": ours, "tuned bf16": bfloat16,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,11 @@ class ScheduledOptimizer:
             {**_as_torch_takes_them(settings), "lr": _first(settings["lr"]), "params": parameters}
             for settings, parameters in groups
         ]
-        self.torch: torch.optim.Optimizer = getattr(torch.optim, operator.name)(
-            torch_groups, lr=_first(operator.lr), **_as_torch_takes_them(operator.settings())
-        )
+        kind: type[torch.optim.Optimizer] = getattr(torch.optim, operator.name)
+        made: dict[str, Any] = {"lr": _first(operator.lr), **_as_torch_takes_them(operator.settings())}
+        if _is_fused(kind, [parameter for _, parameters in groups for parameter in parameters]):
+            made["fused"] = True
+        self.torch = kind(torch_groups, **made)
 
     def set_rates(self, place: Place, measured: Sequence[float]) -> None:
         """The learning rates of a step. `measured` is what schedules that follow a measurement go by."""
@@ -68,6 +71,16 @@ class ScheduledOptimizer:
         current = self.torch.state_dict()["param_groups"]
         kept = [{**group, **_changeable(now)} for group, now in zip(rest["groups"], current, strict=True)]
         self.torch.load_state_dict({"state": state, "param_groups": kept})
+
+
+#: Where torch updates all weights in one pass over their memory.
+_FUSED_DEVICES = ("cpu", "cuda")
+
+
+def _is_fused(kind: type[torch.optim.Optimizer], parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether torch has one kernel for the whole update of these weights."""
+    known = "fused" in inspect.signature(kind).parameters
+    return known and all(each.device.type in _FUSED_DEVICES and each.is_floating_point() for each in parameters)
 
 
 def _changeable(group: Mapping[str, Any]) -> dict[str, Any]:

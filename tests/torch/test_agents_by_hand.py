@@ -76,7 +76,7 @@ def test_tables(tmp_path: Path, place: str, method: str) -> None:
     rate, gamma, explored = (0.5, 1.0, 0.1) if place == "Cliff" else (0.2, 0.99, 0.5)
     table = nn.Embedding(48 if place == "Cliff" else 16, 4)
     nn.init.ones_(table.weight)
-    optimizer = torch.optim.SGD(table.parameters(), lr=rate)
+    optimizer = torch.optim.SGD(table.parameters(), lr=rate, fused=True)
     exploring = Exploring(4, lambda step: explored)
 
     def values(state: int) -> Tensor:
@@ -134,7 +134,7 @@ def test_deep(tmp_path: Path, recipe: str) -> None:
     first = lower_recipe(report.recipes[recipe], seed=0).instances["q"].state_dict()
     q.load_state_dict(first)
     target.load_state_dict(first)
-    optimizer = torch.optim.Adam(q.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(q.parameters(), lr=1e-3, fused=True)
     environment = made("CartPole-v1")
     exploring = Exploring(2, lambda step: ramp(rate.a, rate.b, rate.steps, step))
     drawing = numpy.random.Generator(numpy.random.PCG64(random(1)))

@@ -84,7 +84,7 @@ class VAE(nn.Module):
 
 def test_vae(tmp_path: Path) -> None:
     hand = ByHand(tmp_path, "vae/vae", "VAE", VAE())
-    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3, fused=True)
     for picture, _ in hand.batches():
         image, count = picture.flatten(1), len(picture)
         logits, mu, logvar = hand.network(image, torch.randn(count, 20))
@@ -133,7 +133,7 @@ def test_autoencoders(tmp_path: Path, recipe: str) -> None:
         theirs = list(lower_recipe(report.recipes[recipe], seed=0).instances["ConvAutoencoder"].state_dict())
         keys = dict(zip(network.state_dict(), theirs, strict=True))
     hand = ByHand(tmp_path, "autoencoder/autoencoder", recipe, network, keys)
-    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if recipe == "DenseAutoencoder" else 2e-3)
+    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if recipe == "DenseAutoencoder" else 2e-3, fused=True)
     for picture, _ in hand.batches():
         given = picture
         if recipe == "Denoising":
@@ -159,7 +159,7 @@ class Rows(nn.Module):
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
 def test_rows(tmp_path: Path, cell: str) -> None:
     hand = ByHand(tmp_path, "rnn/row_classifier", f"Row{cell}", Rows(cell))
-    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if cell == "RNN" else 2e-3)
+    optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if cell == "RNN" else 2e-3, fused=True)
     for picture, label in hand.batches():
         optimizer.zero_grad()
         nn.functional.cross_entropy(hand.network(picture), label).backward()

@@ -93,6 +93,7 @@ def test_twenty_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             {"params": [w[key] for key in w if not decays(key)], "weight_decay": 0.0},
         ],
         lr=rate,
+        fused=True,
     )
     keep = parts["train"]["part"]
     torch.manual_seed(0)

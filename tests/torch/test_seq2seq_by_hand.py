@@ -75,7 +75,7 @@ def test_seq2seq(tmp_path: Path) -> None:
         return norm(y, "decoder_norm") @ p["embed.weight"].T
 
     ordered = list(p.values())
-    optimizer = torch.optim.Adam(ordered, lr=RATE, betas=(0.9, 0.98))
+    optimizer = torch.optim.Adam(ordered, lr=RATE, betas=(0.9, 0.98), fused=True)
     order = epoch_order(len(fields["source"]), 0, 0)
     for low in range(0, STEPS * BATCH, BATCH):
         chosen = order[low : low + BATCH]

@@ -86,7 +86,7 @@ def test_gan(tmp_path: Path) -> None:
     run = Run(tmp_path, text_of("gan/gan"))
     maker = run.given(nn.Sequential(*dense([100, 256, 512, 1024]), nn.Linear(1024, 784), nn.Tanh()), "Generator")
     judge = run.given(nn.Sequential(*dense([784, 1024, 512, 256], dropout=0.3), nn.Linear(256, 1)), "Discriminator")
-    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.999)) for each in (maker, judge))
+    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for each in (maker, judge))
     for (picture,) in run.batches():
         fake = maker(torch.randn(BATCH, 100))
         one, zero = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
@@ -116,7 +116,7 @@ def test_dcgan(tmp_path: Path) -> None:
         nn.Conv2d(64, 1, 7), nn.Flatten(),
     ]  # fmt: skip
     maker, judge = run.given(nn.Sequential(*up), "Generator"), run.given(nn.Sequential(*down), "Discriminator")
-    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.999)) for each in (maker, judge))
+    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for each in (maker, judge))
     for (picture,) in run.batches():
         fake = maker(torch.randn(BATCH, 100))
         one, zero = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
@@ -145,7 +145,7 @@ def test_wgan_gp(tmp_path: Path) -> None:
         nn.Flatten(), nn.Linear(64 * 49, 1),
     ]  # fmt: skip
     maker, critic = run.given(nn.Sequential(*up), "Generator"), run.given(nn.Sequential(*down), "Critic")
-    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.0, 0.9)) for each in (maker, critic))
+    makes, judges = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.0, 0.9), fused=True) for each in (maker, critic))
     for number, (picture,) in enumerate(run.batches(), 1):
         fake = maker(torch.randn(BATCH, 128))
         t = torch.rand(BATCH, 1, 1, 1)
@@ -219,8 +219,8 @@ def test_cyclegan(tmp_path: Path) -> None:
     run = Run(tmp_path, text_of("gan/cyclegan"), sources=2)
     to_inverted, to_digit = run.given(translator(), "toInverted"), run.given(translator(), "toDigit")
     is_inverted, is_digit = run.given(patches(), "isInverted"), run.given(patches(), "isDigit")
-    translates = torch.optim.Adam([*to_inverted.parameters(), *to_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
-    judges = torch.optim.Adam([*is_inverted.parameters(), *is_digit.parameters()], lr=2e-4, betas=(0.5, 0.999))
+    translates = torch.optim.Adam([*to_inverted.parameters(), *to_digit.parameters()], lr=2e-4, betas=(0.5, 0.999), fused=True)
+    judges = torch.optim.Adam([*is_inverted.parameters(), *is_digit.parameters()], lr=2e-4, betas=(0.5, 0.999), fused=True)
     pools = Pool(), Pool()
 
     def real(score: Tensor) -> Tensor:
@@ -278,7 +278,10 @@ def test_what_stands_outside_is_computed_once_and_both_steps_follow_it(tmp_path:
     """The second step follows gradients through what the first one has followed; on every other iteration it stands alone."""
     run = Run(tmp_path, SHARED)
     a, b = run.given(nn.Sequential(nn.Linear(64, 8), nn.Tanh()), "A"), run.given(nn.Linear(8, 1), "B")
-    updates_a, updates_b = torch.optim.SGD(a.parameters(), lr=0.1), torch.optim.SGD(b.parameters(), lr=0.1)
+    updates_a, updates_b = (
+        torch.optim.SGD(a.parameters(), lr=0.1, fused=True),
+        torch.optim.SGD(b.parameters(), lr=0.1, fused=True),
+    )
     for number, (picture,) in enumerate(run.batches(), 1):
         h = a(picture.flatten(1))
         if number % 2 == 0:

@@ -124,7 +124,7 @@ def test_lstm_of_characters(tmp_path: Path) -> None:
             yield F.cross_entropy(hand.linear(torch.cat((last[0], last[1]), dim=-1), "head"), kind)
 
     ordered = list(hand.p.values())
-    hand.learn(losses(), torch.optim.Adam(ordered, lr=RATE), ordered)
+    hand.learn(losses(), torch.optim.Adam(ordered, lr=RATE, fused=True), ordered)
 
 
 def attention(hand: ByHand, x: Tensor, name: str, heads: int, mask: Tensor | None) -> Tensor:
@@ -157,7 +157,7 @@ def test_encoder(tmp_path: Path) -> None:
     first, second = hand.groups()
     decays = [0.01 if tensors[0].dim() > 1 else 0.0 for tensors in (first, second)]
     groups = [{"params": tensors, "weight_decay": decay} for tensors, decay in zip((first, second), decays, strict=True)]
-    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE), first + second)
+    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE, fused=True), first + second)
 
 
 def test_gpt(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_gpt(tmp_path: Path) -> None:
 
     first, second = hand.groups()
     groups = [{"params": tensors, "weight_decay": 0.1 if tensors[0].dim() > 1 else 0.0} for tensors in (first, second)]
-    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.99)), first + second)
+    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.99), fused=True), first + second)
 
 
 def bert(hand: ByHand, tokens: Tensor, name: str = "bert") -> Tensor:
@@ -237,7 +237,7 @@ def test_bert_learns_masked_tokens(tmp_path: Path) -> None:
 
     first, second = hand.groups()
     groups = [{"params": tensors, "weight_decay": 0.01 if tensors[0].dim() > 1 else 0.0} for tensors in (first, second)]
-    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE), first + second)
+    hand.learn(losses(), torch.optim.AdamW(groups, lr=RATE, fused=True), first + second)
 
 
 CLASSIFIERS: dict[str, Callable[[str], bool]] = {
@@ -258,4 +258,4 @@ def test_bert_classifies(tmp_path: Path, recipe: str) -> None:
             pooled = torch.tanh(hand.linear(bert(hand, tokens)[:, 0], "bert.pooler.dense"))
             yield F.cross_entropy(hand.linear(F.dropout(pooled, 0.1), "classifier"), kind)
 
-    hand.learn(losses(), torch.optim.AdamW(ordered, lr=RATE), ordered)
+    hand.learn(losses(), torch.optim.AdamW(ordered, lr=RATE, fused=True), ordered)

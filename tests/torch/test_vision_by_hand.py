@@ -120,14 +120,14 @@ def resnet20() -> nn.Module:
 
 
 def adam(network: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=1e-3)
+    return torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
 
 
 def nesterov(network: nn.Module) -> torch.optim.Optimizer:
     decayed = [each for each in network.parameters() if each.dim() >= 2]
     rest = [each for each in network.parameters() if each.dim() < 2]
     groups = [{"params": rest, "weight_decay": 0.0}, {"params": decayed}]
-    return torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True)
+    return torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True, fused=True)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_unet(tmp_path: Path) -> None:
     text = short("unet/unet", *smaller, ("width=16", "width=4, depth=2"), (r"batch_size \d+", "batch_size 4"))
     hand = ByHand(tmp_path, text, "Nuclei", nn.Sequential(Level(2, 4, 2), nn.Conv2d(4, 1, 1)))
     rate = float(re.findall(r"Adam\(lr=([^)]+)\)", text)[0])
-    optimizer = torch.optim.Adam(hand.network.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(hand.network.parameters(), lr=rate, fused=True)
     whole = load(checked(tmp_path, text).recipes["Nuclei"].sources["cells"], tmp_path).parts["train"]
     hand.data = {"image": whole["image"], "mask": whole["mask"]}
     for picture, mask in hand.batches("image", "mask"):
@@ -280,7 +280,7 @@ def test_forecasters(tmp_path: Path, recipe: str, network: Callable[[], nn.Modul
 def test_feed_forward(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Linear(2, 5, bias=False), nn.Sigmoid(), nn.Linear(5, 3, bias=False), nn.Sigmoid())
     hand = ByHand(tmp_path, short("feed_forward/iris"), "FeedForward", network)
-    optimizer = torch.optim.Adam(hand.network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(hand.network.parameters(), lr=0.01, fused=True)
     for x, label in hand.batches("x", "label"):
         optimizer.zero_grad()
         functional.mse_loss(hand.network(x), functional.one_hot(label, 3).float(), reduction="sum").backward()
