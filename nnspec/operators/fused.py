@@ -68,3 +68,33 @@ class ChannelsLast(Operator):
 
     def lower(self) -> TorchCall:
         return call_function(f"{_MODULES}.channels_last", Ref("input"))
+
+
+class DroppedGraphLayer(Operator):
+    """A graph layer that drops a share of its features itself, before it reads them. Reads what the layer reads."""
+
+    family = "fused"
+
+    def __init__(self, layer: Operator, share: float) -> None:
+        super().__init__()
+        self.layer, self.share = layer, share
+        self.__dict__["name"] = f"{layer.name} with dropout"
+
+    mode_dependent = True
+
+    def infer(self) -> Inferred:
+        return Inferred(self.layer.infer().outputs)
+
+    def cost(self) -> Cost:
+        """The layer's."""
+        return self.layer.cost()
+
+    def weights(self) -> tuple[Weight, ...]:
+        return self.layer.weights()
+
+    def lower(self) -> TorchCall:
+        call = self.layer.lower()
+        return call._replace(settings={**call.settings, "input_dropout": self.share})
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.layer!r}, {self.share})"

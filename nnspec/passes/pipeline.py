@@ -10,6 +10,7 @@ from nnspec.passes.choose_layout import CHOOSE_LAYOUT
 from nnspec.passes.dead_code import DEAD_CODE
 from nnspec.passes.fold_batch_norm import FOLD_BATCH_NORM
 from nnspec.passes.fold_constants import FOLD_CONSTANTS
+from nnspec.passes.fuse_input_dropout import FUSE_INPUT_DROPOUT
 from nnspec.passes.fuse_pointwise import FUSE_POINTWISE
 from nnspec.passes.remove_identity import REMOVE_IDENTITY
 from nnspec.passes.verify import verify
@@ -24,6 +25,8 @@ Fusion = Literal["no", "fused", "channels_last"]
 FUSIONS: dict[Fusion, tuple[Pass, ...]] = {
     "no": (), "fused": (FUSE_POINTWISE,), "channels_last": (FUSE_POINTWISE, CHOOSE_LAYOUT),
 }  # fmt: skip
+#: For every variant of a network that a recipe trains and measures.
+RECIPE: tuple[Pass, ...] = (FUSE_INPUT_DROPOUT,)
 TRAINING: tuple[Pass, ...] = (DEAD_CODE,)
 PIPELINES: dict[Mode, tuple[Pass, ...]] = {"training": TRAINING, "inference": INFERENCE}
 

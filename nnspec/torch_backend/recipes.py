@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nnspec.graph.ir import CallNetwork, Graph, Node
+from nnspec.passes.pipeline import RECIPE, run_passes
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
@@ -26,7 +27,8 @@ class InstanceModule(nn.Module):
 
     def __init__(self, instance: Instance, guards: bool) -> None:
         super().__init__()
-        tree = ModuleTree(self, *instance.variants.values())
+        graphs = {key: run_passes(graph, RECIPE).graph for key, graph in instance.variants.items()}
+        tree = ModuleTree(self, *graphs.values())
         self.name = instance.name
         self.training_of = {key: graph.training for key, graph in instance.variants.items()}
         #: Graphs that are the same in both modes need no switching, which takes longer than a small layer.
@@ -34,7 +36,7 @@ class InstanceModule(nn.Module):
         self._inputs = {key: tuple(entry.name for entry in graph.inputs) for key, graph in instance.variants.items()}
         self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
         # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
-        self.__dict__["views"] = {key: lower_view(graph, tree, guards=guards) for key, graph in instance.variants.items()}
+        self.__dict__["views"] = {key: lower_view(graph, tree, guards=guards) for key, graph in graphs.items()}
         union = {path: entry for graph in instance.variants.values() for path, entry in graph.weights.items()}
         weights = Graph(instance.network, (), (), {}, union)
         complete(weights, tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from nnspec.training import train
 pytestmark = pytest.mark.torch
 
 STEPS = 20
-Propagate = Callable[[dict[str, Tensor], str, Tensor, Tensor], Tensor]
+Propagate = Callable[[dict[str, Tensor], str, Any, Tensor], Tensor]
 
 
 def arrived(messages: Tensor, target: Tensor, nodes: int) -> Tensor:
@@ -33,14 +34,32 @@ def with_loops(edges: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     return torch.cat([edges[0], loops]), torch.cat([edges[1], loops])
 
 
-def gcn(w: dict[str, Tensor], name: str, x: Tensor, edges: Tensor) -> Tensor:
+class Words:
+    """The features without their zeros, of which a share is dropped: what papers have of most words is nothing."""
+
+    def __init__(self, x: Tensor, p: float) -> None:
+        rows, self.columns = x.nonzero(as_tuple=True)
+        self.values = functional.dropout(x[rows, self.columns], p)
+        lengths = torch.bincount(rows, minlength=len(x))
+        self.begins = lengths.cumsum(0) - lengths
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __matmul__(self, matrix: Tensor) -> Tensor:
+        return functional.embedding_bag(
+            self.columns, matrix.contiguous(), self.begins, mode="sum", per_sample_weights=self.values
+        )
+
+
+def gcn(w: dict[str, Tensor], name: str, x: Tensor | Words, edges: Tensor) -> Tensor:
     source, target = with_loops(edges, len(x))
     root = torch.bincount(target).float().rsqrt()
     h = x @ w[f"{name}.lin.weight"].T
     return arrived(h[source] * (root[source] * root[target])[:, None], target, len(x)) + w[f"{name}.bias"]
 
 
-def gat(w: dict[str, Tensor], name: str, x: Tensor, edges: Tensor) -> Tensor:
+def gat(w: dict[str, Tensor], name: str, x: Tensor | Words, edges: Tensor) -> Tensor:
     source, target = with_loops(edges, len(x))
     heads = w[f"{name}.att_src"].shape[1]
     h = (x @ w[f"{name}.lin.weight"].T).reshape(len(x), heads, -1)
@@ -53,7 +72,7 @@ def gat(w: dict[str, Tensor], name: str, x: Tensor, edges: Tensor) -> Tensor:
     return arrived(h[source] * share[:, :, None], target, len(x)).flatten(1) + w[f"{name}.bias"]
 
 
-def sage(w: dict[str, Tensor], name: str, x: Tensor, edges: Tensor) -> Tensor:
+def sage(w: dict[str, Tensor], name: str, x: Tensor | Words, edges: Tensor) -> Tensor:
     source, target = edges
     count = torch.bincount(target, minlength=len(x)).clamp(min=1).float()
     h = x @ w[f"{name}.lin_l.weight"].T
@@ -98,7 +117,7 @@ def test_twenty_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     keep = parts["train"]["part"]
     torch.manual_seed(0)
     for line in log(run):
-        h = activation(propagate(w, "conv1", functional.dropout(x, p), edges))
+        h = activation(propagate(w, "conv1", Words(x, p), edges))
         logits = propagate(w, "conv2", functional.dropout(h, p), edges)
         loss = functional.cross_entropy(logits[keep], label[keep])
         assert line["loss"] == pytest.approx(float(loss.detach()), rel=1e-6)

@@ -8,6 +8,8 @@ loops already count for nothing beside them, so that no shape depends on values.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -46,15 +48,86 @@ def own_weights(edge_index_2E: Tensor, weight_E: Tensor, nodes: int, fill: float
     return torch.where(count > 0, held / count.clamp(min=1), fill)
 
 
-class GCNConv(nn.Module):
+class SparseRows(NamedTuple):
+    """Features that are mostly zero: the others in the order of the nodes, in which column each stands, and where each node begins."""
+
+    values: Tensor
+    columns: Tensor
+    begins: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        """(V, whatever)."""
+        return self.begins.shape
+
+    def new_ones(self, *sizes: int) -> Tensor:
+        """Ones of the features' type."""
+        return self.values.new_ones(*sizes)
+
+
+Features = Tensor | SparseRows
+
+
+def product(x: Features, layer: nn.Linear, *, biased: bool = True) -> Tensor:
+    """The linear layer of the features, over what is not zero where they are given so."""
+    bias = layer.bias if biased else None
+    if isinstance(x, Tensor):
+        return F.linear(x, layer.weight, bias)
+    found = F.embedding_bag(x.columns, layer.weight.t().contiguous(), x.begins, mode="sum", per_sample_weights=x.values)
+    return found if bias is None else found + bias
+
+
+class _GraphLayer(nn.Module):
+    """What the layers share: features that a layer's own dropout thins out first, and that are sparse where most of them are zero."""
+
+    def __init__(self, input_dropout: float) -> None:
+        super().__init__()
+        self.input_dropout = input_dropout
+        #: The tensor that was looked at, held so that no other can take its place in memory, and its version then.
+        self._seen: tuple[Tensor, int] | None = None
+        self._rows: SparseRows | None = None
+
+    def read(self, x_VF: Tensor) -> Features:
+        """The features as the layer takes them. A gradient of them is computed only where they are dense."""
+        rows = None if x_VF.requires_grad or x_VF.device.type != "cpu" or torch.compiler.is_compiling() else self._sparse(x_VF)
+        if rows is None:
+            return F.dropout(x_VF, self.input_dropout, self.training) if self.input_dropout else x_VF
+        return rows._replace(values=F.dropout(rows.values, self.input_dropout, self.training)) if self.input_dropout else rows
+
+    def _sparse(self, x_VF: Tensor) -> SparseRows | None:
+        """The features without their zeros, None where there are not enough of those; looked for once in each tensor."""
+        if self._seen is None or not _is_same(x_VF, *self._seen):
+            self._seen, self._rows = (x_VF.detach(), x_VF._version), None
+            count = int(torch.count_nonzero(x_VF)) if x_VF.shape[1] >= _WIDE else x_VF.numel()
+            if count < _SPARSE * x_VF.numel():
+                rows, columns = x_VF.nonzero(as_tuple=True)
+                lengths = torch.bincount(rows, minlength=x_VF.shape[0])
+                self._rows = SparseRows(x_VF[rows, columns], columns, lengths.cumsum(0) - lengths)
+        return self._rows
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_seen": None, "_rows": None}
+
+
+def _is_same(x: Tensor, seen: Tensor, version: int) -> bool:
+    """Whether a tensor is the same memory as one before, unchanged."""
+    return x.data_ptr() == seen.data_ptr() and x.shape == seen.shape and x.stride() == seen.stride() and x._version == version
+
+
+#: Features are sparse where fewer than this share are not zero, and there are at least so many columns.
+_SPARSE, _WIDE = 0.05, 64
+
+
+class GCNConv(_GraphLayer):
     """Kipf & Welling: each node adds up the products of its neighbours, each over the square root of both degrees."""
 
     bias: Tensor | None
 
     def __init__(
-        self, in_channels: int, out_channels: int, improved: bool, add_self_loops: bool, normalize: bool, bias: bool
-    ) -> None:
-        super().__init__()
+        self, in_channels: int, out_channels: int, improved: bool, add_self_loops: bool, normalize: bool, bias: bool,
+        input_dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(input_dropout)
         self.normalize = normalize
         #: The weight of a loop that is added; None where none is.
         self.fill = (2.0 if improved else 1.0) if add_self_loops else None
@@ -66,7 +139,7 @@ class GCNConv(nn.Module):
         nodes = x_VF.shape[0]
         if self.normalize:
             edge_index, edge_weight = self.normalized(edge_index, edge_weight, x_VF)
-        messages_EC = self.lin(x_VF).index_select(0, edge_index[0])
+        messages_EC = product(self.read(x_VF), self.lin).index_select(0, edge_index[0])
         if edge_weight is not None:
             messages_EC = messages_EC * edge_weight.unsqueeze(1)
         out_VC = add_up(messages_EC, edge_index[1], nodes)
@@ -88,16 +161,16 @@ class GCNConv(nn.Module):
         return edge_index, root.index_select(0, edge_index[0]) * weight * root.index_select(0, edge_index[1])
 
 
-class GATConv(nn.Module):
+class GATConv(_GraphLayer):
     """Velickovic et al.: each node mixes its neighbours by attention, which looks at both ends of an edge; in H heads."""
 
     bias: Tensor | None
 
     def __init__(
         self, in_channels: int, out_channels: int, heads: int, concat: bool, negative_slope: float, dropout: float,
-        add_self_loops: bool, bias: bool, residual: bool,
+        add_self_loops: bool, bias: bool, residual: bool, input_dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(input_dropout)
         self.heads, self.concat, self.negative_slope, self.dropout = heads, concat, negative_slope, dropout
         self.add_self_loops = add_self_loops
         width = out_channels * (heads if concat else 1)
@@ -113,8 +186,8 @@ class GATConv(nn.Module):
             nn.init.xavier_uniform_(attention[0])
 
     def forward(self, x_VF: Tensor, edge_index: Tensor) -> Tensor:
-        nodes = x_VF.shape[0]
-        h_VHC = self.lin(x_VF).unflatten(1, (self.heads, -1))
+        nodes, x = x_VF.shape[0], self.read(x_VF)
+        h_VHC = product(x, self.lin).reshape(nodes, self.heads, -1)
         source_VH, target_VH = (h_VHC * self.att_src).sum(dim=-1), (h_VHC * self.att_dst).sum(dim=-1)
         loops = None
         if self.add_self_loops:
@@ -129,7 +202,7 @@ class GATConv(nn.Module):
         mixed_VHC = add_up(messages_EHC, edge_index[1], nodes)
         out = mixed_VHC.flatten(1) if self.concat else mixed_VHC.mean(dim=1)
         if self.res is not None:
-            out = out + self.res(x_VF)
+            out = out + product(x, self.res)
         return out if self.bias is None else out + self.bias
 
 
@@ -140,29 +213,33 @@ def _softmax(score_EH: Tensor, target_E: Tensor, nodes: int) -> Tensor:
     return power_EH / add_up(power_EH, target_E, nodes).index_select(0, target_E)
 
 
-class SAGEConv(nn.Module):
+class SAGEConv(_GraphLayer):
     """Hamilton et al.: one product of what the neighbours have in the mean (or sum, largest, smallest), one of the node itself."""
 
     def __init__(
         self, in_channels: int, out_channels: int, aggr: str, normalize: bool, root_weight: bool, project: bool, bias: bool,
-        product_first: bool = False,
+        product_first: bool = False, input_dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(input_dropout)
         self.aggr, self.normalize, self.product_first = aggr, normalize, product_first
         self.lin = nn.Linear(in_channels, in_channels) if project else None
         self.lin_l = nn.Linear(in_channels, out_channels, bias=bias)
         self.lin_r = nn.Linear(in_channels, out_channels, bias=False) if root_weight else None
 
     def forward(self, x_VF: Tensor, edge_index: Tensor) -> Tensor:
-        read_VF = x_VF if self.lin is None else self.lin(x_VF).relu()
+        if not self.product_first and self.input_dropout:
+            x_VF = F.dropout(x_VF, self.input_dropout, self.training)
+        x = self.read(x_VF) if self.product_first else x_VF
+        read = x if self.lin is None else product(x, self.lin).relu()
         out_VC: Tensor
         if self.product_first:
-            out_VC = self.aggregated(F.linear(read_VF, self.lin_l.weight), edge_index)
+            out_VC = self.aggregated(product(read, self.lin_l, biased=False), edge_index)
             out_VC = out_VC if self.lin_l.bias is None else out_VC + self.lin_l.bias
         else:
-            out_VC = self.lin_l(self.aggregated(read_VF, edge_index))
+            assert isinstance(read, Tensor)
+            out_VC = self.lin_l(self.aggregated(read, edge_index))
         if self.lin_r is not None:
-            out_VC = out_VC + self.lin_r(x_VF)
+            out_VC = out_VC + product(x, self.lin_r)
         return F.normalize(out_VC, dim=-1) if self.normalize else out_VC
 
     def aggregated(self, x_VF: Tensor, edge_index: Tensor) -> Tensor:
