@@ -38,18 +38,38 @@ class Words:
     """The features without their zeros, of which a share is dropped: what papers have of most words is nothing."""
 
     def __init__(self, x: Tensor, p: float) -> None:
-        rows, self.columns = x.nonzero(as_tuple=True)
-        self.values = functional.dropout(x[rows, self.columns], p)
-        lengths = torch.bincount(rows, minlength=len(x))
-        self.begins = lengths.cumsum(0) - lengths
+        self.rows, self.columns = x.nonzero(as_tuple=True)
+        self.values = functional.dropout(x[self.rows, self.columns], p)
+        self.shape = x.shape
 
     def __len__(self) -> int:
-        return len(self.begins)
+        return self.shape[0]
 
     def __matmul__(self, matrix: Tensor) -> Tensor:
-        return functional.embedding_bag(
-            self.columns, matrix.contiguous(), self.begins, mode="sum", per_sample_weights=self.values
-        )
+        found: Tensor = Product.apply(matrix, self)
+        return found
+
+
+def summed(values: Tensor, read: Tensor, into: Tensor, count: int, matrix: Tensor) -> Tensor:
+    """Rows of a matrix, each times a value, added up where they belong: `into` is in order."""
+    lengths = torch.bincount(into, minlength=count)
+    begins = lengths.cumsum(0) - lengths
+    return functional.embedding_bag(read, matrix.contiguous(), begins, mode="sum", per_sample_weights=values)
+
+
+class Product(torch.autograd.Function):
+    """Words times a matrix. Of the gradient, too, rows are added up: those of the papers that have a word."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, words: Words) -> Tensor:
+        ctx.words = words
+        return summed(words.values, words.columns, words.rows, len(words), matrix)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        words: Words = ctx.words
+        order = torch.argsort(words.columns, stable=True)
+        return summed(words.values[order], words.rows[order], words.columns[order], words.shape[1], gradient), None
 
 
 def gcn(w: dict[str, Tensor], name: str, x: Tensor | Words, edges: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ loops already count for nothing beside them, so that no shape depends on values.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 
@@ -49,11 +50,25 @@ def own_weights(edge_index_2E: Tensor, weight_E: Tensor, nodes: int, fill: float
 
 
 class SparseRows(NamedTuple):
-    """Features that are mostly zero: the others in the order of the nodes, in which column each stands, and where each node begins."""
+    """Features that are mostly zero: the others in the order of the nodes, in which column each stands, and where each node begins.
+
+    For products with the columns: the places of the same values in the order of the columns, the node of each, and where each column begins.
+    """
 
     values: Tensor
     columns: Tensor
     begins: Tensor
+    by_column: Tensor
+    nodes: Tensor
+    column_begins: Tensor
+
+    @classmethod
+    def of(cls, x_VF: Tensor) -> SparseRows:
+        """What is not zero in a matrix."""
+        nodes, columns = x_VF.nonzero(as_tuple=True)
+        by_column = torch.argsort(columns, stable=True)
+        begins = [_begins(places, size) for places, size in zip((nodes, columns), x_VF.shape, strict=True)]
+        return cls(x_VF[nodes, columns], columns, begins[0], by_column, nodes[by_column], begins[1])
 
     @property
     def shape(self) -> torch.Size:
@@ -73,8 +88,31 @@ def product(x: Features, layer: nn.Linear, *, biased: bool = True) -> Tensor:
     bias = layer.bias if biased else None
     if isinstance(x, Tensor):
         return F.linear(x, layer.weight, bias)
-    found = F.embedding_bag(x.columns, layer.weight.t().contiguous(), x.begins, mode="sum", per_sample_weights=x.values)
+    found: Tensor = _SparseProduct.apply(layer.weight, x)  # type: ignore[no-untyped-call]
     return found if bias is None else found + bias
+
+
+def _begins(places: Tensor, count: int) -> Tensor:
+    """Where each of the groups begins that sorted places form."""
+    lengths = torch.bincount(places, minlength=count)
+    return lengths.cumsum(0) - lengths
+
+
+class _SparseProduct(torch.autograd.Function):
+    """x W^T of sparse rows x and a matrix W (C, F), by sums of rows of W^T; its gradient G^T x by sums of rows of G, with nothing sorted."""
+
+    @staticmethod
+    def forward(ctx: Any, weight_CF: Tensor, x: SparseRows) -> Tensor:
+        ctx.x = x
+        return F.embedding_bag(x.columns, weight_CF.t().contiguous(), x.begins, mode="sum", per_sample_weights=x.values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_VC: Tensor) -> tuple[Tensor, None]:
+        x: SparseRows = ctx.x
+        values = x.values[x.by_column]
+        found = F.embedding_bag(x.nodes, gradient_VC.contiguous(), x.column_begins, mode="sum", per_sample_weights=values)
+        return found.t(), None
 
 
 class _GraphLayer(nn.Module):
@@ -100,9 +138,7 @@ class _GraphLayer(nn.Module):
             self._seen, self._rows = (x_VF.detach(), x_VF._version), None
             count = int(torch.count_nonzero(x_VF)) if x_VF.shape[1] >= _WIDE else x_VF.numel()
             if count < _SPARSE * x_VF.numel():
-                rows, columns = x_VF.nonzero(as_tuple=True)
-                lengths = torch.bincount(rows, minlength=x_VF.shape[0])
-                self._rows = SparseRows(x_VF[rows, columns], columns, lengths.cumsum(0) - lengths)
+                self._rows = SparseRows.of(x_VF)
         return self._rows
 
     def __getstate__(self) -> dict[str, object]:
