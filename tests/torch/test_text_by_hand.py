@@ -248,9 +248,11 @@ CLASSIFIERS: dict[str, Callable[[str], bool]] = {
 
 @pytest.mark.parametrize("recipe", CLASSIFIERS)
 def test_bert_classifies(tmp_path: Path, recipe: str) -> None:
-    """The recipe that loads has nothing to load from here; what it freezes stays."""
+    """The recipe that loads has nothing to load from here; in its place something is frozen, and stays."""
     pytest.importorskip("tokenizers")
-    hand = ByHand(tmp_path, "transformer/bert", recipe, {"  load model.bert from Pretrain.lm.bert\n": ""})
+    hand = ByHand(
+        tmp_path, "transformer/bert", recipe, {"  load model.bert from Pretrain.lm.bert\n": "  freeze model.bert.embeddings\n"}
+    )
     ordered = [tensor for key, tensor in hand.p.items() if not CLASSIFIERS[recipe](key)]
 
     def losses() -> Iterator[Tensor]:
