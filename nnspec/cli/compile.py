@@ -39,6 +39,18 @@ def run(
     engine: Annotated[
         str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas; all if left out.")
     ] = "",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="float32|bfloat16", help="What may be computed in, with --batch.")
+    ] = "float32",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            metavar="SHARE",
+            show_default=False,
+            help="By how much of the largest output bfloat16 may be off; 0.02 if left out.",
+        ),
+    ] = None,
     network: Network = "",
     set_: Settings = [],  # noqa: B006
     with_: Sizes = [],  # noqa: B006
@@ -62,21 +74,23 @@ def run(
     from nnspec.torch_backend.equivalence import compare_graphs
     from nnspec.torch_backend.lower import lower
 
-    at, module = _compiled(graph, sizes(with_), batch, engine, seed, told=lambda text: progress(text, quiet=quiet))
-    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=at, tolerance=TOLERANCE)
-    same = difference.within(TOLERANCE)
+    rounding = _rounding(precision, tolerance, batch)
+    at, module = _compiled(graph, sizes(with_), batch, engine, seed, rounding, told=lambda text: progress(text, quiet=quiet))
+    allowed = TOLERANCE if rounding is None else rounding
+    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=at, tolerance=allowed)
+    same = difference.within(allowed)
     broken = broken_claims(report, graph, module, sizes(with_), seed)
     if json:
-        show_json(_as_object(graph.name, module, difference, broken))
+        show_json(_as_object(graph.name, module, difference, broken, same=same))
     else:
-        say(_as_text(graph.name, module, difference, broken, explain=explain_fusion))
+        say(_as_text(graph.name, module, difference, broken, explain=explain_fusion, same=same))
     if output and same:
         for written in write(graph, report, output, seed, sizes(with_)):
             progress(f"wrote {written}", quiet=quiet)
     return 70 if not same else 1 if broken else 0
 
 
-def _compiled(graph: Graph, given: dict[str, int], batch: int | None, engine: str, seed: int,
+def _compiled(graph: Graph, given: dict[str, int], batch: int | None, engine: str, seed: int, rounding: float | None,
               told: Callable[[str], None]) -> tuple[dict[str, int], GraphModule]:  # fmt: skip
     """The sizes at which the network is compared, and the network: by the fastest engine where a batch is given."""
     from nnspec.torch_backend.compile import batch_sizes, compile_graph
@@ -86,10 +100,29 @@ def _compiled(graph: Graph, given: dict[str, int], batch: int | None, engine: st
     from nnspec.engines import compile_for
 
     at = {**batch_sizes(graph, batch), **given}
-    return at, compile_for(graph, at, seed=seed, engines=_engines(engine), told=told)
+    precision = "float32" if rounding is None else "bfloat16"
+    return at, compile_for(graph, at, seed=seed, engines=_engines(engine), precision=precision, tolerance=rounding, told=told)
 
 
-def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic]) -> dict[str, Any]:
+def _rounding(precision: str, tolerance: float | None, batch: int | None) -> float | None:
+    """By how much results may be off through rounding to bfloat16; None in float32. Raises UsageError."""
+    from nnspec.errors import UsageError
+
+    known = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+    if precision not in known:
+        raise UsageError(f"--precision {precision}: it is float32 or bfloat16")
+    if known[precision] == "float32":
+        if tolerance is not None:
+            raise UsageError("--tolerance is for `--precision bfloat16`: float32 has to agree")
+        return None
+    if batch is None:
+        raise UsageError("--precision bfloat16 needs `--batch N`: its error and its speed are measured on samples")
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise UsageError(f"--tolerance {tolerance:g}: it is a share of the largest output, such as 0.01")
+    return 0.02 if tolerance is None else tolerance
+
+
+def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, same: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from nnspec.engines.compiled import DECISION
@@ -98,14 +131,16 @@ def _as_object(name: str, module: GraphModule, difference: Difference, broken: l
 
     decision = module.meta.get(DECISION)
     return {
-        "network": name, "passes": [each._asdict() for each in module.meta[REPORTS]], "same": difference.within(TOLERANCE),
+        "network": name, "passes": [each._asdict() for each in module.meta[REPORTS]], "same": same,
         "difference": {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first},
         "findings": [finding_object(finding, finding.fingerprint) for finding in broken],
         "engine": None if decision is None else asdict(decision),
     }  # fmt: skip
 
 
-def _as_text(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, explain: bool) -> str:
+def _as_text(
+    name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, explain: bool, same: bool
+) -> str:
     from nnspec.engines.compiled import DECISION
     from nnspec.torch_backend.compile import REPORTS
 
@@ -113,7 +148,7 @@ def _as_text(name: str, module: GraphModule, difference: Difference, broken: lis
     if DECISION in module.meta:
         lines += module.meta[DECISION].lines()
     lines.append(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
-    if not difference.within(TOLERANCE):
+    if not same:
         lines.append(f"they differ, first at {difference.first}: please report it with the spec")
     if broken:
         from nnspec.render import render

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,8 +30,8 @@ from nnspec.torch_backend.equivalence import measure
 
 #: By how much an engine has to be faster than one that is tried before it.
 MARGIN = 1.03
-#: Share of the largest output by which an engine may differ from torch in float32.
-TOLERANCE = 1e-4
+#: Share of the largest output by which an engine may differ from torch in float32, where nothing else is said.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.02}
 _ROUNDS = 3
 #: About so long each candidate is timed in a round.
 _SECONDS = 0.15
@@ -40,12 +41,14 @@ _REST_S = 0.03
 
 @dataclass(frozen=True)
 class Timing:
-    """What an engine came to: milliseconds of a call, or why it was no candidate; seconds until it was ready."""
+    """What an engine came to: milliseconds of a call, or why it was no candidate; seconds until it was ready; and by how much of the largest
+    output it differs from torch in float32."""
 
     engine: str
     ms: float | None
     reason: str = ""
     ready_s: float = 0.0
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,20 @@ class Decision:
     timings: tuple[Timing, ...]
     sizes: dict[str, int]
     remembered: bool = False
+    precision: str = "float32"
 
     def lines(self) -> list[str]:
         """What was measured, for people."""
         at = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
-        first = f"runs with `{self.engine}` at {at or 'its sizes'}{', as measured before' if self.remembered else ''}"
-        return [
-            first,
-            *(f"  {each.engine}: {f'{each.ms:.3f} ms' if each.ms is not None else each.reason}" for each in self.timings),
-        ]
+        allowed = "" if self.precision == "float32" else f", {self.precision} allowed"
+        first = f"runs with `{self.engine}` at {at or 'its sizes'}{allowed}{', as measured before' if self.remembered else ''}"
+        return [first, *(f"  {each.engine}: {_told(each, exact=self.precision == 'float32')}" for each in self.timings)]
+
+
+def _told(timing: Timing, *, exact: bool) -> str:
+    if timing.ms is None:
+        return timing.reason
+    return f"{timing.ms:.3f} ms" + ("" if exact else f", off by {timing.error:.1e} of the output")
 
 
 def choose(
@@ -77,7 +85,7 @@ def choose(
     if known is not None:
         return known, None
     told(f"measuring {len(engines)} ways to run {subject.graph.name}")
-    ready: dict[str, tuple[Run, float]] = {}
+    ready: dict[str, tuple[Run, float, float]] = {}
     reasons: dict[str, str] = {}
     reference = engines[0].prepare(subject)(subject.inputs)
     for each in engines:
@@ -86,25 +94,29 @@ def choose(
             reasons[each.name] = outcome
         else:
             ready[each.name] = outcome
-    times = _timed({name: run for name, (run, _) in ready.items()}, subject.inputs)
+    times = _timed({name: run for name, (run, _, _) in ready.items()}, subject.inputs)
     timings = tuple(
-        Timing(each.name, times.get(each.name), reasons.get(each.name, ""), ready[each.name][1] if each.name in ready else 0.0)
+        Timing(each.name, times[each.name], "", *ready[each.name][1:])
+        if each.name in ready
+        else Timing(each.name, None, reasons[each.name])
         for each in engines
     )
     best = engines[0].name
     for name, ms in times.items():
         if ms * MARGIN < times[best]:
             best = name
-    decision = Decision(best, timings, {var.name: size for var, size in subject.sizes.items()})
+    decision = Decision(best, timings, {var.name: size for var, size in subject.sizes.items()}, precision=subject.precision)
     _remember(key, decision)
     return decision, ready[best][0]
 
 
-def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float] | str:
-    """The engine's call with the seconds that it took to make it, or why it is none."""
+def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float, float] | str:
+    """The engine's call with the seconds that it took to make it and its error, or why it is none."""
     missing = engine.missing()
     if missing is not None:
         return missing
+    if subject.precision not in engine.precisions and engine.name != "torch":
+        return f"it does not compute in {subject.precision}"
     began = time.perf_counter()
     try:
         run = engine.prepare(subject)
@@ -115,9 +127,9 @@ def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tupl
         return f"it fails: {str(error).strip().splitlines()[0][:160]}"
     seconds = time.perf_counter() - began
     difference = measure(reference, found)
-    if not difference.relative <= TOLERANCE:
-        return f"it differs by {difference.relative:.1e} of the output"
-    return run, seconds
+    if not difference.relative <= subject.tolerance:
+        return f"it differs by {difference.relative:.1e} of the output, and {subject.tolerance:g} is allowed"
+    return run, seconds, difference.relative
 
 
 def _timed(runs: Mapping[str, Run], inputs: tuple[Tensor, ...]) -> dict[str, float]:
@@ -159,12 +171,12 @@ def _key(subject: Subject, engines: Sequence[Engine]) -> str:
     ]
     sizes = sorted((var.name, size) for var, size in subject.sizes.items())
     having = [f"{each.name} {each.version} {each.missing()}" for each in engines]
-    parts = [_VERSION, *nodes, str(sizes), str(subject.threads), processor(), *having]
+    parts = [_VERSION, *nodes, str(sizes), str(subject.threads), subject.precision, str(subject.tolerance), processor(), *having]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "1"
+_VERSION = "2"
 
 
 @cache
@@ -186,7 +198,7 @@ def _remembered(key: str) -> Decision | None:
     try:
         found = json.loads(_file().read_text(encoding="utf-8"))[key]
         timings = tuple(Timing(**each) for each in found["timings"])
-        decision = Decision(found["engine"], timings, dict(found["sizes"]), remembered=True)
+        decision = Decision(found["engine"], timings, dict(found["sizes"]), remembered=True, precision=found["precision"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return decision if decision.engine in ENGINES else None
@@ -199,7 +211,8 @@ def _remember(key: str, decision: Decision) -> None:
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError):
         known = {}
-    entry = {"engine": decision.engine, "sizes": decision.sizes, "timings": [asdict(each) for each in decision.timings]}
+    entry: dict[str, Any] = {"engine": decision.engine, "precision": decision.precision, "sizes": decision.sizes}
+    entry["timings"] = [asdict(each) for each in decision.timings]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(f".{os.getpid()}")

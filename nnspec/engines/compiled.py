@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nnspec.engines.choice import choose
+from nnspec.engines.choice import TOLERANCES, choose
 from nnspec.engines.engine import Run, Subject
 from nnspec.engines.table import ENGINES
 from nnspec.graph.ir import Graph
@@ -23,16 +23,20 @@ DECISION = "nnspec_engine"
 
 def compile_for(
     graph: Graph, sizes: Mapping[str, int], *, state: State | None = None, seed: int | None = None,
-    engines: Sequence[str] | None = None, told: Callable[[str], None] = lambda text: None,
+    engines: Sequence[str] | None = None, precision: str = "float32", tolerance: float | None = None,
+    told: Callable[[str], None] = lambda text: None,
 ) -> NetworkModule:  # fmt: skip
     """The network of a graph (its variant for inference) made to run fastest at these sizes; at others it runs in torch.
 
     Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among, all where none are given.
+    With the `precision` "bfloat16" an engine may compute in it, where its results differ by at most `tolerance` (0.02 of the largest output
+    where none is given); at other sizes the network computes in float32.
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
     what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes.
     """
     known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
-    subject = Subject(graph, known, admissible_sizes(graph, sizes), torch.get_num_threads())
+    allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    subject = Subject(graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed)
     decision, run = choose(subject, list(ENGINES) if engines is None else engines, told)
     engine = ENGINES[decision.engine]
     module = engine.torch_module(subject)

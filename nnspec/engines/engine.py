@@ -27,12 +27,17 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with its weights, at the sizes at which it will run. `graph` is its variant for inference, as written."""
+    """A network with its weights, at the sizes at which it will run. `graph` is its variant for inference, as written.
+
+    `precision` is what may be computed in: "float32", or "bfloat16" where that is within `tolerance`, a share of the largest output.
+    """
 
     graph: Graph
     state: State
     sizes: Mapping[Var, int]
     threads: int
+    precision: str = "float32"
+    tolerance: float = 1e-4
     _modules: dict[Fusion, NetworkModule] = field(default_factory=dict)
 
     @cached_property
@@ -67,8 +72,8 @@ class Engine:
     """One way to run a network. `torch_module` is given where the way is a module of torch itself, which then is the result."""
 
     name: str
-    #: Runs outside of torch, at the sizes it was made for.
-    foreign = False
+    #: What it can compute in.
+    precisions: tuple[str, ...] = ("float32",)
 
     def missing(self) -> str | None:
         """Why the engine cannot be had here, such as a package that is not installed; None where it can."""
@@ -80,9 +85,9 @@ class Engine:
         return str(torch.__version__)
 
     def prepare(self, subject: Subject) -> Run:
-        """The network as a call. Raises Unsuitable."""
+        """The network as a call, in the subject's precision. Raises Unsuitable."""
         raise NotImplementedError
 
     def torch_module(self, subject: Subject) -> NetworkModule | None:
-        """The module that does it, where it is one of torch."""
+        """The module that does it, where it is one of torch in float32."""
         return None

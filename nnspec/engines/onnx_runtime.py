@@ -33,7 +33,6 @@ class OnnxRuntime(Engine):
     """The whole network as one call of ONNX Runtime, on the processor."""
 
     name = "onnxruntime"
-    foreign = True
 
     def missing(self) -> str | None:
         lacking = [package for package in ("onnx", "onnxruntime") if installed(package) is None]

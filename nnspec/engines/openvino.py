@@ -10,12 +10,14 @@ from torch import Tensor
 from nnspec.engines.engine import Engine, Run, Subject
 from nnspec.engines.onnx_runtime import installed, onnx_model
 
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
 
 class OpenVino(Engine):
     """The whole network as one call of OpenVINO, on the processor."""
 
     name = "openvino"
-    foreign = True
+    precisions = ("float32", "bfloat16")
 
     def missing(self) -> str | None:
         lacking = [package for package in ("onnx", "openvino") if installed(package) is None]
@@ -30,7 +32,7 @@ class OpenVino(Engine):
 
         core = openvino.Core()
         settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": subject.threads,
+            "INFERENCE_PRECISION_HINT": _HINTS[subject.precision], "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": subject.threads,
         }  # fmt: skip
         request = core.compile_model(core.read_model(onnx_model(subject)), "CPU", settings).create_infer_request()
         places = range(len(subject.graph.outputs))

@@ -48,8 +48,6 @@ def graph() -> Graph:
 class Made(Engine):
     """An engine for tests, which runs the network in torch and takes its time."""
 
-    foreign = True
-
     def __init__(
         self, name: str, seconds: float = 0.0, wrong: float = 0.0, trouble: Exception | None = None, lacks: str | None = None
     ):
@@ -126,6 +124,36 @@ def test_a_decision_is_remembered_for_the_same_network_and_sizes(engines: dict[s
     assert len(json.loads(cache.read_text())) == 2
     cache.write_text("not JSON")
     assert not decided().remembered
+
+
+def test_bfloat16_is_taken_where_it_is_near_enough(engines: dict[str, Engine]) -> None:
+    engines["rough"], engines["exact"] = Made("rough", wrong=0.001), Made("exact")
+    engines["rough"].precisions = ("float32", "bfloat16")
+    found = decided(precision="bfloat16")
+    assert found.engine == "rough"
+    said = {each.engine: each for each in found.timings}
+    assert said["exact"].reason == "it does not compute in bfloat16"
+    assert 0 < said["rough"].error < 0.02
+    assert found.lines()[0] == "runs with `rough` at N = 2, H = 6, bfloat16 allowed"
+    assert found.lines()[2].endswith(f"off by {said['rough'].error:.1e} of the output")
+    strict = decided(precision="bfloat16", tolerance=1e-6)
+    assert strict.engine == "torch"
+    assert {each.engine: each.reason for each in strict.timings}["rough"].endswith("and 1e-06 is allowed")
+
+
+@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if "bfloat16" in each.precisions])
+def test_every_engine_in_bfloat16(name: str) -> None:
+    engine = ENGINES[name]
+    if engine.missing() is not None:
+        pytest.skip(str(engine.missing()))
+    network = graph()
+    reference = lower(network, seed=0)
+    subject = Subject(network, reference.state_dict(), admissible_sizes(network, {"N": 2, "H": 6}), 1, "bfloat16", 0.02)
+    found = engine.prepare(subject)(subject.inputs)
+    for left, right in zip(found, subject.outputs(reference(*subject.inputs)), strict=True):
+        assert left.dtype == torch.float32
+        torch.testing.assert_close(left, right, rtol=0.03, atol=0.01)
+    assert engine.torch_module(subject) is None
 
 
 def test_where_nothing_can_be_remembered_it_is_measured(
@@ -231,5 +259,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     found = json.loads(capsys.readouterr().out)["engine"]
     assert found["remembered"]
     assert found["sizes"]["N"] == 2
+    assert main(["compile", str(spec), "--batch", "2", "--precision", "bf16", "--engine", "torch,fused"]) == 0
+    assert "bfloat16 allowed" in capsys.readouterr().out
+    for wrong, why in (
+        (["--precision", "int4"], "it is float32 or bfloat16"), (["--precision", "bf16"], "needs `--batch N`"),
+        (["--batch", "2", "--tolerance", "0.1"], "is for `--precision bfloat16`"),
+        (["--batch", "2", "--precision", "bf16", "--tolerance", "7"], "a share of the largest output"),
+    ):  # fmt: skip
+        assert main(["compile", str(spec), *wrong]) == 2
+        assert why in capsys.readouterr().err
     assert main(["compile", str(spec), "--batch", "2", "--engine", "abacus"]) == 2
     assert "--engine abacus: there is `torch`, `fused`" in capsys.readouterr().err
