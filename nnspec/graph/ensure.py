@@ -132,6 +132,11 @@ class _Quantities:
         sizes: dict[Var, Dim] = {}
         for argument in call.arguments:
             name = argument.name.id if argument.name is not None else None
+            fixed = self.program.sizes.get(name) if name is not None and name not in by_name else None
+            if fixed is not None:
+                if self.read(argument.value) != fixed:
+                    raise Misread  # the claim is about another size than the one that is asked about
+                continue
             value = self.read(argument.value) if name in by_name else None
             if name not in by_name or isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 known = ", ".join(f"{each}=1" for each in by_name)

@@ -174,3 +174,13 @@ def test_unreadable_values(nnspec: Command, arguments: tuple[str, ...]) -> None:
     code, out, err = nnspec("check", "sound.nn", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("nnspec: --")
+
+
+def test_claims_at_sizes_that_are_fixed(nnspec: Command) -> None:
+    """A claim about the size that is fixed counts, one about another size is passed over."""
+    text = "network Net {\n  input x: float32[N, H]\n  output y = x -> sum(1)\n}\nensure Net { flops(N=1, H=8) LIMIT }\n"
+    for limit, code in (("<= 9", 0), ("> 9", 1)):
+        Path("claim.nn").write_text(text.replace("LIMIT", limit))
+        assert nnspec("check", "claim.nn").code == code
+        assert nnspec("check", "claim.nn", "--with", "H=8").code == code
+        assert nnspec("check", "claim.nn", "--with", "H=7").code == 0

@@ -261,6 +261,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found["sizes"]["N"] == 2
     assert main(["compile", str(spec), "--batch", "2", "--precision", "bf16", "--engine", "torch,fused"]) == 0
     assert "bfloat16 allowed" in capsys.readouterr().out
+    assert main(["compile", str(spec), "--batch", "2", "--with", "H=6", "--engine", "torch,fused"]) == 0
+    assert "at N = 2" in capsys.readouterr().out
     for wrong, why in (
         (["--precision", "int4"], "it is float32 or bfloat16"), (["--precision", "bf16"], "needs `--batch N`"),
         (["--batch", "2", "--tolerance", "0.1"], "is for `--precision bfloat16`"),
