@@ -17,6 +17,8 @@ _ABILITIES = {
     "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
+    "engines: ONNX Runtime": ("engines", ("onnx", "onnxruntime")),
+    "engines: OpenVINO": ("engines", ("onnx", "openvino")),
 }
 
 

@@ -17,7 +17,7 @@ from nnspec.torch_backend.example_inputs import inputs_at
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.torch_backend.weights import State, derive
 
-#: Runs a network: inputs in order, outputs in order.
+#: Runs a network: inputs in order, of which no gradient is wanted; outputs in order.
 Run = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 

@@ -38,7 +38,7 @@ class OpenVino(Engine):
         places = range(len(subject.graph.outputs))
 
         def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
-            found = request.infer([each.detach().numpy() for each in inputs], share_inputs=True)
+            found = request.infer([each.numpy() for each in inputs], share_inputs=True)
             return [torch.from_numpy(found[place]) for place in places]
 
         return run
