@@ -20,26 +20,37 @@ class Pointwise(NamedTuple):
     settings: tuple[tuple[str, Any], ...] = ()
 
 
-class FusedLayer(Operator):
-    """`layer`, then `+ addend` where one is read, then `activation`. Reads "input", and perhaps "addend" of the result's type."""
+class _Around(Operator):
+    """An operator that does more than its layer, with the layer's results, weights and work: what is done to single elements counts nothing."""
 
     family = "fused"
 
-    def __init__(self, layer: Operator, activation: Pointwise | None = None, addend: TensorType | None = None) -> None:
+    def __init__(self, layer: Operator, name: str) -> None:
         super().__init__()
-        self.layer, self.activation, self.addend = layer, activation, addend
-        parts = [layer.name, *(["add"] if addend is not None else []), *([activation.function] if activation else [])]
-        self.__dict__["name"] = " + ".join(parts)
+        self.layer = layer
+        self.__dict__["name"] = name
 
     def infer(self) -> Inferred:
         return Inferred(self.layer.infer().outputs)
 
     def cost(self) -> Cost:
-        """The layer's: what is done to single elements is not counted."""
+        """The layer's."""
         return self.layer.cost()
 
     def weights(self) -> tuple[Weight, ...]:
         return self.layer.weights()
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self.layer!r})"
+
+
+class FusedLayer(_Around):
+    """`layer`, then `+ addend` where one is read, then `activation`. Reads "input", and perhaps "addend" of the result's type."""
+
+    def __init__(self, layer: Operator, activation: Pointwise | None = None, addend: TensorType | None = None) -> None:
+        parts = [layer.name, *(["add"] if addend is not None else []), *([activation.function] if activation else [])]
+        super().__init__(layer, " + ".join(parts))
+        self.activation, self.addend = activation, addend
 
     def lower(self) -> TorchCall:
         call = self.layer.lower()
@@ -49,8 +60,19 @@ class FusedLayer(Operator):
         addend = () if self.addend is None else (Ref("addend"),)
         return call_module(f"{_MODULES}.Fused{self.layer.name}", *call.args, *addend, settings=settings)
 
-    def __repr__(self) -> str:
-        return f"{self.name}({self.layer!r})"
+
+class DroppedGraphLayer(_Around):
+    """A graph layer that drops a share of its features itself, before it reads them. Reads what the layer reads."""
+
+    mode_dependent = True
+
+    def __init__(self, layer: Operator, share: float) -> None:
+        super().__init__(layer, f"{layer.name} with dropout")
+        self.share = share
+
+    def lower(self) -> TorchCall:
+        call = self.layer.lower()
+        return call._replace(settings={**call.settings, "input_dropout": self.share})
 
 
 class ChannelsLast(Operator):
@@ -68,33 +90,3 @@ class ChannelsLast(Operator):
 
     def lower(self) -> TorchCall:
         return call_function(f"{_MODULES}.channels_last", Ref("input"))
-
-
-class DroppedGraphLayer(Operator):
-    """A graph layer that drops a share of its features itself, before it reads them. Reads what the layer reads."""
-
-    family = "fused"
-
-    def __init__(self, layer: Operator, share: float) -> None:
-        super().__init__()
-        self.layer, self.share = layer, share
-        self.__dict__["name"] = f"{layer.name} with dropout"
-
-    mode_dependent = True
-
-    def infer(self) -> Inferred:
-        return Inferred(self.layer.infer().outputs)
-
-    def cost(self) -> Cost:
-        """The layer's."""
-        return self.layer.cost()
-
-    def weights(self) -> tuple[Weight, ...]:
-        return self.layer.weights()
-
-    def lower(self) -> TorchCall:
-        call = self.layer.lower()
-        return call._replace(settings={**call.settings, "input_dropout": self.share})
-
-    def __repr__(self) -> str:
-        return f"{self.name}({self.layer!r}, {self.share})"
