@@ -38,7 +38,18 @@ def complete(graph: Graph, tree: ModuleTree, state: Mapping[str, Tensor] | None 
             with torch.no_grad():
                 initialize(present[entry.path], entry.initial)
     if state is not None:
-        tree.root.load_state_dict(state)
+        _fill(tree.root, state)
+
+
+def _fill(root: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """As `load_state_dict`, which looks through all keys for each module: here in one pass where everything fits."""
+    own = root.state_dict()
+    if own.keys() != state.keys() or any(tensor.shape != state[name].shape for name, tensor in own.items()):
+        root.load_state_dict(state)  # which says what is wrong
+        return
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
 
 
 def _made(entry: WeightEntry, state: Mapping[str, Tensor] | None) -> Tensor:
