@@ -193,7 +193,7 @@ def test_frozen_is_as_if_torch_had_no_gradient_for_it(tmp_path: Path, first: dic
     norm.load_state_dict({name.removeprefix("trunk.norm."): each for name, each in first.items() if "norm" in name})
     head.load_state_dict({"weight": first["head.weight"], "bias": first["head.bias"]})
     norm.eval()
-    optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.01, fused=True)
     report = checked(tmp_path, PARTS.replace("STATEMENTS", ""))
     data = load(report.recipes["Second"].sources["iris"], tmp_path).parts["train"]
     for epoch in range(2):

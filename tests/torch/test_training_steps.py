@@ -85,13 +85,13 @@ def five(
 @pytest.mark.parametrize(
     ("written", "made"),
     [
-        ("SGD(lr=0.1)", lambda weights: torch.optim.SGD(weights, lr=0.1)),
-        ("SGD(lr=0.1, momentum=0.9, nesterov=true)", lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, nesterov=True)),
-        ("Adam(lr=1e-2)", lambda weights: torch.optim.Adam(weights, lr=1e-2)),
-        ("Adam(lr=1e-2, betas=[0, 0.5])", lambda weights: torch.optim.Adam(weights, lr=1e-2, betas=(0.0, 0.5))),
-        ("AdamW(lr=1e-2, betas=[0.8, 0.95])", lambda weights: torch.optim.AdamW(weights, lr=1e-2, betas=(0.8, 0.95))),
+        ("SGD(lr=0.1)", lambda weights: torch.optim.SGD(weights, lr=0.1, fused=True)),
+        ("SGD(lr=0.1, momentum=0.9, nesterov=true)", lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, nesterov=True, fused=True)),
+        ("Adam(lr=1e-2)", lambda weights: torch.optim.Adam(weights, lr=1e-2, fused=True)),
+        ("Adam(lr=1e-2, betas=[0, 0.5])", lambda weights: torch.optim.Adam(weights, lr=1e-2, betas=(0.0, 0.5), fused=True)),
+        ("AdamW(lr=1e-2, betas=[0.8, 0.95])", lambda weights: torch.optim.AdamW(weights, lr=1e-2, betas=(0.8, 0.95), fused=True)),
         ("RMSprop(lr=1e-3, momentum=0.5)", lambda weights: torch.optim.RMSprop(weights, lr=1e-3, momentum=0.5)),
-        ("Adagrad(lr=1e-2)", lambda weights: torch.optim.Adagrad(weights, lr=1e-2)),
+        ("Adagrad(lr=1e-2)", lambda weights: torch.optim.Adagrad(weights, lr=1e-2, fused=True)),
     ],
 )  # fmt: skip
 def test_mlp_with_dropout(tmp_path: Path, written: str, made: Callable[[Any], torch.optim.Optimizer]) -> None:
@@ -119,7 +119,7 @@ train Small {
 def test_cnn_with_momentum(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 10))
     hand = Hand(tmp_path, CNN, network, {"0": "logits.0", "4": "logits.4"}, instance="Net")
-    five(hand, torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3))
+    five(hand, torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3, fused=True))
 
 
 def test_groups_by_override(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_groups_by_override(tmp_path: Path) -> None:
         {"params": [last.weight], "lr": 1e-3, "weight_decay": 0.5},
         {"params": [last.bias], "lr": 1e-3, "weight_decay": 0.0},
     ]
-    five(hand, torch.optim.AdamW(groups))
+    five(hand, torch.optim.AdamW(groups, fused=True))
 
 
 def wave(passed: float) -> float:
@@ -153,7 +153,7 @@ def wave(passed: float) -> float:
 )  # fmt: skip
 def test_schedules_and_warm_up(tmp_path: Path, written: str, rate: Callable[[int], float]) -> None:
     hand = Hand(tmp_path, digits(f"optimizer SGD(lr={written}, momentum=0.9)", settings=FIVE), mlp(), MLP)
-    optimizer = torch.optim.SGD(hand.network.parameters(), lr=1.0, momentum=0.9)
+    optimizer = torch.optim.SGD(hand.network.parameters(), lr=1.0, momentum=0.9, fused=True)
     five(hand, optimizer, before=lambda step: optimizer.param_groups[0].update(lr=rate(step)))
 
 
@@ -162,12 +162,16 @@ def test_clipping(tmp_path: Path, kind: str) -> None:
     hand = Hand(tmp_path, digits("optimizer SGD(lr=0.5)", settings=f"{FIVE}\n  {kind}"), mlp(), MLP)
     name, size = kind.split()
     function = getattr(nn.utils, f"{name}_")
-    five(hand, torch.optim.SGD(hand.network.parameters(), lr=0.5), clip=lambda: function(hand.network.parameters(), float(size)))
+    five(
+        hand,
+        torch.optim.SGD(hand.network.parameters(), lr=0.5, fused=True),
+        clip=lambda: function(hand.network.parameters(), float(size)),
+    )
 
 
 def test_accumulated_gradients(tmp_path: Path) -> None:
     hand = Hand(tmp_path, digits("optimizer SGD(lr=0.5)", settings=f"{FIVE}\n  accumulate 5"), mlp(), MLP)
-    optimizer = torch.optim.SGD(hand.network.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(hand.network.parameters(), lr=0.5, fused=True)
     batches = hand.batches()
     # 12 batches an epoch: groups of 5, 5 and 2, then the next epoch
     for group in (5, 5, 2, 5, 5):
@@ -180,7 +184,7 @@ def test_accumulated_gradients(tmp_path: Path) -> None:
 
 def test_bfloat16(tmp_path: Path) -> None:
     hand = Hand(tmp_path, digits("optimizer SGD(lr=0.5)", settings=f"{FIVE}\n  precision bfloat16"), mlp(), MLP)
-    optimizer = torch.optim.SGD(hand.network.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(hand.network.parameters(), lr=0.5, fused=True)
     batches = hand.batches()
     for _ in range(5):
         optimizer.zero_grad()
