@@ -202,11 +202,11 @@ ROWS = {
     for row in (
         Row("two-conv CNN", _networks("cnn/simple_cnn.nn"), _DIGITS, _CLASSIFIED % "SimpleCNN", "SGD(lr=0.01, momentum=0.9)", 64, 20_000,
             _pictures, _cnn, _classified, _sgd),
-        Row("MLP", _networks("mlp/mlp.nn"), _DIGITS, "  layer net = MLP(dropout=0)\n" + _CLASSIFIED % "net", "SGD(lr=0.01, momentum=0.9)", 64, 20_000,
-            _pictures, _mlp, _classified, _sgd),
+        Row("MLP", _networks("mlp/mlp.nn"), _DIGITS, "  layer net = MLP(dropout=0)\n" + _CLASSIFIED % "net",
+            "SGD(lr=0.01, momentum=0.9)", 64, 20_000, _pictures, _mlp, _classified, _sgd),
         Row("LSTM", "network Rows {\n  input image: float32[N, 1, 28, 28]\n"
-            "  output logits = image -> squeeze(1) -> LSTM(128).last as rnn -> Linear(10) as head\n}", _DIGITS, _CLASSIFIED % "Rows", "Adam(lr=1e-3)",
-            128, 10_000, _pictures, _Rows, _classified, _adam),
+            "  output logits = image -> squeeze(1) -> LSTM(128).last as rnn -> Linear(10) as head\n}", _DIGITS, _CLASSIFIED % "Rows",
+            "Adam(lr=1e-3)", 128, 10_000, _pictures, _Rows, _classified, _adam),
         Row("tiny GPT", _networks("transformer/gpt2.nn"), _TEXT,
             "  layer gpt = GPT2(vocab=65, context=64, width=128, depth=4, heads=4, dropout=0)\n"
             "  minimize cross_entropy(gpt(made.tokens), made.following)", "AdamW(lr=1e-3)", 12, 1_200, _tokens, _GPT,
