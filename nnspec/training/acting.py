@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from nnspec.training.memory import LastTransition, ReplayMemory
 from nnspec.training.playing import Policy, Returns, play
 from nnspec.training.progress import Progress
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.session import recorded, seeded
 from nnspec.training.state import read_history
 from nnspec.training.tracking import Followers
 from nnspec.training.update import Updater
@@ -118,8 +118,7 @@ class Actor:
         The random state around is left alone.
         """
         self.folder = folder
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.seed)
+        with seeded(self.device, self.seed):
             if resumed:
                 self._restore()
             self.sessions.append({"step": self.step, "environment": self._environment()})
@@ -127,18 +126,10 @@ class Actor:
             self.progress.begin_acting(self.recipe.name, self.most_steps, self.most_episodes)
             self.began = self.saved_at = time.perf_counter()
             self.began_at = self.step
-            try:
+            with recorded(self._write_manifest, self.progress.end, self.world.close, self.apart.close):
                 with signals.heard(self._note_signal):
                     self._act()
                 return self._finish()
-            except (Interrupted, TrainingError) as error:
-                with suppress(OSError):  # the first error is the one to tell
-                    self._write_manifest("stopped" if isinstance(error, Interrupted) else "failed", reason=str(error))
-                raise
-            finally:
-                self.progress.end()
-                self.world.close()
-                self.apart.close()
 
     def _environment(self) -> dict[str, Any]:
         import gymnasium

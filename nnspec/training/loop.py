@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from nnspec.training.prepared import brought
 from nnspec.training.progress import Progress
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.running import RunningFigures
+from nnspec.training.session import recorded, seeded
 from nnspec.training.standing import Standing, measure_every
 from nnspec.training.state import captured, put_back, read_history
 from nnspec.training.update import Updater
@@ -88,24 +88,17 @@ class Trainer:
         The random state around is left alone.
         """
         self.folder = folder
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.seed)
+        with seeded(self.device, self.seed):
             if resumed:
                 self._restore()
             self.sessions.append({"step": self.step, "environment": manifest.environment(self.device)})
             self._write_manifest("running")
             self.progress.begin(self.recipe.name, self.total, math.ceil(self.total / self.updater.per_epoch), self.batches.first)
             self.began = self.line_began = self.saved_at = time.perf_counter()
-            try:
+            with recorded(self._write_manifest, self.progress.end):
                 with signals.heard(self._note_signal):
                     self._epochs()
                 return self._finish()
-            except (Interrupted, TrainingError) as error:
-                with suppress(OSError):  # the first error is the one to tell
-                    self._write_manifest("stopped" if isinstance(error, Interrupted) else "failed", reason=str(error))
-                raise
-            finally:
-                self.progress.end()
 
     def _note_signal(self, number: int) -> None:
         self.stop = number
