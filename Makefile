@@ -69,6 +69,7 @@ bench-all: $(READY)  ## run the other benchmarks, one after the other
 
 fuzz: $(READY)  ## compare the checker with torch on 20,000 random networks (about a quarter of an hour)
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
+	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
 
 zoo: $(READY)  ## train every spec on real data to the figure it has to reach, and write specs/README.md (hours; NNSPEC_DATA names the data)
 	$(BIN)/python -m benchmarks.zoo

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from nnspec.dims import Poly
 from nnspec.graph.ir import CallNetwork, DerivedWeight, Graph, Node, ReadWeight, ScanLoop, Value, WeightEntry
-from nnspec.passes.base import Pass, Rewriting, producers
+from nnspec.passes.base import Pass, Rewriting, producers, remade
 from nnspec.passes.reading import call_of, call_symbols
 
 #: A constant beyond this is computed anew each time rather than kept, in bytes.
@@ -145,20 +145,27 @@ def _reading(entry: WeightEntry, value: Value, node: Node) -> Node:
 
 
 def _with_folded(graph: Graph, folded: dict[Value, Node], made: dict[Value, Node]) -> list[Node]:
-    """Each folded value is read where its node stood; a node with further results stays for those."""
+    """Each folded value is read where its node stood; a node with further results that are read stays for those, and makes others in the
+    place of the folded ones."""
     by_node: dict[Node, list[Node]] = {}
     for value, reading in folded.items():
         by_node.setdefault(made[value], []).append(reading)
+    uses = graph.uses()
     nodes: list[Node] = []
     for node in graph.nodes:
         if node not in by_node:
             nodes.append(node)
             continue
-        rest = {name: value for name, value in node.outputs.items() if value not in folded}
-        if rest:
-            nodes.append(node)
+        if any(uses.get(value) for value in node.outputs.values() if value not in folded):
+            outputs = {name: _spare(value) if value in folded else value for name, value in node.outputs.items()}
+            nodes.append(remade(node, outputs=outputs))
         nodes += by_node[node]
     return nodes
+
+
+def _spare(value: Value) -> Value:
+    """A value of the same type that nothing reads."""
+    return Value(value.type, value.node, value.output, value.span)
 
 
 FOLD_CONSTANTS = Pass("fold_constants", _rewrite)

@@ -343,3 +343,17 @@ def test_any_stack_computes_the_same_after_all_passes(data: st.DataObject) -> No
     state = unsettled(lower(graph))
     module = compile_graph(graph, mode="inference", state=state)
     assert compare_graphs(graph, lower(graph, state=state), module, draws=1).relative < 1e-4
+
+
+@pytest.mark.parametrize("outputs", [("values",), ("indices",), ("values", "indices")])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_constant_with_several_results_is_kept_by_those_that_are_read(outputs: tuple[str, ...], read: bool) -> None:
+    """Found by the fuzz: what nobody reads is no reason to compute the others again."""
+    draft = Draft()
+    x = draft.input("x", (symbol("N"), 4))
+    sort = draft.add("sort", draft.add("arange", end=4).carried, dim=0, descending=True)
+    whole = draft.add("mul", x, draft.add("float32", sort.outputs["indices"]).carried).carried if read else x
+    graph = draft.graph(output=whole, **{name: sort.outputs[name] for name in outputs})
+    rewritten = run_passes(graph, INFERENCE).graph
+    assert "sort" not in names(rewritten)
+    assert compare_graphs(graph, lower(graph), compile_graph(graph, mode="inference")).absolute == 0
