@@ -67,7 +67,7 @@ bench: $(READY)  ## inference beside torch, its compilers, ONNX Runtime and Open
 bench-all: $(READY)  ## run the other benchmarks, one after the other
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
-fuzz: $(READY)  ## compare the checker with torch on 20,000 random networks (about a quarter of an hour)
+fuzz: $(READY)  ## the checker against torch on 20,000 random networks, and fused networks against themselves (about half an hour)
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
 
