@@ -236,6 +236,20 @@ def test_every_engine_computes_the_network(name: str) -> None:
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_may_share_a_network(name: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    if ENGINES[name].missing() is not None:
+        pytest.skip(str(ENGINES[name].missing()))
+    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0, engines=[name])
+    inputs = [torch.full((2, 3, 6, 8), float(value)) for value in range(16)]
+    with torch.no_grad(), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda x: module(x)["logits"], inputs))
+        for x, logits in zip(inputs, found, strict=True):
+            torch.testing.assert_close(logits, module(x)["logits"])
+
+
 def test_the_door(capfd: pytest.CaptureFixture[str]) -> None:
     module = nnspec.compile(TEXT, mode="inference", example_batch=2)
     decision: Decision = module.meta[DECISION]
