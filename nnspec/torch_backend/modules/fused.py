@@ -31,6 +31,8 @@ _ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], tuple[str, list[float], str
 
 #: Whether this build of torch has oneDNN.
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+#: What oneDNN computes in on this processor.
+_ELEMENTS = (torch.float32, torch.bfloat16) if _AVAILABLE and torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
 #: Sizes change from call to call; so many forms of a weight are kept.
 _MOST_FORMS = 4
 
@@ -70,7 +72,7 @@ class _Fused(nn.Module):
             self.kernel == "onednn"
             and x.device.type == "cpu"
             and x.dtype == weight.dtype
-            and x.dtype in (torch.float32, torch.bfloat16)
+            and x.dtype in _ELEMENTS
             and x.dim() in self.ranks
             and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
             and not torch.compiler.is_compiling()
