@@ -37,7 +37,7 @@ def run(
         typer.Option("--batch", metavar="N", min=1, show_default=False, help="Measure what runs N samples fastest, and use it."),
     ] = None,
     engine: Annotated[
-        str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas; all if left out.")
+        str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas.")
     ] = "",
     precision: Annotated[
         str, typer.Option("--precision", metavar="float32|bfloat16", help="What may be computed in, with --batch.")

@@ -28,7 +28,8 @@ def compile_for(
 ) -> NetworkModule:  # fmt: skip
     """The network of a graph (its variant for inference) made to run fastest at these sizes; at others it runs in torch.
 
-    Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among, all where none are given.
+    Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among; where none are given, all that
+    are soon ready.
     With the `precision` "bfloat16" an engine may compute in it, where its results differ by at most `tolerance` (0.02 of the largest output
     where none is given); at other sizes the network computes in float32.
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
@@ -37,7 +38,8 @@ def compile_for(
     known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
     subject = Subject(graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed)
-    decision, run = choose(subject, list(ENGINES) if engines is None else engines, told)
+    tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
+    decision, run = choose(subject, tried, told)
     engine = ENGINES[decision.engine]
     module = engine.torch_module(subject)
     if module is None:

@@ -72,6 +72,8 @@ class Engine:
     """One way to run a network. `torch_module` is given where the way is a module of torch itself, which then is the result."""
 
     name: str
+    #: Whether it takes so long to prepare that it is tried only where it is named.
+    asked_only = False
     #: What it can compute in.
     precisions: tuple[str, ...] = ("float32",)
 

@@ -223,6 +223,7 @@ def test_a_layer_may_be_called_engine(engines: dict[str, Engine]) -> None:
     torch.testing.assert_close(module(torch.ones(2, 3, 6, 8)), lower(renamed, seed=0)(torch.ones(2, 3, 6, 8)))
 
 
+@pytest.mark.filterwarnings("ignore")  # Inductor's own
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_computes_the_network(name: str) -> None:
     engine = ENGINES[name]
@@ -236,7 +237,7 @@ def test_every_engine_computes_the_network(name: str) -> None:
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if not each.asked_only])
 def test_threads_may_share_a_network(name: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -254,7 +255,7 @@ def test_the_door(capfd: pytest.CaptureFixture[str]) -> None:
     module = nnspec.compile(TEXT, mode="inference", example_batch=2)
     decision: Decision = module.meta[DECISION]
     assert decision.sizes["N"] == 2
-    assert {each.engine for each in decision.timings} == set(ENGINES)
+    assert {each.engine for each in decision.timings} == {name for name, each in ENGINES.items() if not each.asked_only}
     x = torch.randn(2, 3, decision.sizes["H"], 8)
     torch.testing.assert_close(module(x)["logits"], nnspec.compile(TEXT, mode="inference")(x)["logits"], rtol=1e-4, atol=1e-5)
 
