@@ -237,11 +237,22 @@ def test_both_kernels_agree(make: Any, dtype: torch.dtype, layout: torch.memory_
             assert fast.dtype == dtype
 
 
-def test_forms_of_weights_are_few() -> None:
-    layer = FusedLinear(6, 5, function="relu").requires_grad_(False)
-    for rows in range(1, 20):
-        layer(torch.randn(rows, 6))
-        assert len(layer._prepared) <= 4
+def test_one_form_of_the_weights_serves_all_sizes() -> None:
+    layer, conv = FusedLinear(6, 5, function="relu").requires_grad_(False), FusedConv2d(3, 5, 3, padding=1).requires_grad_(False)
+    back = FusedConvTranspose2d(3, 5, 2, stride=2).requires_grad_(False)
+    forms = set()
+    for rows in (7, 1, 300, 2):
+        for each, x in (
+            (layer, torch.randn(rows, 6)),
+            (conv, torch.randn(1 + rows % 3, 3, rows, 9)),
+            (back, torch.randn(1, 3, rows, 4)),
+        ):
+            each.kernel = "onednn"
+            fast = each(x)
+            forms.add((type(each), id(each._prepared)))
+            each.kernel = "torch"
+            torch.testing.assert_close(fast, each(x))
+    assert len(forms) == 3
 
 
 @settings(deadline=None, max_examples=40)

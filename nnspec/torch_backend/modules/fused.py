@@ -33,8 +33,6 @@ _ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], tuple[str, list[float], str
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 #: What oneDNN computes in on this processor.
 _ELEMENTS = (torch.float32, torch.bfloat16) if _AVAILABLE and torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
-#: Sizes change from call to call; so many forms of a weight are kept.
-_MOST_FORMS = 4
 
 
 def channels_last(x_NCHW: Tensor) -> Tensor:
@@ -47,8 +45,8 @@ class _Fused(nn.Module):
 
     #: "onednn" or "torch". What is faster depends on the processor and the size.
     kernel: str
-    #: The forms of the weight that oneDNN was given, by what they were made for, with the version of the weight.
-    _prepared: dict[Any, tuple[int, int, Tensor]]
+    #: The version and the place of the weight that was put in oneDNN's order, and what came of it.
+    _prepared: tuple[int, int, Tensor] | None
     #: Numbers of axes that the kernel takes.
     ranks: ClassVar[tuple[int, ...]]
     weight: Tensor
@@ -58,7 +56,7 @@ class _Fused(nn.Module):
         self.function, self.function_settings = function, dict(settings or {})
         self.attribute, self.scalars, self.algorithm = _ATTRIBUTES[function](self.function_settings)
         self.kernel = "onednn"
-        self._prepared = {}
+        self._prepared = None
 
     def applied(self, y: Tensor) -> Tensor:
         """The function by torch."""
@@ -82,21 +80,17 @@ class _Fused(nn.Module):
             and _AVAILABLE
         )
 
-    def prepared(self, key: Any, prepare: Callable[[Tensor], Tensor]) -> Tensor:
-        """The weight in the kernel's own order for this key, made again where it has changed since."""
-        weight = self.weight
-        found = self._prepared.get(key)
-        if found is not None and found[0] == weight._version and found[1] == weight.data_ptr():
-            return found[2]
-        if len(self._prepared) >= _MOST_FORMS:
-            self._prepared.clear()
-        with torch.no_grad():
-            made = prepare(weight.detach())
-        self._prepared[key] = (weight._version, weight.data_ptr(), made)
-        return made
+    def prepared(self, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+        """The weight in the kernel's own order, made for the first input and again where the weight has changed since. It serves inputs of
+        other sizes as well: a form for each would be a copy of the weight for each."""
+        weight, found = self.weight, self._prepared
+        if found is None or found[0] != weight._version or found[1] != weight.data_ptr():
+            with torch.no_grad():
+                found = self._prepared = (weight._version, weight.data_ptr(), prepare(weight.detach()))
+        return found[2]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_prepared": {}}
+        return {**self.__dict__, "_prepared": None}
 
 
 class FusedLinear(_Fused, nn.Linear):
@@ -114,7 +108,7 @@ class FusedLinear(_Fused, nn.Linear):
             y = F.linear(x, self.weight, self.bias)
             return self.applied(y if addend is None else y + addend)
         rows = x.numel() // x.shape[-1]
-        weight = self.prepared(rows, lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
+        weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
         call: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
         if addend is None:
             return call(x, weight, self.bias, self.attribute, self.scalars, self.algorithm)
@@ -140,7 +134,7 @@ class FusedConv2d(_Fused, nn.Conv2d):
             y = self._conv_forward(x, self.weight, self.bias)
             return self.applied(y if addend is None else y + addend)
         stride, dilation, groups = list(self.stride), list(self.dilation), self.groups
-        weight = self.prepared(tuple(x.shape), lambda weight: torch.ops.mkldnn._reorder_convolution_weight(
+        weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_convolution_weight(
             weight, self.amounts, stride, dilation, groups, list(x.shape)))  # fmt: skip
         call: Callable[..., Tensor] = torch.ops.mkldnn._convolution_pointwise
         if addend is None:
@@ -170,7 +164,7 @@ class FusedConvTranspose2d(_Fused, nn.ConvTranspose2d):
         padding, extra = [int(each) for each in self.padding], list(self.output_padding)
         if not self.admits(x):
             return self.applied(F.conv_transpose2d(x, self.weight, self.bias, stride, padding, extra, groups, dilation))
-        weight = self.prepared(tuple(x.shape), lambda weight: torch.ops.mkldnn._reorder_convolution_transpose_weight(
+        weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_convolution_transpose_weight(
             weight, padding, extra, stride, dilation, groups, list(x.shape)))  # fmt: skip
         call: Callable[..., Tensor] = torch.ops.mkldnn._convolution_transpose_pointwise
         return call(x, weight, self.bias, padding, extra, stride, dilation, groups, self.attribute, self.scalars, self.algorithm)
