@@ -122,7 +122,9 @@ def _rounding(precision: str, tolerance: float | None, batch: int | None) -> flo
         raise UsageError("--precision bfloat16 needs `--batch N`: its error and its speed are measured on samples")
     if tolerance is not None and not 0 < tolerance < 1:
         raise UsageError(f"--tolerance {tolerance:g}: it is a share of the largest output, such as 0.01")
-    return 0.02 if tolerance is None else tolerance
+    from nnspec.engines.choice import TOLERANCES
+
+    return TOLERANCES["bfloat16"] if tolerance is None else tolerance
 
 
 def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, same: bool) -> dict[str, Any]:

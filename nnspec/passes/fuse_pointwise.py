@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from nnspec.graph.ir import Graph, Node, Value
 from nnspec.operators.fused import FusedLayer, Pointwise
-from nnspec.passes.base import Pass, Rewriting, describe, producers
+from nnspec.passes.base import Pass, Rewriting, describe
 from nnspec.passes.reading import module_uses
 
 #: Layers whose kernels can do more, and those of them that can add a tensor before the activation.
@@ -88,11 +88,9 @@ class _Search:
 
     def __init__(self, graph: Graph) -> None:
         self.uses = graph.uses()
-        self.made = producers(graph)
         self.modules = module_uses(graph)
         self.kept = set(graph.outputs.values())
         self.readers: dict[Value, list[Node]] = {}
-        self.place = {node: place for place, node in enumerate(graph.nodes)}
         for node in graph.nodes:
             for value in node.reads():
                 self.readers.setdefault(value, []).append(node)
