@@ -75,15 +75,16 @@ def _told(timing: Timing, *, exact: bool) -> str:
     return f"{timing.ms:.3f} ms" + ("" if exact else f", off by {timing.error:.1e} of the output")
 
 
-def choose(
-    subject: Subject, names: Sequence[str], told: Callable[[str], None] = lambda text: None
-) -> tuple[Decision, Run | None]:
-    """The fastest of these engines, and its call if it was made on the way. The network as folded is always a candidate."""
+def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] = lambda text: None) -> tuple[Decision, Run]:
+    """The fastest of these engines, and its call. The network as folded is always a candidate."""
     engines = [each for name, each in ENGINES.items() if name in names or name == "torch"]
     key = _key(subject, engines)
     known = _remembered(key)
     if known is not None:
-        return known, None
+        try:
+            return known, ENGINES[known.engine].prepare(subject)
+        except (Unsuitable, RuntimeError, ValueError, NotImplementedError) as error:  # it could be had, and cannot any more
+            told(f"`{known.engine}` was the fastest, and fails now: {error}")
     told(f"measuring {len(engines)} ways to run {subject.graph.name}")
     ready: dict[str, tuple[Run, float, float]] = {}
     reasons: dict[str, str] = {}

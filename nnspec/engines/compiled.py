@@ -43,7 +43,7 @@ def compile_for(
     engine = ENGINES[decision.engine]
     module = engine.torch_module(subject)
     if module is None:
-        module = _around(subject, engine.name, engine.prepare(subject) if run is None else run)
+        module = _around(subject, engine.name, run)
     module.meta[DECISION] = decision
     return module
 

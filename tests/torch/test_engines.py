@@ -156,6 +156,16 @@ def test_every_engine_in_bfloat16(name: str) -> None:
     assert engine.torch_module(subject) is None
 
 
+def test_a_remembered_engine_that_fails_is_measured_again(engines: dict[str, Engine]) -> None:
+    engines["quick"] = Made("quick")
+    assert decided().engine == "quick"
+    engines["quick"] = Made("quick", trouble=RuntimeError("it is gone"))
+    said: list[str] = []
+    found = decided(told=said.append)
+    assert (found.engine, found.remembered) == ("torch", False)
+    assert said[0] == "`quick` was the fastest, and fails now: it is gone"
+
+
 def test_where_nothing_can_be_remembered_it_is_measured(
     engines: dict[str, Engine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
