@@ -35,6 +35,12 @@ SETTINGS: dict[str, Setting] = {
     "clip_grad_value": Setting(Real(), 0, "cut each gradient off at this size"),
     "accumulate": Setting(Integer(), 1, "batches whose gradients are added up before a step"),
     "precision": Setting(Choice("float32", "bfloat16", "float16"), None, "the type that products are computed in (autocast)"),
+    "memory_format": Setting(
+        Choice("contiguous", "channels_last"), None, "how pictures lie in memory; `channels_last` suits most convolutions"
+    ),
+    "activation_checkpointing": Setting(
+        Flag(), None, "keep few activations and compute the others again in the backward pass: less memory, a third more time"
+    ),
 }
 #: Those of an agent: what it shares with other recipes, and its own. `measure_every` counts steps or episodes.
 AGENT_SETTINGS: dict[str, Setting] = {
@@ -65,7 +71,7 @@ def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any =
         scope.build.report("NN404", f"`{word}` takes one value", place, help=_setting(word).doc)
         return POISON
     expression = statement.values[0]
-    if word in ("keep_best", "precision") and isinstance(expression, tree.Name):
+    if word in ("keep_best", "precision", "memory_format") and isinstance(expression, tree.Name):
         return accept(word, expression.id, expression.span, scope)
     value = carry(expressions.evaluate(expression, scope))
     return value if is_silent(value) else accept(word, value, expression.span, scope)

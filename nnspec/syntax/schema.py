@@ -60,6 +60,8 @@ _WORDS: Final = {
     "drop_last": "Whether to leave out a last batch that is smaller.",
     "seed": "What every random choice starts from.",
     "precision": "The type that products are computed in.",
+    "memory_format": "How pictures lie in memory.",
+    "activation_checkpointing": "Whether to compute activations again instead of keeping them.",
     "accumulate": "Batches whose gradients are added up before a step.",
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",

@@ -12,6 +12,7 @@ from nnspec.graph.ir import CallNetwork, Graph, Node
 from nnspec.passes.pipeline import RECIPE, run_passes
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Instance, Recipe
+from nnspec.torch_backend.checkpointing import Checkpointed
 from nnspec.torch_backend.first_weights import complete, seeded, verify_weights
 from nnspec.torch_backend.lower import Lowering, View, class_name, lower_view
 from nnspec.torch_backend.module_tree import ModuleTree, NetworkModule, attach, tensor_at
@@ -24,6 +25,7 @@ class InstanceModule(nn.Module):
     """One set of weights, and every graph that runs on it. State-dict keys are those of the network, without a prefix."""
 
     views: dict[str, View]
+    checkpointed: dict[str, Checkpointed]
 
     def __init__(self, instance: Instance, guards: bool) -> None:
         super().__init__()
@@ -37,6 +39,8 @@ class InstanceModule(nn.Module):
         self._outputs = {key: next(iter(graph.outputs)) for key, graph in instance.variants.items()}
         # Not registered: the layers of all graphs are the same objects, registered once under their own paths.
         self.__dict__["views"] = {key: lower_view(graph, tree, guards=guards) for key, graph in graphs.items()}
+        #: Graphs that are run in segments where gradients are wanted.
+        self.__dict__["checkpointed"] = {}
         union = {path: entry for graph in instance.variants.values() for path, entry in graph.weights.items()}
         weights = Graph(instance.network, (), (), {}, union)
         complete(weights, tree)
@@ -46,13 +50,20 @@ class InstanceModule(nn.Module):
         """The inputs of a variant, in order."""
         return self._inputs[variant]
 
+    def checkpoint_activations(self) -> None:
+        """From now on keep few activations for the backward pass, and compute the others again."""
+        for key, view in self.views.items():
+            if self.training_of[key]:
+                self.checkpointed[key] = Checkpointed(view.module)
+
     def forward(self, variant: str, without_gradient: bool, *inputs: Tensor) -> dict[str, Tensor]:
         """Run a variant in its own mode; the outputs by name."""
         view = self.views[variant]
         weights = [tensor_at(self, path) for path in view.weights]
         training = self.training_of[variant] if variant in self._switched else self.training
         with _mode(self, training), torch.set_grad_enabled(torch.is_grad_enabled() and not without_gradient):
-            outputs: dict[str, Tensor] = view.module(*inputs, *weights)
+            run = self.checkpointed.get(variant, view.module) if torch.is_grad_enabled() else view.module
+            outputs: dict[str, Tensor] = run(*inputs, *weights)
         return outputs
 
 

@@ -21,6 +21,7 @@ from nnspec.training import checkpoint, manifest, preflight, signals
 from nnspec.training.batches import Batches
 from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
 from nnspec.training.evaluate import load_weights, place_of
+from nnspec.training.execution import arrange
 from nnspec.training.frozen import freeze
 from nnspec.training.measure import Evaluation, Place, last_part, measure
 from nnspec.training.prepared import brought
@@ -52,6 +53,7 @@ class Trainer:
         self.batches = Batches(self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device)
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
         freeze(recipe, self.module)
+        arrange(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
         self.updater = Updater(recipe, self.module, self.batches.count, device)
         self.unit, self.every = measure_every(recipe)

@@ -71,6 +71,17 @@ class ScheduledOptimizer:
         current = self.torch.state_dict()["param_groups"]
         kept = [{**group, **_changeable(now)} for group, now in zip(rest["groups"], current, strict=True)]
         self.torch.load_state_dict({"state": state, "param_groups": kept})
+        for parameter, values in self.torch.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[name] = _laid_out_as(parameter, value)
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the order in memory that the weight has: kernels of whole updates go through both side by side."""
+    if value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 #: Where torch updates all weights in one pass over their memory.

@@ -55,6 +55,9 @@ RECIPES = {
     "augmented": digits("optimizer SGD(lr=0.1)", "0.2").replace(
         "Digits(validation=0.1, test=0.7)", "Digits(validation=0.1, test=0.7) { output image = image -> RandomCrop(8, padding=1); output label }"
     ),
+    "laid_out": digits("optimizer SGD(lr=0.1, momentum=0.9)", "0.2", "memory_format channels_last\n  activation_checkpointing true").replace(
+        "Flatten -> Linear(16)", "Conv2d(4, 3) -> BatchNorm2d -> ReLU -> Conv2d(4, 3) -> Flatten -> Linear(16)"
+    ),
     "bfloat16": digits("optimizer SGD(lr=0.1, momentum=0.9)", "0.2", settings="precision bfloat16"),
 }  # fmt: skip
 
