@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench bench-all clean fuzz zoo zoo-quick
+.PHONY: help setup demo test check snapshots format bench bench-train bench-front bench-all clean fuzz zoo zoo-quick
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
@@ -63,6 +63,15 @@ format: $(READY)  ## format the code and the specs
 
 bench: $(READY)  ## inference beside torch, its compilers, ONNX Runtime and OpenVINO (a quarter of an hour; needs the extra `engines`)
 	$(BIN)/python -m benchmarks.inference
+
+bench-train: $(READY)  ## training steps beside loops by hand, torch.compile, Lightning, Keras, scikit-learn, PyTorch Geometric (needs the extra `peers`)
+	$(BIN)/python -m benchmarks.training
+
+bench-front: $(READY)  ## how fast a cold check is, how checks and compiling grow with the network
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/check_speed.py
+	$(BIN)/python benchmarks/chain_growth.py
+	$(BIN)/python benchmarks/compile_growth.py
 
 bench-all: $(READY)  ## run the other benchmarks, one after the other
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done

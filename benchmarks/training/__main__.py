@@ -2,8 +2,9 @@
 
     python -m benchmarks.training [--rows WORDS] [--runtimes NAMES] [--rounds 3] [--threads 2]
 
-The same networks, sizes and optimizers on made-up data in memory. An epoch passes before the clock starts; then epochs are timed, and a step
-is their share. The losses of the second epoch are compared, loosely: weights and orders are drawn differently.
+The same networks, sizes and optimizers on made-up data in memory; Cora itself in the row of that name (NNSPEC_DATA names the data). An epoch
+passes before the clock starts; then epochs are timed, and a step is their share. The losses of the second epoch are compared, loosely:
+weights and orders are drawn differently.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import sys
 import time
 
 from benchmarks.output.side_by_side import Cell, main, peak_mb
+from benchmarks.training import graphs
 from benchmarks.training.rows import ROWS
 
 _SECONDS = 6.0
-_RUNTIMES = ("eager", "tutorial loop", "tuned eager", "torch.compile", "nnspec", "tuned bf16")
+_RUNTIMES = (
+    "eager", "tutorial loop", "tuned eager", "torch.compile", "Lightning", "Keras", "scikit-learn", "PyTorch Geometric", "nnspec",
+)  # fmt: skip
 
 
 def one(row: str, runtime: str, threads: int) -> Cell:
     """Measure one runtime on one row, in this process."""
     import statistics
     import warnings
+    from functools import partial
 
     import torch
 
@@ -29,10 +34,16 @@ def one(row: str, runtime: str, threads: int) -> Cell:
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads)
-    chosen = ROWS[row]
-    steps = -(-chosen.samples // chosen.batch)
+    if row == graphs.ROW:
+        make, steps = graphs.RUNTIMES.get(runtime), 1
+    else:
+        chosen = ROWS[row]
+        known, steps = RUNTIMES.get(runtime), -(-chosen.samples // chosen.batch)
+        make = None if known is None else partial(known, chosen)
+    if make is None:
+        return {"error": "it has no such network"}
     began = time.perf_counter()
-    epoch = RUNTIMES[runtime](chosen)
+    epoch = make()
     epoch()
     ready = time.perf_counter() - began
     times: list[float] = []
@@ -40,10 +51,13 @@ def one(row: str, runtime: str, threads: int) -> Cell:
     while len(times) < 2 or sum(times) < _SECONDS:
         start = time.perf_counter()
         found = epoch()
-        times.append(time.perf_counter() - start)
+        # A framework that makes ready before each pass says how long the pass itself took.
+        times.append(getattr(epoch, "seconds", None) or time.perf_counter() - start)
         loss = loss or found
     return {"ms": statistics.median(times) / steps * 1e3, "compile_s": ready, "peak_mb": peak_mb(), "digest": [loss / steps]}
 
 
 if __name__ == "__main__":
-    sys.exit(main("training", list(ROWS), _RUNTIMES, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=0.1))
+    sys.exit(
+        main("training", [*ROWS, graphs.ROW], _RUNTIMES, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=0.25)
+    )

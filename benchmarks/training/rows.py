@@ -14,6 +14,8 @@ from torch.nn import functional as F  # noqa: N812
 
 Arrays = dict[str, NDArray[numpy.generic]]
 Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
+#: One pass over the data: the sum of the losses of its steps.
+Epoch = Callable[[], float]
 
 _TRAIN = """
 data Made = NPZ("made.npz") {
@@ -45,10 +47,13 @@ class Row:
     network: Callable[[], nn.Module]
     loss: Loss
     by_hand: Callable[..., torch.optim.Optimizer]
+    #: What nnspec's recipe says besides.
+    settings: str = ""
 
     def text(self, epochs: int) -> str:
         """The spec with its recipe."""
-        return f"spec 1\n{self.spec}" + _TRAIN % (self.columns, self.recipe, self.optimizer, self.batch, epochs)
+        recipe = self.recipe + (f"\n  {self.settings}" if self.settings else "")
+        return f"spec 1\n{self.spec}" + _TRAIN % (self.columns, recipe, self.optimizer, self.batch, epochs)
 
     def write(self, folder: Path) -> None:
         """The data where the spec looks for it."""
@@ -196,12 +201,13 @@ _DIGITS = "  column image: float32[1, 28, 28]\n  column label: index(10)\n  outp
 _TEXT = "  column tokens: index(65)[64]\n  column following: index(65)[64]\n  output tokens, following"
 _MASKS = "  column image: float32[1, 96, 96]\n  column mask: float32[1, 96, 96]\n  output image, mask"
 _CLASSIFIED = "  minimize cross_entropy(%s(made.image), made.label)"
+_LAID_OUT = "memory_format channels_last"
 
 ROWS = {
     row.name: row
     for row in (
         Row("two-conv CNN", _networks("cnn/simple_cnn.nn"), _DIGITS, _CLASSIFIED % "SimpleCNN", "SGD(lr=0.01, momentum=0.9)", 64, 20_000,
-            _pictures, _cnn, _classified, _sgd),
+            _pictures, _cnn, _classified, _sgd, _LAID_OUT),
         Row("MLP", _networks("mlp/mlp.nn"), _DIGITS, "  layer net = MLP(dropout=0)\n" + _CLASSIFIED % "net",
             "SGD(lr=0.01, momentum=0.9)", 64, 20_000, _pictures, _mlp, _classified, _sgd),
         Row("LSTM", "network Rows {\n  input image: float32[N, 1, 28, 28]\n"
@@ -215,7 +221,7 @@ ROWS = {
         Row("U-Net", _networks("unet/unet.nn"), _MASKS, "  layer net = UNet(classes=1, width=16, depth=3, norm=true)\n"
             "  minimize binary_cross_entropy_with_logits(net(made.image), made.mask)", "Adam(lr=1e-3)", 8, 160, _masks,
             lambda: nn.Sequential(_Level(1, 16, 3), nn.Conv2d(16, 1, 1)),
-            lambda network, batch: F.binary_cross_entropy_with_logits(network(batch["image"]), batch["mask"]), _adam),
+            lambda network, batch: F.binary_cross_entropy_with_logits(network(batch["image"]), batch["mask"]), _adam, _LAID_OUT),
         Row("VAE", _networks("vae/vae.nn"), _DIGITS, "  image = flatten(made.image, 1)\n  out = VAE(image, noise=normal[N, 20])\n"
             '  reconstruction = binary_cross_entropy_with_logits(out.logits, image, reduction="sum") / N\n'
             "  minimize reconstruction - 0.5 * sum(1 + out.logvar - out.mu ** 2 - exp(out.logvar)) / N", "Adam(lr=1e-3)", 128, 20_000,

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.training.rows import Row
-
-Epoch = Callable[[], float]
+from benchmarks.training.peers import keras, lightning, scikit_learn
+from benchmarks.training.rows import Epoch, Row
 
 
 def _made(row: Row) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -95,18 +94,23 @@ def bfloat16(row: Row) -> Epoch:
 
 def ours(row: Row) -> Epoch:
     """`nnspec train`'s own loop: data, updates, log; not its checkpoints, which it makes as seldom as they would cost time."""
+    folder = Path(tempfile.mkdtemp())
+    row.write(folder)
+    (folder / "row.nn").write_text(row.text(epochs=1_000))
+    return trainer_of(folder / "row.nn", "Row", (folder,))
+
+
+def trainer_of(spec: Path, name: str, folders: tuple[Path, ...]) -> Epoch:
+    """The epochs of a recipe."""
     import nnspec
     from nnspec.data import load
     from nnspec.training import Silent
     from nnspec.training.loop import Trainer
 
-    folder = Path(tempfile.mkdtemp())
-    row.write(folder)
-    (folder / "row.nn").write_text(row.text(epochs=1_000))
-    report = nnspec.check(str(folder / "row.nn"))
+    report = nnspec.check(str(spec))
     assert report.ok, [finding.message for finding in report.findings]
-    recipe = report.recipes["Row"]
-    datasets = {name: load(source, (folder,)) for name, source in recipe.sources.items()}
+    recipe = report.recipes[name]
+    datasets = {key: load(source, folders) for key, source in recipe.sources.items()}
     trainer = Trainer(report, recipe, datasets, torch.device("cpu"), Silent())
     trainer.module.train()
 
@@ -125,5 +129,6 @@ def ours(row: Row) -> Epoch:
 
 
 RUNTIMES: dict[str, Callable[[Row], Epoch]] = {
-    "eager": eager, "tutorial loop": tutorial, "tuned eager": tuned, "torch.compile": compiled, "nnspec": ours, "tuned bf16": bfloat16,
+    "eager": eager, "tutorial loop": tutorial, "tuned eager": tuned, "torch.compile": compiled, "Lightning": lightning, "Keras": keras,
+    "scikit-learn": scikit_learn, "nnspec": ours, "tuned bf16": bfloat16,
 }  # fmt: skip

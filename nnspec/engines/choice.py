@@ -32,9 +32,10 @@ from nnspec.torch_backend.equivalence import measure
 MARGIN = 1.03
 #: Share of the largest output by which an engine may differ from torch in float32, where nothing else is said.
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.02}
-_ROUNDS = 3
+#: Many short rounds rather than a few long ones: what else the machine does then meets some of each candidate's, not all of one's.
+_ROUNDS = 6
 #: About so long each candidate is timed in a round.
-_SECONDS = 0.15
+_SECONDS = 0.08
 #: After a candidate, threads of its own wait so long for more to do, and slow the next one.
 _REST_S = 0.03
 
