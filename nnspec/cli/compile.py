@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
+from nnspec.cli.options import Json, Network, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path as FilePath
 
+    from torch import Tensor
     from torch.fx import GraphModule
 
     from nnspec.checker import Report
@@ -25,7 +26,7 @@ TOLERANCE = 1e-4
 
 
 def run(
-    path: Path,
+    source: Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Write the compiled network into this folder.")
     ] = "",
@@ -40,7 +41,7 @@ def run(
         str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas.")
     ] = "",
     precision: Annotated[
-        str, typer.Option("--precision", metavar="float32|bfloat16", help="What may be computed in, with --batch.")
+        str, typer.Option("--precision", metavar="float32|bfloat16|int8", help="What may be computed in, with --batch.")
     ] = "float32",
     tolerance: Annotated[
         float | None,
@@ -48,7 +49,7 @@ def run(
             "--tolerance",
             metavar="SHARE",
             show_default=False,
-            help="By how much of the largest output bfloat16 may be off; 0.02 if left out.",
+            help="By how much of the largest output bfloat16 or int8 may be off; 0.02 and 0.05 if left out.",
         ),
     ] = None,
     network: Network = "",
@@ -58,73 +59,142 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compile a network for inference.
+    """Compile a network for inference: that of a spec with fresh weights, or that of a run as it was trained.
 
     What was folded and fused is compared with the network as written, on random inputs. With --batch, torch and the runtimes that are
-    installed (ONNX Runtime, OpenVINO) are timed at these sizes, and what is measured is remembered.
+    installed (ONNX Runtime, OpenVINO) are timed at these sizes, and what is measured is remembered. A run is compared on samples of its data.
     """
-    from nnspec.cli.options import sizes
     from nnspec.cli.output import progress, say, show_json
-    from nnspec.cli.subject import network as chosen
-    from nnspec.cli.subject import sound_report
-
-    report = sound_report(path, set_, with_, quiet=quiet)
-    graph = chosen(report, network)
-    # What --with fixes is a number in the graph already; what is left are the sizes of another network of the file.
-    open_sizes = {symbol.name for symbol in graph.symbols}
-    given = {name: size for name, size in sizes(with_).items() if name in open_sizes}
-
-    from nnspec.torch_backend.equivalence import compare_graphs
     from nnspec.torch_backend.lower import lower
 
-    rounding = _rounding(precision, tolerance, batch)
-    at, module = _compiled(graph, given, batch, engine, seed, rounding, told=lambda text: progress(text, quiet=quiet))
-    allowed = TOLERANCE if rounding is None else rounding
-    difference = compare_graphs(graph, lower(graph, seed=seed), module, sizes=at, tolerance=allowed)
-    same = difference.within(allowed)
-    broken = broken_claims(report, graph, module, given, seed)
+    asked = _asked(precision, tolerance, batch)
+    subject = _subject(source, network, set_, with_, batch, quiet=quiet)
+    graph = subject.graph
+    at, module = _compiled(subject, batch, engine, seed, asked, told=lambda text: progress(text, quiet=quiet))
+    difference = _difference(subject, lower(graph, seed=seed, state=subject.state), module, at, asked.tolerance)
+    same = difference.within(asked.tolerance)
+    broken = [] if subject.report is None else broken_claims(subject.report, graph, module, subject.given, seed)
     if json:
         show_json(_as_object(graph.name, module, difference, broken, same=same))
     else:
         say(_as_text(graph.name, module, difference, broken, explain=explain_fusion, same=same))
     if output and same:
-        for written in write(graph, report, output, seed, given):
+        for written in write(subject, output, seed):
             progress(f"wrote {written}", quiet=quiet)
     return 70 if not same else 1 if broken else 0
 
 
-def _compiled(graph: Graph, given: dict[str, int], batch: int | None, engine: str, seed: int, rounding: float | None,
+class Subject(NamedTuple):
+    """What is compiled: a network of a spec, whose `report` holds claims, or one of a run, with its `state` and samples of its data.
+    `given` are the sizes that are fixed, `text` is the spec."""
+
+    graph: Graph
+    text: str
+    report: Report | None
+    state: Mapping[str, Tensor] | None
+    given: dict[str, int]
+    samples: list[tuple[Tensor, ...]]
+
+
+def _subject(source: str, network: str, set_: list[str], with_: list[str], batch: int | None, *, quiet: bool) -> Subject:
+    import os
+
+    if os.path.isdir(source):
+        return _of_run(source, network, [*set_, *with_], batch, quiet=quiet)
+    from nnspec.cli.options import sizes
+    from nnspec.cli.rewriting import written
+    from nnspec.cli.subject import network as chosen
+    from nnspec.cli.subject import sound_report
+
+    report = sound_report(source, set_, with_, quiet=quiet)
+    graph = chosen(report, network)
+    # What --with fixes is a number in the graph already; what is left are the sizes of another network of the file.
+    open_sizes = {symbol.name for symbol in graph.symbols}
+    given = {name: size for name, size in sizes(with_).items() if name in open_sizes}
+    assert report.file is not None  # a sound report has a tree
+    return Subject(graph, written(report.file, yaml=False), report, None, given, [])
+
+
+def _of_run(run: str, network: str, set_: list[str], batch: int | None, *, quiet: bool) -> Subject:
+    from nnspec.cli.exports import context
+    from nnspec.cli.output import progress
+    from nnspec.errors import UsageError
+    from nnspec.training import RunFolder
+    from nnspec.training.calibration import network_inputs
+
+    if set_:
+        raise UsageError("a run is compiled as it is: for --set and --with name its spec")
+    found = context(run, network, (), quiet=quiet)
+    samples: list[tuple[Tensor, ...]] = []
+    if batch is not None:
+        folder = RunFolder.open(run)
+        name = network or next(iter(folder.report().recipes[folder.manifest["recipe"]].instances))
+        progress("reading samples of the run's data", quiet=quiet)
+        given = network_inputs(run, name, batch, _BATCHES)
+        # Texts of different lengths come in batches of different sizes, and one is compiled for.
+        samples = [each for each in given if [one.shape for one in each] == [one.shape for one in given[0]]]
+    return Subject(found.graph, found.spec, None, found.state, {}, samples)
+
+
+#: Batches of a run's data that results are compared and ranges are measured on.
+_BATCHES = 9
+
+
+def _compiled(subject: Subject, batch: int | None, engine: str, seed: int, asked: Asked,
               told: Callable[[str], None]) -> tuple[dict[str, int], GraphModule]:  # fmt: skip
     """The sizes at which the network is compared, and the network: by the fastest engine where a batch is given."""
     from nnspec.torch_backend.compile import batch_sizes, compile_graph
 
+    graph, state = subject.graph, subject.state
     if batch is None:
-        return given, compile_graph(graph, mode="inference", seed=seed, fusion="fused")
+        return subject.given, compile_graph(graph, mode="inference", state=state, seed=seed, fusion="fused")
     from nnspec.engines import compile_for
 
-    at = {**batch_sizes(graph, batch), **given}
-    precision = "float32" if rounding is None else "bfloat16"
-    return at, compile_for(graph, at, seed=seed, engines=_engines(engine), precision=precision, tolerance=rounding, told=told)
+    at = {**batch_sizes(graph, batch), **subject.given}
+    if subject.samples:
+        shapes = {entry.name: each.shape for entry, each in zip(graph.inputs, subject.samples[0], strict=True)}
+        at = {symbol.name: shapes[place.input][place.axis] for symbol, place in graph.symbols.items()}
+    return at, compile_for(
+        graph, at, state=state, seed=seed, engines=_engines(engine), precision=asked.precision, tolerance=asked.tolerance,
+        calibration=subject.samples, told=told,
+    )  # fmt: skip
 
 
-def _rounding(precision: str, tolerance: float | None, batch: int | None) -> float | None:
-    """By how much results may be off through rounding to bfloat16; None in float32. Raises UsageError."""
+def _difference(subject: Subject, reference: GraphModule, module: GraphModule, at: dict[str, int], allowed: float) -> Difference:
+    """How far the network is from the one as written: on samples of a run's data, else on random inputs."""
+    from nnspec.torch_backend.equivalence import compare, compare_graphs
+
+    if not subject.samples:
+        return compare_graphs(subject.graph, reference, module, sizes=at, tolerance=allowed)
+    inputs = dict(zip((entry.name for entry in subject.graph.inputs), subject.samples[0], strict=True))
+    return compare(reference, module, inputs, tolerance=allowed)
+
+
+class Asked(NamedTuple):
+    """What may be computed in, and by how much of the largest output results may be off."""
+
+    precision: str
+    tolerance: float
+
+
+def _asked(precision: str, tolerance: float | None, batch: int | None) -> Asked:
+    """What the options ask for. Raises UsageError."""
     from nnspec.errors import UsageError
 
-    known = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+    known = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16", "int8": "int8"}
     if precision not in known:
-        raise UsageError(f"--precision {precision}: it is float32 or bfloat16")
+        raise UsageError(f"--precision {precision}: it is float32, bfloat16 or int8")
     if known[precision] == "float32":
         if tolerance is not None:
-            raise UsageError("--tolerance is for `--precision bfloat16`: float32 has to agree")
-        return None
+            raise UsageError("--tolerance is for `--precision bfloat16` and `int8`: float32 has to agree")
+        return Asked("float32", TOLERANCE)
     if batch is None:
-        raise UsageError("--precision bfloat16 needs `--batch N`: its error and its speed are measured on samples")
+        raise UsageError(f"--precision {known[precision]} needs `--batch N`: its error and its speed are measured on samples")
     if tolerance is not None and not 0 < tolerance < 1:
         raise UsageError(f"--tolerance {tolerance:g}: it is a share of the largest output, such as 0.01")
     from nnspec.engines.choice import TOLERANCES
 
-    return TOLERANCES["bfloat16"] if tolerance is None else tolerance
+    return Asked(known[precision], TOLERANCES[known[precision]] if tolerance is None else tolerance)
 
 
 def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, same: bool) -> dict[str, Any]:
@@ -184,19 +254,18 @@ def broken_claims(report: Report, graph: Graph, module: GraphModule, sizes: dict
     return [finding for finding in tested if finding is not None]
 
 
-def write(graph: Graph, report: Report, folder: str, seed: int, sizes: dict[str, int]) -> list[FilePath]:
+def write(subject: Subject, folder: str, seed: int) -> list[FilePath]:
     """The compiled network as a program of torch.export, and its weights with the spec. Each is loaded back and compared."""
     from pathlib import Path
 
-    from nnspec.cli.rewriting import written
     from nnspec.exporting import EXPORTERS, TARGETS, ExportContext
 
-    assert report.file is not None  # a sound report has a tree
     Path(folder).mkdir(parents=True, exist_ok=True)
-    spec, done = written(report.file, yaml=False), []
+    done = []
     for target in ("pt2", "safetensors"):
-        path = Path(folder, f"{graph.name}{TARGETS[target].suffix}")
-        done.append(EXPORTERS[target](ExportContext(graph, path, spec, sizes=sizes, seed=seed)).path)
+        path = Path(folder, f"{subject.graph.name}{TARGETS[target].suffix}")
+        given = ExportContext(subject.graph, path, subject.text, sizes=subject.given, seed=seed, state=subject.state)
+        done.append(EXPORTERS[target](given).path)
     return done
 
 

@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from nnspec.torch_backend.equivalence import measure
 #: By how much an engine has to be faster than one that is tried before it.
 MARGIN = 1.03
 #: Share of the largest output by which an engine may differ from torch in float32, where nothing else is said.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.02}
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.05}
 #: Many short rounds rather than a few long ones: what else the machine does then meets some of each candidate's, not all of one's.
 _ROUNDS = 6
 #: About so long each candidate is timed in a round.
@@ -173,12 +173,22 @@ def _key(subject: Subject, engines: Sequence[Engine]) -> str:
     ]
     sizes = sorted((var.name, size) for var, size in subject.sizes.items())
     having = [f"{each.name} {each.version} {each.missing()}" for each in engines]
+    if subject.precision != "float32":  # how far the results are off depends on the numbers, too
+        having += [_content([*subject.state.values(), *(each for batch in subject.calibration for each in batch)])]
     parts = [_VERSION, *nodes, str(sizes), str(subject.threads), subject.precision, str(subject.tolerance), processor(), *having]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
+def _content(tensors: Iterable[Tensor]) -> str:
+    """A hash of what tensors hold."""
+    found = hashlib.sha256()
+    for each in tensors:
+        found.update(each.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "2"
+_VERSION = "3"
 
 
 @cache

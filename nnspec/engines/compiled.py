@@ -24,20 +24,23 @@ DECISION = "nnspec_engine"
 def compile_for(
     graph: Graph, sizes: Mapping[str, int], *, state: State | None = None, seed: int | None = None,
     engines: Sequence[str] | None = None, precision: str = "float32", tolerance: float | None = None,
-    told: Callable[[str], None] = lambda text: None,
+    calibration: Sequence[tuple[Tensor, ...]] = (), told: Callable[[str], None] = lambda text: None,
 ) -> NetworkModule:  # fmt: skip
     """The network of a graph (its variant for inference) made to run fastest at these sizes; at others it runs in torch.
 
     Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among; where none are given, all that
     are soon ready.
-    With the `precision` "bfloat16" an engine may compute in it, where its results differ by at most `tolerance` (0.02 of the largest output
-    where none is given); at other sizes the network computes in float32.
+    With the `precision` "bfloat16" or "int8" an engine may compute in it, where its results differ by at most `tolerance` (0.02 and 0.05 of
+    the largest output where none is given); at other sizes the network computes in float32. `calibration` are batches of inputs of these
+    sizes out of the data: results are compared on the first of them, and int8 takes the ranges of its activations from the others.
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
     what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes.
     """
     known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
-    subject = Subject(graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed)
+    subject = Subject(
+        graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration)
+    )
     tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
     decision, run = choose(subject, tried, told)
     engine = ENGINES[decision.engine]

@@ -29,7 +29,8 @@ class Unsuitable(Exception):
 class Subject:
     """A network with its weights, at the sizes at which it will run. `graph` is its variant for inference, as written.
 
-    `precision` is what may be computed in: "float32", or "bfloat16" where that is within `tolerance`, a share of the largest output.
+    `precision` is what may be computed in: "float32", or "bfloat16" or "int8" where that is within `tolerance`, a share of the largest
+    output. `calibration` are inputs of these sizes out of the data, batch by batch.
     """
 
     graph: Graph
@@ -38,12 +39,13 @@ class Subject:
     threads: int
     precision: str = "float32"
     tolerance: float = 1e-4
+    calibration: tuple[tuple[Tensor, ...], ...] = ()
     _modules: dict[Fusion, NetworkModule] = field(default_factory=dict)
 
     @cached_property
     def inputs(self) -> tuple[Tensor, ...]:
-        """Random inputs of these sizes."""
-        return tuple(inputs_at(self.graph, self.sizes, 0).values())
+        """What is timed and compared: a batch of the data, or random inputs of these sizes."""
+        return self.calibration[0] if self.calibration else tuple(inputs_at(self.graph, self.sizes, 0).values())
 
     @cached_property
     def folded(self) -> Graph:

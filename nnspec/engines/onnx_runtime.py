@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 import torch
 from torch import Tensor
 
 from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
 from nnspec.engines.onnx_model import NotCovered, OnnxWriter
-
-
-def installed(package: str) -> str | None:
-    """The version of a package, None where it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+from nnspec.engines.packages import installed
+from nnspec.engines.quantized import quantized_model
 
 
 def onnx_model(subject: Subject) -> bytes:
     """The network as a model in memory, at the sizes of the subject. Raises Unsuitable."""
+    if subject.precision == "int8":
+        return quantized_model(subject)
     try:
         return OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
     except NotCovered as error:
@@ -33,6 +27,7 @@ class OnnxRuntime(Engine):
     """The whole network as one call of ONNX Runtime, on the processor."""
 
     name = "onnxruntime"
+    precisions = ("float32", "int8")
 
     def missing(self) -> str | None:
         lacking = [package for package in ("onnx", "onnxruntime") if installed(package) is None]

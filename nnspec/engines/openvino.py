@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from nnspec.engines.engine import Engine, Run, Subject
-from nnspec.engines.onnx_runtime import installed, onnx_model
+from nnspec.engines.onnx_runtime import onnx_model
+from nnspec.engines.packages import installed
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
 class OpenVino(Engine):
     """The whole network as one call of OpenVINO, on the processor."""
 
     name = "openvino"
-    precisions = ("float32", "bfloat16")
+    precisions = ("float32", "bfloat16", "int8")
 
     def missing(self) -> str | None:
         lacking = [package for package in ("onnx", "openvino") if installed(package) is None]
