@@ -106,7 +106,7 @@ class OnnxWriter:
     def constant(self, array: ArrayLike) -> str:
         """A tensor of numbers."""
         name = self._new("constant")
-        self.initializers[name] = self._tensor(name, numpy.ascontiguousarray(array))
+        self.initializers[name] = self._tensor(name, numpy.asarray(array, order="C"))
         return name
 
     def integers(self, values: Sequence[int]) -> str:
@@ -147,3 +147,14 @@ def _element(dtype: str) -> str:
     if dtype not in _ELEMENTS:
         raise NotCovered(f"elements are {dtype}")
     return _ELEMENTS[dtype]
+
+
+def refuse(node: Node, what: str) -> NotCovered:
+    """What to raise for a node, saying what of it cannot be put."""
+    return NotCovered(f"`{node.operator.name}` {what}")
+
+
+def turned(w: OnnxWriter, path: str, rows: slice | None = None) -> str:
+    """A matrix, or some of its rows, with its axes exchanged."""
+    matrix = w.state[path].detach()
+    return w.constant((matrix if rows is None else matrix[rows]).t().contiguous().numpy())

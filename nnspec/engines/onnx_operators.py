@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy
 
-from nnspec.engines.onnx_model import NotCovered, OnnxWriter
+from nnspec.engines.onnx_attention import dot_product_attention, projected_attention
+from nnspec.engines.onnx_model import OnnxWriter, refuse, turned
 from nnspec.engines.onnx_recurrent import recurrent
 from nnspec.graph.ir import Node, Value
 from nnspec.operators.subscript import Slice
 
 Rule = Callable[[OnnxWriter, Node], None]
-
-
-def _refuse(node: Node, what: str) -> NotCovered:
-    return NotCovered(f"`{node.operator.name}` {what}")
 
 
 # --- layers with weights ------------------------------------------------------------------------------------------------------
@@ -32,20 +29,14 @@ def _linear(w: OnnxWriter, node: Node) -> None:
     if rank == 2:
         w.bind(node, w.emit("Gemm", x, w.weight(f"{node.path}.weight"), *bias, transB=1))
         return
-    product = w.emit("MatMul", x, _turned(w, f"{node.path}.weight"))
+    product = w.emit("MatMul", x, turned(w, f"{node.path}.weight"))
     w.bind(node, w.emit("Add", product, *bias) if bias else product)
-
-
-def _turned(w: OnnxWriter, path: str, rows: slice | None = None) -> str:
-    """A matrix, or some of its rows, with its axes exchanged."""
-    matrix = w.state[path].detach()
-    return w.constant((matrix if rows is None else matrix[rows]).t().contiguous().numpy())
 
 
 def _convolution(w: OnnxWriter, node: Node) -> None:
     operator: Any = node.operator
     if getattr(operator, "padding_mode", "zeros") != "zeros":
-        raise _refuse(node, "pads with other things than zeros")
+        raise refuse(node, "pads with other things than zeros")
     transposed = operator.name.startswith("ConvTranspose")
     settings: dict[str, Any] = {
         "kernel_shape": list(operator.kernel_size), "strides": list(operator.stride), "dilations": list(operator.dilation),
@@ -65,7 +56,7 @@ def _convolution(w: OnnxWriter, node: Node) -> None:
 def _batch_norm(w: OnnxWriter, node: Node) -> None:
     operator: Any = node.operator
     if not operator.track_running_stats:
-        raise _refuse(node, "uses the statistics of the batch")
+        raise refuse(node, "uses the statistics of the batch")
     channels = w.dims(node.carried)[1]
     scale, shift = _affine(w, node, channels, operator.affine)
     mean, variance = (w.weight(f"{node.path}.running_{name}") for name in ("mean", "var"))
@@ -81,7 +72,7 @@ def _affine(w: OnnxWriter, node: Node, channels: int, learned: bool) -> tuple[st
 def _instance_norm(w: OnnxWriter, node: Node) -> None:
     operator: Any = node.operator
     if operator.track_running_stats:
-        raise _refuse(node, "uses running statistics")
+        raise refuse(node, "uses running statistics")
     scale, shift = _affine(w, node, w.dims(node.carried)[1], operator.affine)
     w.bind(node, w.emit("InstanceNormalization", w.read(node, "input"), scale, shift, epsilon=operator.eps))
 
@@ -91,7 +82,7 @@ def _layer_norm(w: OnnxWriter, node: Node) -> None:
     shape = operator.normalized_shape
     axes = 1 if shape is None or isinstance(shape, int) else len(shape)
     if axes != 1:
-        raise _refuse(node, "normalizes several axes")
+        raise refuse(node, "normalizes several axes")
     width = w.dims(node.carried)[-1]
     scale = w.weight(f"{node.path}.weight") if operator.elementwise_affine else w.constant(numpy.ones(width, numpy.float32))
     shift = [w.weight(f"{node.path}.bias")] if operator.elementwise_affine and operator.bias else []
@@ -106,61 +97,6 @@ def _positions(w: OnnxWriter, node: Node) -> None:
     steps = w.dims(node.carried)[1]
     table = w.state[f"{node.path}.weight"].detach()[:steps].contiguous().numpy()
     w.bind(node, w.emit("Add", w.read(node, "input"), w.constant(table)))
-
-
-# --- attention ----------------------------------------------------------------------------------------------------------------
-
-
-def _attention(w: OnnxWriter, q: str, k: str, v: str, width: int, mask: str | None, scale: float | None = None) -> str:
-    """softmax(q k^T / sqrt(E)) v over (N, H, T, E); the mask is added to the scores."""
-    factor = width**-0.5 if scale is None else scale
-    scores = w.emit("MatMul", w.emit("Mul", q, w.constant(numpy.float32(factor))), w.emit("Transpose", k, perm=[0, 1, 3, 2]))
-    if mask is not None:
-        scores = w.emit("Add", scores, mask)
-    return w.emit("MatMul", w.emit("Softmax", scores, axis=-1), v)
-
-
-def _mask(w: OnnxWriter, node: Node, steps: int, seen: int, causal: bool) -> str | None:
-    """What is added to the scores: a large negative number where nothing may be looked at."""
-    if "attn_mask" in node.inputs or "keep" in node.inputs:
-        raise _refuse(node, "has a mask that comes with the data")
-    if not causal:
-        return None
-    hidden = numpy.triu(numpy.full((steps, seen), -numpy.inf, dtype=numpy.float32), 1)
-    return w.constant(hidden)
-
-
-def _projected_attention(w: OnnxWriter, node: Node) -> None:
-    operator: Any = node.operator
-    dims = w.dims(node.carried)
-    memory = w.value(node, "memory" if "memory" in node.inputs else "input")
-    heads, width, seen = w.number(operator.heads), dims[-1], w.dims(memory)[1]
-    if f"{node.path}.in_proj_weight" not in w.state:
-        raise _refuse(node, "reads a memory of another width")
-    parts = []
-    for place, (value, steps) in enumerate(((w.value(node, "input"), dims[1]), (memory, seen), (memory, seen))):
-        rows = slice(place * width, (place + 1) * width)
-        made = w.emit("MatMul", w.names[value], _turned(w, f"{node.path}.in_proj_weight", rows))
-        if operator.bias:
-            made = w.emit("Add", made, w.constant(w.state[f"{node.path}.in_proj_bias"].detach()[rows].contiguous().numpy()))
-        apart = w.reshaped(made, (dims[0], steps, heads, width // heads))
-        parts.append(w.emit("Transpose", apart, perm=[0, 2, 1, 3]))
-    mask = _mask(w, node, dims[1], seen, getattr(operator, "causal", False))
-    q, k, v = parts
-    mixed = _attention(w, q, k, v, width // heads, mask)
-    joined = w.reshaped(w.emit("Transpose", mixed, perm=[0, 2, 1, 3]), dims)
-    out = w.emit("MatMul", joined, _turned(w, f"{node.path}.out_proj.weight"))
-    w.bind(node, w.emit("Add", out, w.weight(f"{node.path}.out_proj.bias")) if operator.bias else out)
-
-
-def _dot_product_attention(w: OnnxWriter, node: Node) -> None:
-    operator: Any = node.operator
-    query, key = w.value(node, "query"), w.value(node, "key")
-    if query.type.rank != 4 or operator.enable_gqa:
-        raise _refuse(node, "is not of (N, H, T, E)")
-    mask = _mask(w, node, w.dims(query)[2], w.dims(key)[2], operator.is_causal)
-    q, k, v = (w.read(node, name) for name in ("query", "key", "value"))
-    w.bind(node, _attention(w, q, k, v, w.dims(query)[-1], mask, operator.scale))
 
 
 # --- elements -----------------------------------------------------------------------------------------------------------------
@@ -189,7 +125,7 @@ def _binary(kind: str) -> Rule:
     def write(w: OnnxWriter, node: Node) -> None:
         kinds = {value.type.dtype for value in node.reads()}
         if len(kinds) > 1:
-            raise _refuse(node, f"joins {' and '.join(sorted(kinds))}")
+            raise refuse(node, f"joins {' and '.join(sorted(kinds))}")
         w.bind(node, w.emit(kind, w.read(node, "input"), w.read(node, "other")))
 
     return write
@@ -240,7 +176,7 @@ def _concat(w: OnnxWriter, node: Node) -> None:
     reads = node.inputs["tensors"]
     assert isinstance(reads, tuple)
     if len({value.type.dtype for value in reads}) > 1:
-        raise _refuse(node, "joins several element types")
+        raise refuse(node, "joins several element types")
     w.bind(node, w.emit("Concat", *(w.names[value] for value in reads), axis=operator.dim))
 
 
@@ -287,7 +223,7 @@ def _padding(w: OnnxWriter, node: Node) -> None:
     given = [w.number(each) for each in (operator.pad if operator.name == "pad" else operator.padding)]
     mode = {"reflect": "reflect", "replicate": "edge", "constant": "constant"}.get(getattr(operator, "mode", "reflect"))
     if mode is None:
-        raise _refuse(node, f"pads in the mode {operator.mode}")
+        raise refuse(node, f"pads in the mode {operator.mode}")
     low, high = [0] * rank, [0] * rank
     for place in range(len(given) // 2):
         low[rank - 1 - place], high[rank - 1 - place] = given[2 * place], given[2 * place + 1]
@@ -309,14 +245,14 @@ def _pool(w: OnnxWriter, node: Node) -> None:
         w.bind(node, w.emit("MaxPool", w.read(node, "input"), dilations=list(operator.dilation), **settings))
         return
     if operator.ceil_mode or getattr(operator, "divisor_override", None) is not None:
-        raise _refuse(node, "counts in another way at the ends")
+        raise refuse(node, "counts in another way at the ends")
     w.bind(node, w.emit("AveragePool", w.read(node, "input"), count_include_pad=int(operator.count_include_pad), **settings))
 
 
 def _adaptive_average(w: OnnxWriter, node: Node) -> None:
     before, after = w.dims(w.value(node, "input"))[2:], w.dims(node.carried)[2:]
     if any(size % wanted for size, wanted in zip(before, after, strict=True)):
-        raise _refuse(node, "has windows of several sizes")
+        raise refuse(node, "has windows of several sizes")
     kernel = [size // wanted for size, wanted in zip(before, after, strict=True)]
     if all(size == 1 for size in after):
         w.bind(node, w.emit("GlobalAveragePool", w.read(node, "input")))
@@ -326,18 +262,25 @@ def _adaptive_average(w: OnnxWriter, node: Node) -> None:
 
 def _mean(w: OnnxWriter, node: Node) -> None:
     operator: Any = node.operator
-    if "keep" in node.inputs:
-        raise _refuse(node, "leaves some out")
     axes = operator.dim if isinstance(operator.dim, list | tuple) else None if operator.dim is None else [operator.dim]
     over = [] if axes is None else [w.integers(axes)]
-    kind = "ReduceMean" if operator.name == "mean" else "ReduceSum"
-    w.bind(node, w.emit(kind, w.read(node, "input"), *over, keepdims=int(operator.keepdim)))
+    x, held = w.read(node, "input"), int(operator.keepdim)
+    if "keep" not in node.inputs:
+        w.bind(node, w.emit("ReduceMean" if operator.name == "mean" else "ReduceSum", x, *over, keepdims=held))
+        return
+    # As `nnspec.torch_backend.functions.masked_mean`: the sum of what is kept over its number, which is 1 at least.
+    dims, kept = w.dims(w.value(node, "input")), w.value(node, "keep")
+    narrow = w.reshaped(w.names[kept], (*w.dims(kept), *(1 for _ in dims[kept.type.rank :])))
+    share = w.emit("Cast", w.emit("Expand", narrow, w.integers(dims)), to=1)
+    count = w.emit("Max", w.emit("ReduceSum", share, *over, keepdims=held), w.constant(numpy.float32(1)))
+    total = w.emit("ReduceSum", w.emit("Where", narrow, x, w.constant(numpy.float32(0))), *over, keepdims=held)
+    w.bind(node, w.emit("Div", total, count))
 
 
 def _upsample(w: OnnxWriter, node: Node) -> None:
     operator: Any = node.operator
     if operator.mode != "nearest":
-        raise _refuse(node, f"enlarges in the mode {operator.mode}")
+        raise refuse(node, f"enlarges in the mode {operator.mode}")
     shape = w.integers(w.dims(node.carried))
     settings: dict[str, Any] = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
     w.bind(node, w.emit("Resize", w.read(node, "input"), "", "", shape, **settings))
@@ -360,7 +303,7 @@ _RULES: dict[str, Rule] = {
     "Linear": _linear, "Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d": _convolution,
     "BatchNorm1d BatchNorm2d BatchNorm3d": _batch_norm, "InstanceNorm1d InstanceNorm2d InstanceNorm3d": _instance_norm,
     "LayerNorm": _layer_norm, "Embedding": _embedding, "AddPositions": _positions,
-    "SelfAttention CrossAttention": _projected_attention, "scaled_dot_product_attention": _dot_product_attention,
+    "SelfAttention CrossAttention": projected_attention, "scaled_dot_product_attention": dot_product_attention,
     "RNN GRU LSTM": recurrent,
     "ReLU relu": _of("Relu"), "Sigmoid sigmoid": _of("Sigmoid"), "Tanh tanh": _of("Tanh"), "SiLU silu": _silu, "GELU gelu": _gelu,
     "LeakyReLU leaky_relu": _with("LeakyRelu", alpha="negative_slope"), "ELU elu": _with("Elu", alpha="alpha"),
@@ -369,7 +312,8 @@ _RULES: dict[str, Rule] = {
     "LogSoftmax log_softmax": _softmax("LogSoftmax"), "exp": _of("Exp"), "log": _of("Log"), "sqrt": _of("Sqrt"), "abs": _of("Abs"),
     "sin": _of("Sin"), "cos": _of("Cos"), "Identity": _of("Identity"),
     "add": _binary("Add"), "sub": _binary("Sub"), "mul": _binary("Mul"), "div": _binary("Div"), "matmul": _binary("MatMul"),
-    "ne": _not_equal, "eq": _binary("Equal"),
+    "ne": _not_equal, "eq": _binary("Equal"), "gt": _binary("Greater"), "ge": _binary("GreaterOrEqual"), "lt": _binary("Less"),
+    "le": _binary("LessOrEqual"),
     "Flatten flatten Unflatten unflatten reshape squeeze unsqueeze": _reshape, "transpose permute": _transpose, "expand": _expand,
     "concat": _concat, "subscript": _subscript, "center_crop": _center_crop, "ReflectionPad2d ReflectionPad1d pad": _padding,
     "MaxPool1d MaxPool2d AvgPool1d AvgPool2d": _pool, "AdaptiveAvgPool1d AdaptiveAvgPool2d": _adaptive_average,

@@ -21,6 +21,8 @@ from nnspec.engines.packages import installed
 
 #: Operators whose products become int8 without samples.
 _DYNAMIC = ["MatMul", "Gemm"]
+#: What becomes int8 with samples: products, and what passes numbers on between them as they are or by a sum.
+_STATIC = ["Conv", "ConvTranspose", "MatMul", "Gemm", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Concat"]
 
 
 def quantized_model(subject: Subject) -> bytes:
@@ -61,8 +63,8 @@ def _quantize(model: Any, path: Path, subject: Subject) -> None:
     # The first batch is kept to measure the error on.
     samples = _Samples(names, subject.calibration[1:] or subject.calibration)
     tools.quantize_static(
-        model, path, samples, quant_format=tools.QuantFormat.QDQ, per_channel=True, weight_type=tools.QuantType.QInt8,
-        activation_type=tools.QuantType.QUInt8, extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        model, path, samples, op_types_to_quantize=_STATIC, per_channel=True, quant_format=tools.QuantFormat.QDQ,
+        weight_type=tools.QuantType.QInt8, activation_type=tools.QuantType.QUInt8, extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
     )  # fmt: skip
 
 

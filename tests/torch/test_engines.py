@@ -289,7 +289,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["compile", str(spec), "--batch", "2", "--with", "H=6", "--engine", "torch,fused"]) == 0
     assert "at N = 2" in capsys.readouterr().out
     for wrong, why in (
-        (["--precision", "int4"], "it is float32 or bfloat16"), (["--precision", "bf16"], "needs `--batch N`"),
+        (["--precision", "int4"], "it is float32, bfloat16 or int8"), (["--precision", "bf16"], "needs `--batch N`"),
         (["--batch", "2", "--tolerance", "0.1"], "is for `--precision bfloat16`"),
         (["--batch", "2", "--precision", "bf16", "--tolerance", "7"], "a share of the largest output"),
     ):  # fmt: skip

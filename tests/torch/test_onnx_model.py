@@ -35,6 +35,9 @@ x -> BatchNorm2d; s -> BatchNorm1d(affine=false); unsqueeze(x, 2) -> BatchNorm3d
 x -> InstanceNorm2d; x -> InstanceNorm2d(affine=true); s -> InstanceNorm1d; unsqueeze(x, 2) -> InstanceNorm3d
 z -> LayerNorm; z -> LayerNorm(bias=false, eps=0.01); z -> LayerNorm(elementwise_affine=false); x -> LayerNorm
 k -> Embedding(5, 3); k -> Embedding(5, 3, padding_idx=0); z -> AddPositions(12)
+z -> SelfAttention(2, keep=z[:, :, 0] > 0); z -> SelfAttention(2, causal=true, keep=z[:, :, 0] > 0); z -> SelfAttention(2, keep=z[:, :, 0] > 9)
+z -> CrossAttention(2, memory=z[:, :4], keep=z[:, :4, 1] > 0); scaled_dot_product_attention(x, x, y, keep=(x @ transpose(y, 2, 3))[:, 0] > 0)
+x > y; x >= 0.5; x < y; x <= 0.5; mean(z, dim=1, keep=z[:, :, 0] > 0); mean(z, dim=1, keepdim=true, keep=z > 9); mean(z, keep=z > 0)
 z -> SelfAttention(2); z -> SelfAttention(4, causal=true, bias=false); z -> CrossAttention(2, memory=z[:, :4])
 scaled_dot_product_attention(x, x, y); scaled_dot_product_attention(x, y, y, is_causal=true); scaled_dot_product_attention(x, y, y, scale=0.2)
 (z -> LSTM(5)).last; (z -> LSTM(5, num_layers=2, bidirectional=true)).output; (z -> LSTM(5, num_layers=2, bias=false)).c_n
@@ -118,7 +121,8 @@ def test_every_rule_is_tried() -> None:
     ("x -> BatchNorm2d(track_running_stats=false)", "`BatchNorm2d` uses the statistics of the batch"),
     ("x -> AdaptiveAvgPool2d(3)", "`AdaptiveAvgPool2d` has windows of several sizes"),
     ("x -> LayerNorm([8, 6])", "`LayerNorm` normalizes several axes"),
-    ("z -> SelfAttention(2, keep=z[:, :, 0] != 0)", "`SelfAttention` has a mask that comes with the data"),
+    ("scaled_dot_product_attention(x, x, y, attn_mask=x @ transpose(y, 2, 3) > 0)",
+     "`scaled_dot_product_attention` has an `attn_mask` that comes with the data"),
     ("x -> Upsample(scale_factor=2, mode=\"bilinear\")", "`Upsample` enlarges in the mode bilinear"),
     ("(z -> LSTM(4, proj_size=2)).last", "`LSTM` with lengths, first states or a projection"),
     ("float64(x)", "`float64` has no counterpart in ONNX here"),
