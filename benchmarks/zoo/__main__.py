@@ -40,17 +40,19 @@ def main() -> int:
     runs = Path(arguments.runs) / ("quick" if arguments.quick else "full")
     began, missed = time.perf_counter(), 0
     results: list[Result] = []
-    for entry in _chosen(arguments.only):
+    for whole in _chosen(arguments.only):
+        entry = whole.shortened() if arguments.quick else whole
         if entry.needs and not (Path(os.environ.get("NNSPEC_DATA", "")) / entry.needs).is_dir():
             print(f"{entry.key}: passed over, {entry.needs} is not in the data directory", flush=True)
             continue
-        seeds = range(1 if arguments.quick else min(entry.seeds, arguments.seeds or entry.seeds))
-        found = [_trained(entry, seed, runs, quick=arguments.quick, known=arguments.known) for seed in seeds]
+        seeds = range(min(entry.seeds, arguments.seeds or entry.seeds))
+        found = [_trained(entry, seed, runs, known=arguments.known) for seed in seeds]
         if arguments.known and not any(found):
             results.append(Result(entry, entry.target, (), (), 0, "", 0.0))
             continue
-        target = _target(entry, results, quick=arguments.quick)
-        result = _result(entry, target, [each for each in found if each is not None], runs, quick=arguments.quick)
+        result = _result(
+            entry, _target(entry, results), [each for each in found if each is not None], runs, quick=arguments.quick
+        )
         if result is None:
             missed += 1
             print(f"{entry.key}: no run finished", flush=True)
@@ -58,7 +60,9 @@ def main() -> int:
         results.append(result)
         good = result.reaches()
         missed += not good
-        print(f"{entry.key}: {entry.figure} {result.text}{'' if good else f', and {target} was to be reached'}", flush=True)
+        print(
+            f"{entry.key}: {entry.figure} {result.text}{'' if good else f', and {result.target} was to be reached'}", flush=True
+        )
     if not arguments.quick and not arguments.only:
         write_page(ROOT / "specs" / "README.md", results)
     print(f"{len(results)} recipes in {(time.perf_counter() - began) / 60:.1f} min, {missed} below their figure")
@@ -79,24 +83,18 @@ def _chosen(word: str) -> list[Entry]:
     return [entry for entry in ENTRIES if word.lower() in f"{entry.family} {entry.key}".lower()]
 
 
-def _target(entry: Entry, results: Sequence[Result], *, quick: bool) -> float | None:
+def _target(entry: Entry, results: Sequence[Result]) -> float | None:
     """What has to be reached: the stated figure, or that of the entry's twin, where it has been measured."""
-    if quick:
-        return entry.quick.target
     twins = [
         each.mean for each in results if each.is_measured and (each.entry.spec, each.entry.recipe) == (entry.spec, entry.twin)
     ]
     return twins[0] if twins else entry.target
 
 
-def _settings(entry: Entry, seed: int, *, quick: bool) -> dict[str, Any]:
-    return {"train.seed": seed, **entry.settings, **(entry.quick.settings if quick else {})}
-
-
-def _trained(entry: Entry, seed: int, runs: Path, *, quick: bool, known: bool = False) -> Path | None:
+def _trained(entry: Entry, seed: int, runs: Path, *, known: bool = False) -> Path | None:
     """The run of a seed, made where it is not there; None where it failed, which has been said, or where only `known` ones count."""
     # The runs of a spec lie in one folder: a recipe may go on with what another one has learned.
-    folder, settings = runs / entry.spec.replace("/", "."), _settings(entry, seed, quick=quick)
+    folder, settings = runs / entry.spec.replace("/", "."), {"train.seed": seed, **entry.settings}
     spec = ROOT / "specs" / f"{entry.spec}.nn"
     there = next(_finished(folder, entry.recipe, settings, digest(check_path(spec))), None)
     if there is not None or known:
@@ -139,14 +137,19 @@ def _result(entry: Entry, target: float | None, found: Sequence[Path], runs: Pat
     manifests = [RunFolder.open(run).manifest for run in found]
     values = [float(each["final"].get(entry.figure, 0.0)) for each in manifests]
     judged: list[Judgement] = []
-    if entry.figure == "judged" and not quick:
-        judging = next(each for each in ENTRIES if each.key == _JUDGE)
-        judge_run = _trained(judging, 0, runs, quick=False)
-        judged = [judge(run, judge_run, _ITEMS.get(entry.key, entry.recipe)) for run in found] if judge_run else []
-        values = [float(each.passes) for each in judged]
+    if entry.figure in ("judged", "classes"):
+        judging = _judge_run(runs, quick=quick)
+        judged = [judge(run, judging, _ITEMS.get(entry.key, entry.recipe)) for run in found] if judging else []
+        values = [float(each.passes if entry.figure == "judged" else each.classes) for each in judged]
     parameters = sum(value for name, value in manifests[0]["parameters"].items() if name not in ("target",))
     seconds = statistics.mean(float(each["seconds"]) for each in manifests)
     return Result(entry, target, tuple(values), tuple(map(str, judged)), parameters, _flop(found[0], entry.recipe), seconds)
+
+
+def _judge_run(runs: Path, *, quick: bool) -> Path | None:
+    """The run of the network that judges, which is trained where it is not there."""
+    entry = next(each for each in ENTRIES if each.key == _JUDGE)
+    return _trained(entry.shortened() if quick else entry, 0, runs)
 
 
 def _flop(run: Path, recipe: str) -> str:

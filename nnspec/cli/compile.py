@@ -49,7 +49,7 @@ def run(
             "--tolerance",
             metavar="SHARE",
             show_default=False,
-            help="By how much of the largest output bfloat16 or int8 may be off; 0.02 and 0.05 if left out.",
+            help="By how much of the largest output bfloat16 or int8 may be off; 0.02 and 0.1 if left out.",
         ),
     ] = None,
     network: Network = "",

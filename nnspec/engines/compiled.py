@@ -30,7 +30,7 @@ def compile_for(
 
     Sizes that are not given are chosen so that every condition holds. `engines` are the names to choose among; where none are given, all that
     are soon ready.
-    With the `precision` "bfloat16" or "int8" an engine may compute in it, where its results differ by at most `tolerance` (0.02 and 0.05 of
+    With the `precision` "bfloat16" or "int8" an engine may compute in it, where its results differ by at most `tolerance` (0.02 and 0.1 of
     the largest output where none is given); at other sizes the network computes in float32. `calibration` are batches of inputs of these
     sizes out of the data: results are compared on the first of them, and int8 takes the ranges of its activations from the others.
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:

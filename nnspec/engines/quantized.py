@@ -64,7 +64,8 @@ def _quantize(model: Any, path: Path, subject: Subject) -> None:
     samples = _Samples(names, subject.calibration[1:] or subject.calibration)
     tools.quantize_static(
         model, path, samples, op_types_to_quantize=_STATIC, per_channel=True, quant_format=tools.QuantFormat.QDQ,
-        weight_type=tools.QuantType.QInt8, activation_type=tools.QuantType.QUInt8, extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        weight_type=tools.QuantType.QInt8, activation_type=tools.QuantType.QUInt8,
+        extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
     )  # fmt: skip
 
 
