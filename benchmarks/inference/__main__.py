@@ -26,6 +26,8 @@ _FLOAT32 = (
     "nnspec, torch alone",
 )
 
+_ROUGH = ("nnspec bf16", "eager bf16", "OpenVINO bf16")
+
 
 def one(row: str, runtime: str, threads: int) -> Cell:
     """Measure one runtime on one row, in this process."""
@@ -54,4 +56,8 @@ def one(row: str, runtime: str, threads: int) -> Cell:
 
 
 if __name__ == "__main__":
-    sys.exit(main("inference", list(ROWS), _FLOAT32, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=1e-3))
+    sys.exit(
+        main(
+            "inference", list(ROWS), _FLOAT32, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=1e-3, rough=_ROUGH
+        )
+    )

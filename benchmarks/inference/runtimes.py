@@ -111,11 +111,11 @@ def openvino(subject: Subject, threads: int, precision: str = "f32") -> Call:
     return call
 
 
-def ours(subject: Subject) -> Call:
+def ours(subject: Subject, precision: str = "float32") -> Call:
     """nnspec's own: folded, fused, and run by the engine that it chose for this machine and size."""
     from nnspec.engines import compile_for
 
-    module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict())
+    module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict(), precision=precision)
     return lambda: module(*subject.inputs)
 
 
@@ -138,6 +138,7 @@ RUNTIMES: dict[str, Callable[[Subject, int], Call]] = {
     "OpenVINO": openvino,
     "nnspec": lambda subject, _: ours(subject),
     "nnspec, torch alone": lambda subject, _: ours_in_torch(subject),
+    "nnspec bf16": lambda subject, _: ours(subject, "bfloat16"),
     "eager bf16": lambda subject, _: bfloat16(subject),
     "OpenVINO bf16": lambda subject, threads: openvino(subject, threads, "bf16"),
 }

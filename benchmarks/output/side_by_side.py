@@ -23,6 +23,8 @@ from benchmarks.output import BENCHMARKS, ROOT, print_table, write_results
 
 #: A cell that takes longer has failed.
 _PATIENCE_S = 600
+#: Share of the largest number by which results of less precision may be off.
+_ROUGH = 0.05
 
 
 class Cell(TypedDict, total=False):
@@ -40,9 +42,19 @@ One = Callable[[str, str, int], Cell]
 
 
 def main(
-    name: str, rows: Sequence[str], runtimes: Sequence[str], one: One, *, ours: str, base: str, text: str, tolerance: float
+    name: str,
+    rows: Sequence[str],
+    runtimes: Sequence[str],
+    one: One,
+    *,
+    ours: str,
+    base: str,
+    text: str,
+    tolerance: float,
+    rough: Sequence[str] = (),
 ) -> int:
-    """Run a benchmark from the command line. `base` is the runtime that ratios are of, `ours` the one that is judged."""
+    """Run a benchmark from the command line. `base` is the runtime that ratios are of, `ours` the one that is judged. Those in `rough` compute
+    with less precision: they are run where they are asked for, and are no peers of the others."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,14 +69,16 @@ def main(
         return 0
     words = [word for word in given.rows.split(",") if word]
     chosen_rows = [row for row in rows if not words or any(word.lower() in row.lower() for word in words)]
-    chosen = [each for each in runtimes if not given.runtimes or each in given.runtimes.split(",") or each == base]
-    cells = {row: _measured(name, row, chosen, given.rounds, given.threads, base, tolerance) for row in chosen_rows}
-    report(name, cells, chosen, ours=ours, base=base, threads=given.threads)
+    asked = given.runtimes.split(",") if given.runtimes else list(runtimes)
+    chosen = [each for each in (*runtimes, *rough) if each in asked or each == base]
+    allowed = {each: _ROUGH if each in rough else tolerance for each in chosen}
+    cells = {row: _measured(name, row, allowed, given.rounds, given.threads, base) for row in chosen_rows}
+    report(name, cells, chosen, ours=ours, base=base, threads=given.threads, rough=rough)
     return 0
 
 
 def _measured(
-    name: str, row: str, runtimes: Sequence[str], rounds: int, threads: int, base: str, tolerance: float
+    name: str, row: str, runtimes: Mapping[str, float], rounds: int, threads: int, base: str
 ) -> dict[str, dict[str, Any]]:
     found: dict[str, list[Cell]] = {runtime: [] for runtime in runtimes}
     for _ in range(rounds):
@@ -79,7 +93,7 @@ def _measured(
                 flush=True,
             )
     expected = found[base][0].get("digest", [])
-    return {runtime: _joined(cells, expected, tolerance) for runtime, cells in found.items()}
+    return {runtime: _joined(cells, expected, runtimes[runtime]) for runtime, cells in found.items()}
 
 
 def _process(name: str, row: str, runtime: str, threads: int) -> Cell:
@@ -122,6 +136,7 @@ def report(
     ours: str,
     base: str,
     threads: int,
+    rough: Sequence[str] = (),
 ) -> None:
     """Tables on the screen; JSON, a picture and a line of history in `benchmarks/results/`."""
     print(f"milliseconds, the least of the rounds' medians (times faster than {base}); {threads} threads")
@@ -130,7 +145,7 @@ def report(
     print("\ngeometric mean over the rows, times faster than " + base)
     for each, (ratio, count) in means.items():
         print(f"  {each}: {ratio:.2f} ({count} rows)" if count else f"  {each}: not measured")
-    against = _against_best(cells, ours, base)
+    against = _against_best(cells, ours, rough)
     if against:
         mean = math.exp(statistics.mean(math.log(ratio) for ratio, _ in against.values()))
         print(f"\n{ours} against the best peer of each row: {mean:.2f} (geometric mean)")
@@ -162,12 +177,16 @@ def _mean_ratio(cells: Mapping[str, Mapping[str, Mapping[str, Any]]], runtime: s
     return (math.exp(statistics.mean(map(math.log, ratios))), len(ratios)) if ratios else (0.0, 0)
 
 
-def _against_best(cells: Mapping[str, Mapping[str, Mapping[str, Any]]], ours: str, base: str) -> dict[str, tuple[float, str]]:
+def _against_best(
+    cells: Mapping[str, Mapping[str, Mapping[str, Any]]], ours: str, rough: Sequence[str]
+) -> dict[str, tuple[float, str]]:
     """For each row how many times faster than its best peer, and which that is."""
     found = {}
     for name, row in cells.items():
         peers = {
-            each: cell["ms"] for each, cell in row.items() if each != ours and "ms" in cell and not each.startswith("nnspec")
+            each: cell["ms"]
+            for each, cell in row.items()
+            if each not in (ours, *rough) and "ms" in cell and not each.startswith("nnspec")
         }
         if peers and "ms" in row.get(ours, {}):
             best = min(peers, key=peers.__getitem__)
