@@ -54,3 +54,12 @@ def test_it_is_judged_by_what_it_measures(key: str) -> None:
     assert entry.figure in figures
     assert entry.lower_is_better == figures[entry.figure]
     assert {name.removeprefix("train.") for name in entry.quick.settings} <= {"steps", "epochs"}
+
+
+@pytest.mark.parametrize("key", [key for key, each in ENTRIES.items() if each.pictures])
+def test_the_page_of_a_family_shows_its_pictures(key: str) -> None:
+    folder = (ROOT / "specs" / ENTRIES[key].spec).parent
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    for name in ENTRIES[key].pictures.values():
+        assert (folder / name).is_file(), name
+        assert f"({name})" in page, name

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,8 @@ def main() -> int:
             print(f"{entry.key}: no run finished", flush=True)
             continue
         results.append(result)
+        if not arguments.quick:
+            _keep_pictures(entry, [each for each in found if each is not None])
         good = result.reaches()
         missed += not good
         print(
@@ -144,6 +147,16 @@ def _result(entry: Entry, target: float | None, found: Sequence[Path], runs: Pat
     parameters = sum(value for name, value in manifests[0]["parameters"].items() if name not in ("target",))
     seconds = statistics.mean(float(each["seconds"]) for each in manifests)
     return Result(entry, target, tuple(values), tuple(map(str, judged)), parameters, _flop(found[0], entry.recipe), seconds)
+
+
+def _keep_pictures(entry: Entry, found: Sequence[Path]) -> None:
+    """Put pictures of the first run that has them where the page of its family shows them."""
+    folder = (ROOT / "specs" / entry.spec).parent
+    for name, kept in entry.pictures.items():
+        for run in found:
+            if (run / name).is_file():
+                shutil.copyfile(run / name, folder / kept)
+                break
 
 
 def _judge_run(runs: Path, *, quick: bool) -> Path | None:

@@ -39,6 +39,14 @@ class Entry:
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def pictures(self) -> Mapping[str, str]:
+        """Pictures of a run that go into the spec's folder: file in the run, file in the folder."""
+        stems = {name: name.split("/")[-1].split(".")[0] for name in PICTURES.get(self.key, ())}
+        return {
+            name: f"{self.recipe}.png" if stem == self.recipe else f"{self.recipe}-{stem}.png" for name, stem in stems.items()
+        }
+
+    @property
     def key(self) -> str:
         """Its name among the entries."""
         return f"{self.spec}:{self.recipe}"
@@ -114,3 +122,27 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("DQN", "q_agent/dqn", "DQN", "CartPole", "mean_return", 475.0, Quick(_steps(5_000), 60.0)),
     Entry("DQN", "q_agent/dqn", "DoubleDuellingDQN", "CartPole", "mean_return", 475.0, Quick(_steps(5_000), 60.0)),
 )  # fmt: skip
+
+#: What people would look at, by the entry's key.
+PICTURES: Mapping[str, tuple[str, ...]] = {
+    "perceptron/perceptron:Perceptron": ("boundary.png",),
+    "feed_forward/iris:FeedForward": ("boundary.png",),
+    "mlp/mlp:MLP": ("curve.png",),
+    "cnn/simple_cnn:SimpleCNN": ("confusion.png",),
+    "resnet/resnet20:ResNet20": ("curve.png",),
+    "rnn/row_classifier:RowLSTM": ("confusion.png",),
+    "rnn/forecaster:GRUForecaster": ("curve.png",),
+    "transformer/seq2seq:Seq2Seq": ("attention.png",),
+    "transformer/gpt:Shakespeare": ("curve.png",),
+    "autoencoder/autoencoder:DenseAutoencoder": ("samples/DenseAutoencoder.image.png",),
+    "autoencoder/autoencoder:Denoising": ("samples/Denoising.image.png",),
+    "vae/vae:VAE": ("samples/VAE.image.png", "samples/Walk.image.png"),
+    "gan/gan:GAN": ("samples/GAN.image.png",),
+    "gan/dcgan:DCGAN": ("samples/DCGAN.image.png",),
+    "gan/wgan_gp:WGANGP": ("samples/WGANGP.image.png",),
+    "gan/cyclegan:CycleGAN": ("samples/CycleGAN.image.png",),
+    "graph/gcn:GCN": ("confusion.png",),
+    "unet/unet:Nuclei": ("masks.png",),
+    "q_agent/tabular:LakeQLearning": ("policy.png",),
+    "q_agent/dqn:DQN": ("returns.png",),
+}
