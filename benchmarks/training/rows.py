@@ -50,9 +50,9 @@ class Row:
     #: What nnspec's recipe says besides.
     settings: str = ""
 
-    def text(self, epochs: int) -> str:
-        """The spec with its recipe."""
-        recipe = self.recipe + (f"\n  {self.settings}" if self.settings else "")
+    def text(self, epochs: int, more: str = "") -> str:
+        """The spec with its recipe, which says `more`."""
+        recipe = "\n  ".join(filter(None, (self.recipe, self.settings, more)))
         return f"spec 1\n{self.spec}" + _TRAIN % (self.columns, recipe, self.optimizer, self.batch, epochs)
 
     def write(self, folder: Path) -> None:

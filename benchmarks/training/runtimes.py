@@ -92,11 +92,11 @@ def bfloat16(row: Row) -> Epoch:
     return lambda: _passed(_indexed(row, data), loss, optimizer)
 
 
-def ours(row: Row) -> Epoch:
+def ours(row: Row, more: str = "") -> Epoch:
     """`nnspec train`'s own loop: data, updates, log; not its checkpoints, which it makes as seldom as they would cost time."""
     folder = Path(tempfile.mkdtemp())
     row.write(folder)
-    (folder / "row.nn").write_text(row.text(epochs=1_000))
+    (folder / "row.nn").write_text(row.text(epochs=1_000, more=more))
     return trainer_of(folder / "row.nn", "Row", (folder,))
 
 
@@ -130,5 +130,5 @@ def trainer_of(spec: Path, name: str, folders: tuple[Path, ...]) -> Epoch:
 
 RUNTIMES: dict[str, Callable[[Row], Epoch]] = {
     "eager": eager, "tutorial loop": tutorial, "tuned eager": tuned, "torch.compile": compiled, "Lightning": lightning, "Keras": keras,
-    "scikit-learn": scikit_learn, "nnspec": ours, "tuned bf16": bfloat16,
+    "scikit-learn": scikit_learn, "nnspec": ours, "tuned bf16": bfloat16, "nnspec bf16": lambda row: ours(row, "precision bfloat16"),
 }  # fmt: skip
