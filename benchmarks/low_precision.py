@@ -1,10 +1,10 @@
 """What bfloat16 and int8 cost trained networks, and what they bring: decisions that stay the same, the metric before and after, the speed.
 
-    python benchmarks/low_precision.py --runs DIR [--batch 64] [--precision bfloat16,int8]     (NNSPEC_DATA names the data)
+    python benchmarks/low_precision.py [--runs DIR] [--batch 64] [--precision bfloat16,int8]     (NNSPEC_DATA names the data)
 
-DIR is where `python -m benchmarks.zoo` left its runs; the newest finished one of each classifier counts. The test part goes through the
-network as trained and through the one that `nnspec compile RUN --batch N --precision P` makes; a smaller last batch runs in float32
-in both.
+DIR is where `python -m benchmarks.zoo` leaves its runs (`runs/zoo`); the newest finished one of each classifier counts. The test
+part goes through the network as trained and through the one that `nnspec compile RUN --batch N --precision P` makes; a smaller last
+batch runs in float32 in both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from output import print_table, write_results
+from output import ROOT, print_table, write_results
 from torch import Tensor, nn
 
 from nnspec.engines import Decision, compile_for
@@ -78,7 +78,7 @@ def one(run: Path, batch: int, precision: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", required=True)
+    parser.add_argument("--runs", default=str(ROOT / "runs" / "zoo"), help="where the runs lie")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--precision", default="bfloat16,int8")
     given = parser.parse_args()

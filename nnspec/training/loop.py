@@ -21,9 +21,9 @@ from nnspec.training import checkpoint, manifest, preflight, signals
 from nnspec.training.batches import Batches
 from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
 from nnspec.training.evaluate import load_weights, place_of
-from nnspec.training.execution import arrange
+from nnspec.training.execution import LAYOUTS, arrange, lay_out, measured_layouts
 from nnspec.training.frozen import freeze
-from nnspec.training.measure import Evaluation, Place, last_part, measure
+from nnspec.training.measure import Evaluation, Place, last_part, measure, schedules
 from nnspec.training.prepared import brought
 from nnspec.training.progress import Progress
 from nnspec.training.run_folder import RunFolder
@@ -53,7 +53,7 @@ class Trainer:
         self.batches = Batches(self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device)
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
         freeze(recipe, self.module)
-        arrange(recipe, self.module)
+        self.layout = arrange(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
         self.updater = Updater(recipe, self.module, self.batches.count, device)
         self.unit, self.every = measure_every(recipe)
@@ -93,6 +93,8 @@ class Trainer:
         with seeded(self.device, self.seed):
             if resumed:
                 self._restore()
+            elif self.layout not in LAYOUTS:
+                self._choose_layout()
             self.sessions.append({"step": self.step, "environment": manifest.environment(self.device)})
             self._write_manifest("running")
             self.progress.begin(self.recipe.name, self.total, math.ceil(self.total / self.updater.per_epoch), self.batches.first)
@@ -101,6 +103,15 @@ class Trainer:
                 with signals.heard(self._note_signal):
                     self._epochs()
                 return self._finish()
+
+    def _choose_layout(self) -> None:
+        """The faster layout on this machine; a run keeps to it, also when it is resumed elsewhere."""
+        batch = next(self.batches.examples(self.batches.sizes[0]))
+        times = measured_layouts(self.recipe, {**batch, **schedules(self.recipe, self.place, self.device)}, self.device)
+        self.layout = min(times, key=times.__getitem__)
+        lay_out(self.module, self.layout)
+        told = ", ".join(f"{layout} {ms:.2f} ms" for layout, ms in times.items())
+        self.progress.message(f"weights are laid out {self.layout}, as measured: {told} a step")
 
     def _note_signal(self, number: int) -> None:
         self.stop = number
@@ -210,7 +221,8 @@ class Trainer:
         passed = self.line_seconds + began - self.line_began
         state = {
             "step": self.step, "epoch": self.epoch, "position": self.position, "steps_per_epoch": self.updater.per_epoch,
-            "best": self.standing.best, "history": self.history, "seconds": self.seconds + began - self.began, "line_seconds": passed,
+            "memory_format": self.layout, "best": self.standing.best, "history": self.history,
+            "seconds": self.seconds + began - self.began, "line_seconds": passed,
         }  # fmt: skip
         found = captured(self.module, self.updater, self.running, self.device, state)
         try:
@@ -235,6 +247,9 @@ class Trainer:
                 f"the run had {state['steps_per_epoch']} steps an epoch, and now there are {self.updater.per_epoch}: with other data or another "
                 "batch size a new run is needed"
             )
+        self.layout = state.get("memory_format", self.layout)
+        if self.layout in LAYOUTS:
+            lay_out(self.module, self.layout)
         put_back(found, self.module, self.updater, self.running, self.device)
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
         if self.position >= self.batches.count:

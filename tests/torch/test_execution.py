@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training_specs import checked, trained, weights
+from training_specs import Listener, checked, trained, weights
 
 from nnspec.checker import Report, check_path
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
-from nnspec.training.execution import arrange
+from nnspec.training import loop, train
+from nnspec.training.execution import arrange, measured_layouts
 
 pytestmark = pytest.mark.torch
 SPECS = Path(__file__).resolve().parents[2] / "specs"
@@ -104,6 +105,38 @@ def test_channels_last_lays_out_the_weights_and_changes_no_result_beyond_roundin
         torch.testing.assert_close(
             gradient(one), gradient(two), rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+@pytest.mark.parametrize("faster", ["contiguous", "channels_last"])
+def test_the_faster_layout_is_taken_and_kept_when_it_is_resumed(
+    faster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {"contiguous": 2.0, "channels_last": 2.0, faster: 1.0}
+    monkeypatch.setattr(loop, "measured_layouts", lambda *given: times)
+    text = DEEP + TRAIN.replace("SETTINGS", "memory_format measured")
+    listener = Listener()
+    measured = trained(tmp_path, text, progress=listener)
+    assert f"weights are laid out {faster}, as measured: contiguous" in "\n".join(listener.messages)
+    told = trained(tmp_path, DEEP + TRAIN.replace("SETTINGS", f"memory_format {faster}"))
+    for name, tensor in weights(told.run).items():
+        assert torch.equal(tensor, weights(measured.run)[name]), name
+    times[faster] = 3.0
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "measured_layouts", lambda *given: pytest.fail("measured again"))
+        longer = train(checked(tmp_path, text, steps=8), device="cpu", resume=measured.run)
+    expected = trained(tmp_path, DEEP + TRAIN.replace("SETTINGS", f"memory_format {faster}"), steps=8)
+    for name, tensor in weights(expected.run).items():
+        assert torch.equal(tensor, weights(longer.run)[name]), name
+
+
+def test_both_layouts_are_measured_and_nothing_changes(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, "memory_format measured\n  precision bfloat16")
+    batch = {"digits.image": torch.rand(16, 1, 8, 8), "digits.label": torch.randint(0, 10, (16,))}
+    before = torch.get_rng_state()
+    times = measured_layouts(recipe, batch, torch.device("cpu"))
+    assert torch.equal(before, torch.get_rng_state())
+    assert times.keys() == {"contiguous", "channels_last"}
+    assert all(each > 0 for each in times.values())
 
 
 @pytest.mark.parametrize(("path", "recipe"), [("gan/wgan_gp.nn", "WGANGP"), ("vae/vae.nn", "VAE"), ("unet/unet.nn", "Nuclei")])
