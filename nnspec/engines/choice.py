@@ -83,13 +83,13 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
     known = _remembered(key)
     if known is not None:
         try:
-            return known, ENGINES[known.engine].prepare(subject)
+            return known, ENGINES[known.engine].made_for(subject)
         except (Unsuitable, RuntimeError, ValueError, NotImplementedError) as error:  # it could be had, and cannot any more
             told(f"`{known.engine}` was the fastest, and fails now: {error}")
     told(f"measuring {len(engines)} ways to run {subject.graph.name}")
     ready: dict[str, tuple[Run, float, float]] = {}
     reasons: dict[str, str] = {}
-    reference = engines[0].prepare(subject)(subject.inputs)
+    reference = engines[0].made_for(subject)(subject.inputs)
     for each in engines:
         outcome = _prepared(each, subject, reference)
         if isinstance(outcome, str):
@@ -117,11 +117,9 @@ def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tupl
     missing = engine.missing()
     if missing is not None:
         return missing
-    if subject.precision not in engine.precisions and engine.name != "torch":
-        return f"it does not compute in {subject.precision}"
     began = time.perf_counter()
     try:
-        run = engine.prepare(subject)
+        run = engine.made_for(subject)
         found = run(subject.inputs)
     except Unsuitable as error:
         return str(error)
@@ -188,7 +186,7 @@ def _content(tensors: Iterable[Tensor]) -> str:
 
 
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "3"
+_VERSION = "4"
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -57,6 +57,11 @@ class Subject:
         """The weights of the folded graph."""
         return derive(self.folded, self.state)
 
+    @cached_property
+    def exact(self) -> Subject:
+        """The same in float32."""
+        return replace(self, precision="float32")
+
     def module(self, fusion: Fusion) -> NetworkModule:
         """The network in torch; made once for each fusion."""
         if fusion not in self._modules:
@@ -89,8 +94,12 @@ class Engine:
         return str(torch.__version__)
 
     def prepare(self, subject: Subject) -> Run:
-        """The network as a call, in the subject's precision. Raises Unsuitable."""
+        """The network as a call, in the subject's precision, which is one of its `precisions`. Raises Unsuitable."""
         raise NotImplementedError
+
+    def made_for(self, subject: Subject) -> Run:
+        """The network as a call, in the subject's precision where the engine has it, else in float32, which is allowed as well."""
+        return self.prepare(subject if subject.precision in self.precisions else subject.exact)
 
     def torch_module(self, subject: Subject) -> NetworkModule | None:
         """The module that does it, where it is one of torch in float32."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def graph() -> Graph:
 
 
 class Made(Engine):
-    """An engine for tests, which runs the network in torch and takes its time."""
+    """An engine for tests, which runs the network in torch and says how long it takes."""
 
     def __init__(
         self, name: str, seconds: float = 0.0, wrong: float = 0.0, trouble: Exception | None = None, lacks: str | None = None
@@ -64,7 +64,6 @@ class Made(Engine):
 
         def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
             self.calls += 1
-            time.sleep(self.seconds)
             return [each + self.wrong for each in subject.outputs(module(*inputs))]
 
         return run
@@ -77,6 +76,12 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Engine]:
     made["torch"].torch_module = ENGINES["torch"].torch_module  # type: ignore[method-assign]
     for module in (table, choice, compiled):
         monkeypatch.setattr(module, "ENGINES", made)
+
+    def timed(runs: Mapping[str, Run], inputs: tuple[Tensor, ...]) -> dict[str, float]:
+        """What each says that it takes: what a machine with other work measures is no matter of a test."""
+        return {name: getattr(made[name], "seconds", 0.0) * 1e3 + 0.1 for name in runs}
+
+    monkeypatch.setattr(choice, "_timed", timed)
     return made
 
 
@@ -127,17 +132,17 @@ def test_a_decision_is_remembered_for_the_same_network_and_sizes(engines: dict[s
 
 
 def test_bfloat16_is_taken_where_it_is_near_enough(engines: dict[str, Engine]) -> None:
-    engines["rough"], engines["exact"] = Made("rough", wrong=0.001), Made("exact")
+    engines["rough"], engines["exact"] = Made("rough", wrong=0.001), Made("exact", 0.002)
     engines["rough"].precisions = ("float32", "bfloat16")
     found = decided(precision="bfloat16")
     assert found.engine == "rough"
     said = {each.engine: each for each in found.timings}
-    assert said["exact"].reason == "it does not compute in bfloat16"
+    assert said["exact"].error == 0, "float32 is allowed as well, where an engine has nothing else"
     assert 0 < said["rough"].error < 0.02
     assert found.lines()[0] == "runs with `rough` at N = 2, H = 6, bfloat16 allowed"
     assert found.lines()[2].endswith(f"off by {said['rough'].error:.1e} of the output")
     strict = decided(precision="bfloat16", tolerance=1e-6)
-    assert strict.engine == "torch"
+    assert strict.engine == "exact"
     assert {each.engine: each.reason for each in strict.timings}["rough"].endswith("and 1e-06 is allowed")
 
 

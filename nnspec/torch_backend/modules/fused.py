@@ -104,10 +104,11 @@ class FusedLinear(_Fused, nn.Linear):
         self.set_function(function, function_settings)
 
     def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
-        if not self.admits(x):
+        rows = x.numel() // x.shape[-1] if x.shape[-1] else 0
+        # One row is a product of a matrix and a vector, for which torch's default has less to prepare.
+        if rows <= 1 or not self.admits(x):
             y = F.linear(x, self.weight, self.bias)
             return self.applied(y if addend is None else y + addend)
-        rows = x.numel() // x.shape[-1]
         weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
         call: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
         if addend is None:
