@@ -59,10 +59,11 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compile a network for inference: that of a spec with fresh weights, or that of a run as it was trained.
+    """Compile a network for inference.
 
-    What was folded and fused is compared with the network as written, on random inputs. With --batch, torch and the runtimes that are
-    installed (ONNX Runtime, OpenVINO) are timed at these sizes, and what is measured is remembered. A run is compared on samples of its data.
+    The network is that of a spec with fresh weights, or that of a run as it was trained. What was folded and fused is compared with the
+    network as written, on random inputs or on samples of the run's data. With --batch, torch and the runtimes that are installed (ONNX
+    Runtime, OpenVINO) are timed at these sizes, and what is measured is remembered.
     """
     from nnspec.cli.output import progress, say, show_json
     from nnspec.torch_backend.lower import lower

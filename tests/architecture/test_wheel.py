@@ -52,7 +52,7 @@ def test_every_file_is_in(installed: Path) -> None:
         below = "" if part == "nnspec" else part
         wanted = [path for path in (ROOT / part).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
         for path in wanted:
-            documentation = path.suffix == ".md" and path.parent.name != "docs"
+            documentation = path.suffix in (".md", ".png") and path.parent.name != "docs"
             if not documentation:
                 assert (installed / "nnspec" / below / path.relative_to(ROOT / part)).is_file(), path
 
