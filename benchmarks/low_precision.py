@@ -57,7 +57,6 @@ def one(run: Path, batch: int, precision: str) -> dict[str, Any]:
     name = next(iter(restored.recipe.instances))
     graph = next(each for key, each in restored.recipe.instances[name].variants.items() if key.startswith("inference"))
     samples = network_inputs(run, name, batch, 9)
-    samples = [each for each in samples if [one.shape for one in each] == [one.shape for one in samples[0]]]
     shapes = {entry.name: each.shape for entry, each in zip(graph.inputs, samples[0], strict=True)}
     at = {symbol.name: shapes[place.input][place.axis] for symbol, place in graph.symbols.items()} or batch_sizes(graph, batch)
     state = restored.module.instances[name].state_dict()

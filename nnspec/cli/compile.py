@@ -131,9 +131,7 @@ def _of_run(run: str, network: str, set_: list[str], batch: int | None, *, quiet
         folder = RunFolder.open(run)
         name = network or next(iter(folder.report().recipes[folder.manifest["recipe"]].instances))
         progress("reading samples of the run's data", quiet=quiet)
-        given = network_inputs(run, name, batch, _BATCHES)
-        # Texts of different lengths come in batches of different sizes, and one is compiled for.
-        samples = [each for each in given if [one.shape for one in each] == [one.shape for one in given[0]]]
+        samples = network_inputs(run, name, batch, _BATCHES)
     return Subject(found.graph, found.spec, None, found.state, {}, samples)
 
 

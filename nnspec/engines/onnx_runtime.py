@@ -8,19 +8,18 @@ from torch import Tensor
 from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
 from nnspec.engines.onnx_model import NotCovered, OnnxWriter
 from nnspec.engines.packages import installed
-from nnspec.engines.quantized import quantized_model
+from nnspec.engines.quantized import quantized
 
 
 def onnx_model(subject: Subject) -> bytes:
     """The network as a model in memory, at the sizes of the subject. Raises Unsuitable."""
-    if subject.precision == "int8":
-        return quantized_model(subject)
     try:
-        return OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
+        model = OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
     except NotCovered as error:
         raise Unsuitable(str(error)) from error
     except ValueError as error:  # a protocol buffer holds 2 GiB at most
         raise Unsuitable(f"it cannot be put as ONNX: {error}") from error
+    return quantized(model, subject) if subject.precision == "int8" else model
 
 
 class OnnxRuntime(Engine):

@@ -16,7 +16,6 @@ from typing import Any
 from torch import Tensor
 
 from nnspec.engines.engine import Subject, Unsuitable
-from nnspec.engines.onnx_model import NotCovered, OnnxWriter
 from nnspec.engines.packages import installed
 
 #: Operators whose products become int8 without samples.
@@ -25,14 +24,10 @@ _DYNAMIC = ["MatMul", "Gemm"]
 _STATIC = ["Conv", "ConvTranspose", "MatMul", "Gemm", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Concat"]
 
 
-def quantized_model(subject: Subject) -> bytes:
-    """The network as an int8 model in memory, at the sizes of the subject. Raises Unsuitable."""
+def quantized(model: bytes, subject: Subject) -> bytes:
+    """The model of the subject's network in int8. Raises Unsuitable."""
     if installed("onnxruntime") is None:
         raise Unsuitable("int8 needs the tools of onnxruntime, which is not installed")
-    try:
-        model = OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
-    except NotCovered as error:
-        raise Unsuitable(str(error)) from error
     import onnx
 
     parsed = onnx.load_model_from_string(model)

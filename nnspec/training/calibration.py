@@ -17,7 +17,9 @@ from nnspec.training.run_folder import RunFolder
 
 def network_inputs(run: str | Path, network: str, batch: int, count: int) -> list[tuple[Tensor, ...]]:
     """The inputs of a network of a run, in order, in `count` batches of `batch` samples of what the run learned from; the axis of samples is
-    the first. Fewer where there is less data. Raises RunError where the recipe measures nothing with the network."""
+    the first. Fewer where there is less data, and where batches differ in size, as those of texts do: all are of the first one's sizes.
+    Raises RunError where the recipe measures nothing with the network, and TrainingError where there is no whole batch.
+    """
     restored = restore(RunFolder.open(run), torch.device("cpu"))
     module = restored.module.eval()
     found: list[tuple[Tensor, ...]] = []
@@ -35,4 +37,4 @@ def network_inputs(run: str | Path, network: str, batch: int, count: int) -> lis
         hook.remove()
     if not found:
         raise RunError(f"the recipe measures nothing with `{network}`, so that no samples of what it is given can be had")
-    return found[:count]
+    return [each for each in found[:count] if [one.shape for one in each] == [one.shape for one in found[0]]]

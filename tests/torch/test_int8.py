@@ -16,7 +16,7 @@ from nnspec.cli import main
 from nnspec.engines import choice, compile_for
 from nnspec.engines.compiled import DECISION
 from nnspec.engines.engine import Subject, Unsuitable
-from nnspec.engines.quantized import quantized_model
+from nnspec.engines.onnx_runtime import onnx_model
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
 from nnspec.torch_backend.lower import lower
@@ -53,13 +53,13 @@ def kinds(model: bytes) -> set[str]:
 
 
 def test_without_samples_products_are_of_whole_numbers() -> None:
-    assert "MatMulInteger" in kinds(quantized_model(subject(MLP)))
+    assert "MatMulInteger" in kinds(onnx_model(subject(MLP)))
 
 
 def test_convolutions_need_samples() -> None:
     with pytest.raises(Unsuitable, match="with samples of the data"):
-        quantized_model(subject(CNN))
-    assert "QuantizeLinear" in kinds(quantized_model(subject(CNN, batches((16, 4, 16, 16), 3))))
+        onnx_model(subject(CNN))
+    assert "QuantizeLinear" in kinds(onnx_model(subject(CNN, batches((16, 4, 16, 16), 3))))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
