@@ -36,19 +36,20 @@ def compile_for(
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
     what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes.
     """
-    known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
-    allowed = TOLERANCES[precision] if tolerance is None else tolerance
-    subject = Subject(
-        graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration)
-    )
-    tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
-    decision, run = choose(subject, tried, told)
-    engine = ENGINES[decision.engine]
-    module = engine.torch_module(subject)
-    if module is None:
-        module = _around(subject, engine.name, run)
-    module.meta[DECISION] = decision
-    return module
+    with torch.inference_mode(False):  # tensors that are made in inference mode do not tell when they change
+        known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+        allowed = TOLERANCES[precision] if tolerance is None else tolerance
+        subject = Subject(
+            graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration)
+        )
+        tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
+        decision, run = choose(subject, tried, told)
+        engine = ENGINES[decision.engine]
+        module = engine.torch_module(subject)
+        if module is None:
+            module = _around(subject, engine.name, run)
+        module.meta[DECISION] = decision
+        return module
 
 
 class EngineCall(nn.Module):
@@ -76,7 +77,7 @@ class EngineCall(nn.Module):
 
     def _admits(self, inputs: tuple[Tensor, ...]) -> bool:
         for each, (shape, dtype) in zip(inputs, self._shapes, strict=True):
-            if each.shape != shape or each.dtype != dtype or each.device.type != "cpu" or each.requires_grad:
+            if each.shape != shape or each.dtype != dtype or not each.is_cpu or each.requires_grad:
                 return False
         if torch.compiler.is_compiling():
             return False
@@ -108,5 +109,8 @@ def _around(subject: Subject, engine: str, run: Run) -> NetworkModule:
     inputs = tuple(graph.placeholder(str(name)) for name in placeholders)
     graph.output(graph.call_module(path, inputs))
     outer.graph = graph
+    # torch wraps each call of a GraphModule to point at its line in an error, which takes as long as a small network. A graph that is
+    # rewritten gets the wrapping back.
+    type(outer).__call__ = nn.Module.__call__  # type: ignore[method-assign]
     outer.meta = dict(network.meta)
     return outer.eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
 from nnspec.passes.pipeline import FUSIONS, PIPELINES, Fusion, Mode, run_passes
@@ -26,19 +28,20 @@ def compile_graph(
     `module.meta["nnspec_reports"]` says what each pass did and what it left alone. Raises ValueError for a mode that does not
     exist or is not the graph's, and for a state of other weights.
     """
-    rewritten = optimized(graph, mode, fusion)
-    if state is not None:
-        _check_keys(graph, state)
-    # First weights are drawn in the order of the nodes, which fusing changes.
-    if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or fusion == "no"):
-        module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
-    else:
-        full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
-        module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
-    module.meta[REPORTS] = rewritten.reports
-    if fusion != "no":
-        module.requires_grad_(False)
-    return module
+    with torch.inference_mode(False):  # weights that are made in inference mode can neither be trained nor tell when they change
+        rewritten = optimized(graph, mode, fusion)
+        if state is not None:
+            _check_keys(graph, state)
+        # First weights are drawn in the order of the nodes, which fusing changes.
+        if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or fusion == "no"):
+            module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
+        else:
+            full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+            module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
+        module.meta[REPORTS] = rewritten.reports
+        if fusion != "no":
+            module.requires_grad_(False)
+        return module
 
 
 def verify_compiled(

@@ -302,3 +302,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert why in capsys.readouterr().err
     assert main(["compile", str(spec), "--batch", "2", "--engine", "abacus"]) == 2
     assert "--engine abacus: there is `torch`, `fused`" in capsys.readouterr().err
+
+
+def test_a_network_compiled_in_inference_mode_still_notices_new_weights() -> None:
+    with torch.inference_mode():
+        module = compile_for(graph(), {"N": 2, "H": 6}, seed=0)
+        plain = nnspec.compile(TEXT, mode="inference")
+    x = torch.rand(2, 3, 6, 8)
+    before = module(x)["logits"]
+    with torch.no_grad():
+        for weight in (*module.parameters(), *plain.parameters()):
+            weight.zero_()
+    assert before.abs().sum() > 0
+    assert module(x)["logits"].abs().sum() == plain(x)["logits"].abs().sum() == 0

@@ -17,6 +17,7 @@ from nnspec.passes.fuse_pointwise import FUSE_POINTWISE
 from nnspec.torch_backend.compile import compile_graph
 from nnspec.torch_backend.equivalence import compare_graphs
 from nnspec.torch_backend.lower import lower
+from nnspec.torch_backend.modules import fused as fused_modules
 from nnspec.torch_backend.modules.fused import FusedConv2d, FusedConvTranspose2d, FusedLinear
 
 pytestmark = pytest.mark.torch
@@ -30,6 +31,12 @@ LAYERS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "Conv2d": ((4, 6, 5), {"out_channels": 4, "kernel_size": 3, "padding": 1}),
     "ConvTranspose2d": ((4, 6, 5), {"out_channels": 4, "kernel_size": 3, "padding": 1}),
 }
+
+
+@pytest.fixture(autouse=True)
+def small_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN takes layers of any size, so that small ones show what it computes."""
+    monkeypatch.setattr(fused_modules, "LEAST_PRODUCTS", 0)
 
 
 def names(graph: Graph) -> list[str]:
@@ -282,3 +289,12 @@ def test_any_network_of_layers_sums_and_activations_stays_the_same(data: st.Data
         values.append(made)
     graph = draft.graph(output=values[-1], other=data.draw(st.sampled_from(values[1:])))
     same(graph, 2e-5)
+
+
+def test_a_small_layer_stays_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_modules, "LEAST_PRODUCTS", 7 * 8 * 5)
+    layer = FusedLinear(8, 5, function="relu").eval().requires_grad_(False)
+    layer(torch.rand(6, 8))
+    assert layer._prepared is None
+    layer(torch.rand(7, 8))
+    assert layer._prepared is not None

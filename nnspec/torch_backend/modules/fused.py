@@ -29,6 +29,8 @@ _ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], tuple[str, list[float], str
     "hardsigmoid": lambda given: ("hardsigmoid", [], ""),
 }
 
+#: A linear layer of fewer products is left to torch: a call of oneDNN takes about 20 us before it multiplies (`benchmarks/linear_calls.py`).
+LEAST_PRODUCTS = 1_500_000
 #: Whether this build of torch has oneDNN.
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 #: What oneDNN computes in on this processor.
@@ -106,7 +108,7 @@ class FusedLinear(_Fused, nn.Linear):
     def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
         rows = x.numel() // x.shape[-1] if x.shape[-1] else 0
         # One row is a product of a matrix and a vector, for which torch's default has less to prepare.
-        if rows <= 1 or not self.admits(x):
+        if rows <= 1 or rows * self.weight.numel() < LEAST_PRODUCTS or not self.admits(x):
             y = F.linear(x, self.weight, self.bias)
             return self.applied(y if addend is None else y + addend)
         weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
