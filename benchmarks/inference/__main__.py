@@ -1,6 +1,6 @@
 """Milliseconds of a forward pass in float32, nnspec beside torch and the runtimes.
 
-    python -m benchmarks.inference [--rows WORDS] [--runtimes NAMES] [--rounds 3] [--threads 2]
+    python -m benchmarks.inference [--rows WORDS] [--runtimes NAMES] [--turns 12] [--threads 2]
 
 Same weights and inputs everywhere, without gradients; the results are compared with those of eager torch before a time counts. bfloat16
 runs only where it is asked for by `--runtimes`.
@@ -12,7 +12,7 @@ import sys
 import time
 
 from benchmarks.inference.rows import ROWS
-from benchmarks.output.side_by_side import Cell, main, median_ms, peak_mb
+from benchmarks.output.side_by_side import Ready, main, median_ms
 
 _FLOAT32 = (
     "eager",
@@ -29,8 +29,8 @@ _FLOAT32 = (
 _ROUGH = ("nnspec bf16", "eager bf16", "OpenVINO bf16")
 
 
-def one(row: str, runtime: str, threads: int) -> Cell:
-    """Measure one runtime on one row, in this process."""
+def one(row: str, runtime: str, threads: int) -> Ready:
+    """Make one runtime ready on one row, in this process."""
     import warnings
 
     import numpy
@@ -52,12 +52,21 @@ def one(row: str, runtime: str, threads: int) -> Cell:
         numbers = torch.as_tensor(numpy.asarray(first)) if not isinstance(first, torch.Tensor) else first
         flat = numbers.float().flatten()
         digest = flat[:: max(len(flat) // 16, 1)][:16].tolist()
-        return {"ms": median_ms(call), "compile_s": seconds, "peak_mb": peak_mb(), "digest": digest}
+    return Ready(torch.no_grad()(lambda: median_ms(call)), digest, seconds)
 
 
 if __name__ == "__main__":
     sys.exit(
         main(
-            "inference", list(ROWS), _FLOAT32, one, ours="nnspec", base="eager", text=__doc__ or "", tolerance=1e-3, rough=_ROUGH
+            "inference",
+            list(ROWS),
+            _FLOAT32,
+            one,
+            ours="nnspec",
+            base="eager",
+            text=__doc__ or "",
+            tolerance=1e-3,
+            turns=12,
+            rough=_ROUGH,
         )
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules import module as hooks
 
 from nnspec.engines.choice import TOLERANCES, choose
 from nnspec.engines.engine import Run, Subject
@@ -103,14 +104,38 @@ def _around(subject: Subject, engine: str, run: Run) -> NetworkModule:
     path = "engine"
     while path in outer._modules or path in outer._parameters or path in outer._buffers:
         path += "_"
-    attach(outer, path, EngineCall(engine, run, subject, network))
+    call = EngineCall(engine, run, subject, network)
+    attach(outer, path, call)
     graph = fx.Graph(tracer_cls=network.graph._tracer_cls)
     placeholders = [node.target for node in network.graph.nodes if node.op == "placeholder"]
     inputs = tuple(graph.placeholder(str(name)) for name in placeholders)
     graph.output(graph.call_module(path, inputs))
     outer.graph = graph
-    # torch wraps each call of a GraphModule to point at its line in an error, which takes as long as a small network. A graph that is
-    # rewritten gets the wrapping back.
-    type(outer).__call__ = nn.Module.__call__  # type: ignore[method-assign]
+    type(outer).__call__ = _straight_to(call)  # type: ignore[method-assign]
     outer.meta = dict(network.meta)
     return outer.eval()
+
+
+def _straight_to(call: EngineCall) -> Callable[..., Any]:
+    """A call of the module around an engine, without the detour over hooks and the graph's code, which takes as long as a small network.
+
+    torch's own call is taken where somebody hooks in, and comes back with a graph that is rewritten.
+    """
+
+    def straight(module: nn.Module, *inputs: Tensor, **named: Tensor) -> Any:
+        if named or _hooked(module) or _hooked(call):
+            return nn.Module.__call__(module, *inputs, **named)
+        return call.forward(*inputs)
+
+    return straight
+
+
+def _hooked(module: nn.Module) -> bool:
+    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    return bool(
+        own
+        or hooks._global_forward_hooks
+        or hooks._global_forward_pre_hooks
+        or hooks._global_backward_hooks
+        or hooks._global_backward_pre_hooks
+    )

@@ -43,6 +43,11 @@ SETTINGS: dict[str, Setting] = {
     "activation_checkpointing": Setting(
         Flag(), None, "keep few activations and compute the others again in the backward pass: less memory, a third more time"
     ),
+    "cuda_graphs": Setting(
+        Flag(),
+        None,
+        "on a GPU, start the kernels of a step together, as one CUDA graph, where that can be; true where it is not given",
+    ),
 }
 #: Those of an agent: what it shares with other recipes, and its own. `measure_every` counts steps or episodes.
 AGENT_SETTINGS: dict[str, Setting] = {

@@ -55,7 +55,7 @@ class Trainer:
         freeze(recipe, self.module)
         self.layout = arrange(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
-        self.updater = Updater(recipe, self.module, self.batches.count, device)
+        self.updater = Updater(recipe, self.module, self.batches.count, device, progress.message)
         self.unit, self.every = measure_every(recipe)
         span = self.batches.count if self.unit == "epochs" else self.every * self.updater.accumulate
         self.running = RunningFigures(recipe, span, device)

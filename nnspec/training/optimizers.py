@@ -37,7 +37,18 @@ class ScheduledOptimizer:
         """The learning rates of a step. `measured` is what schedules that follow a measurement go by."""
         for group, rate in zip(self.torch.param_groups, self._rates, strict=True):
             if isinstance(rate, Schedule):
-                group["lr"] = schedule_value(rate, *place, measured)
+                value = schedule_value(rate, *place, measured)
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(value)
+                else:
+                    group["lr"] = value
+
+    def make_capturable(self) -> None:
+        """Let a CUDA graph hold updates: learning rates lie where its kernels find them anew at each step."""
+        for group in self.torch.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), dtype=torch.float32, device=group["params"][0].device)
+            if "capturable" in group:
+                group["capturable"] = True
 
     @property
     def rate(self) -> float:
@@ -53,7 +64,8 @@ class ScheduledOptimizer:
         """The state as tensors by "parameter.name", and the rest as plain values."""
         state = self.torch.state_dict()
         tensors: dict[str, Tensor] = {}
-        rest: dict[str, Any] = {"groups": state["param_groups"], "values": {}}
+        groups = [{name: _number(value) for name, value in group.items()} for group in state["param_groups"]]
+        rest: dict[str, Any] = {"groups": groups, "values": {}}
         for parameter, entries in state["state"].items():
             for name, value in entries.items():
                 if isinstance(value, Tensor):
@@ -75,6 +87,11 @@ class ScheduledOptimizer:
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     values[name] = _laid_out_as(parameter, value)
+
+
+def _number(value: Any) -> Any:
+    """A setting of a group as JSON has it: a rate on a device is a number."""
+    return value.item() if isinstance(value, Tensor) else value
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ A recipe without steps may take in several batches before an update (`accumulate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nnspec.recipes.order import runs_in
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.capture import CapturedStep, not_captured
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer
 from nnspec.training.precision import autocast
@@ -22,7 +23,14 @@ from nnspec.training.precision import autocast
 class Updater:
     """Turns batches into updates. `batches` is their number in an epoch: the last group of one may be smaller."""
 
-    def __init__(self, recipe: Recipe, module: RecipeModule, batches: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        module: RecipeModule,
+        batches: int,
+        device: torch.device,
+        told: Callable[[str], None] = lambda text: None,
+    ) -> None:
         settings = recipe.settings
         self.recipe, self.module, self.device, self.batches = recipe, module, device, batches
         #: The optimizer of each step, by the step's name.
@@ -30,6 +38,9 @@ class Updater:
         self.accumulate: int = settings.get("accumulate", 1)
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
+        self._captured: CapturedStep | None = None
+        if not_captured(recipe, device, self.optimizers) is None:
+            self._captured = CapturedStep(self._whole, self.optimizers[recipe.steps[0].name], told)
 
     @property
     def per_epoch(self) -> int:
@@ -56,6 +67,9 @@ class Updater:
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
     ) -> tuple[dict[str, Tensor], bool]:
         step = self.recipe.steps[0]
+        if self._captured is not None:
+            self.optimizers[step.name].set_rates(place, measured)
+            return self._captured.run(batch), True
         with autocast(self.recipe, self.device):
             outputs = self.module.compute_training(batch)
         first = position - position % self.accumulate
@@ -64,9 +78,19 @@ class Updater:
         torch.autograd.backward(self.scaler.scale(loss / together if together > 1 else loss))
         complete = position + 1 == first + together
         if complete:
-            self._update(step, place, measured)
+            self.optimizers[step.name].set_rates(place, measured)
+            self._update(step)
             self.scaler.update()
         return outputs, complete
+
+    def _whole(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch and its update, with the learning rates that are set."""
+        step = self.recipe.steps[0]
+        with autocast(self.recipe, self.device):
+            outputs = self.module.compute_training(batch)
+        torch.autograd.backward(outputs[step.loss])
+        self._update(step)
+        return outputs
 
     def _iteration(self, batch: dict[str, Tensor], place: Place, measured: Sequence[float]) -> dict[str, Tensor]:
         """Every step whose turn it is, in the order written."""
@@ -79,12 +103,13 @@ class Updater:
                 loss = self.scaler.scale(outputs[stage.step.loss])
                 inputs = self.optimizers[stage.step.name].parameters
                 torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
-                self._update(stage.step, place, measured)
+                self.optimizers[stage.step.name].set_rates(place, measured)
+                self._update(stage.step)
         if running:
             self.scaler.update()
         return outputs
 
-    def _update(self, step: Step, place: Place, measured: Sequence[float]) -> None:
+    def _update(self, step: Step) -> None:
         optimizer = self.optimizers[step.name]
         if self.norm is not None or self.value is not None:
             self.scaler.unscale_(optimizer.torch)
@@ -92,7 +117,6 @@ class Updater:
             nn.utils.clip_grad_norm_(optimizer.parameters, self.norm)
         if self.value is not None:
             nn.utils.clip_grad_value_(optimizer.parameters, self.value)
-        optimizer.set_rates(place, measured)
         self.scaler.step(optimizer.torch)
         optimizer.torch.zero_grad(set_to_none=True)
 
@@ -104,3 +128,5 @@ class Updater:
         """The reverse of `state`."""
         if state:
             self.scaler.load_state_dict(state)
+        if self._captured is not None:
+            self._captured.forget()

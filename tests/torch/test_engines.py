@@ -304,7 +304,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "--engine abacus: there is `torch`, `fused`" in capsys.readouterr().err
 
 
-def test_a_network_compiled_in_inference_mode_still_notices_new_weights() -> None:
+def test_a_network_compiled_in_inference_mode_still_notices_new_weights(engines: dict[str, Engine]) -> None:
+    engines["quick"] = Made("quick")
     with torch.inference_mode():
         module = compile_for(graph(), {"N": 2, "H": 6}, seed=0)
         plain = nnspec.compile(TEXT, mode="inference")
@@ -315,3 +316,24 @@ def test_a_network_compiled_in_inference_mode_still_notices_new_weights() -> Non
             weight.zero_()
     assert before.abs().sum() > 0
     assert module(x)["logits"].abs().sum() == plain(x)["logits"].abs().sum() == 0
+
+
+def test_hooks_see_each_call_and_a_rewritten_graph_is_what_runs(engines: dict[str, Engine]) -> None:
+    engines["quick"] = Made("quick")
+    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0)
+    x, seen = torch.rand(2, 3, 6, 8), []
+    handle = module.register_forward_hook(lambda *call: seen.append("own"))
+    module(x)
+    handle.remove()
+    handle = torch.nn.modules.module.register_module_forward_hook(lambda *call: seen.append("global"))
+    module(x)
+    handle.remove()
+    expected = module(x)
+    assert seen[0] == "own"
+    assert "global" in seen
+    assert torch.equal(module(image=x)["logits"], expected["logits"])
+    output = next(node for node in module.graph.nodes if node.op == "output")
+    with module.graph.inserting_before(output):
+        output.args = (module.graph.call_function(dict, ((("none", 0),),)),)
+    module.recompile()
+    assert module(x) == {"none": 0}
