@@ -23,7 +23,7 @@ def share_statistics(module: nn.Module, ranks: Ranks) -> None:
     # a group of its own: these sums are not to meet the gradients that are under way
     group = distributed.new_group()
     for layer in layers:
-        layer.forward = _Shared(layer, ranks, group)  # type: ignore[method-assign]
+        layer.forward = _Shared(layer, ranks, group)  # type: ignore[method-assign, assignment]
 
 
 class _Shared:
@@ -41,12 +41,12 @@ class _Shared:
         shape = [1, -1] + [1] * (values.dim() - 2)
         counted = 0 if self.ranks.idle else values.numel() // values.shape[1]
         sums = torch.cat([values.sum(axes), values.new_full((1,), counted)]) if counted else self._nothing(values)
-        sums = _Total.apply(sums, self.group)
+        sums = _total(sums, self.group)
         count = sums[-1].detach()
         mean = sums[:-1] / count
         centred = values - mean.reshape(shape)
         squares = (centred * centred).sum(axes) if counted else (centred * 0).sum(axes)
-        variance = _Total.apply(squares, self.group) / count
+        variance = _total(squares, self.group) / count
         if layer.training and layer.running_mean is not None:
             self._note(mean.detach(), variance.detach(), count)
         found = centred * torch.rsqrt(variance + layer.eps).reshape(shape)
@@ -84,5 +84,10 @@ class _Total(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return _Total.apply(gradient.contiguous(), context.group), None
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _total(gradient.contiguous(), context.group), None
+
+
+def _total(value: Tensor, group: Any) -> Tensor:
+    found: Tensor = _Total.apply(value, group)  # type: ignore[no-untyped-call]
+    return found

@@ -59,7 +59,7 @@ class Averaged(Own):
             flat = torch.cat([each.reshape(-1) for each in chosen])
             distributed.all_reduce(flat)
             flat /= self.ranks.size
-            for own, averaged in zip(chosen, flat.split([each.numel() for each in chosen]), strict=True):
+            for own, averaged in zip(chosen, torch.split(flat, [each.numel() for each in chosen]), strict=True):
                 own.copy_(averaged.view(own.shape))
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nnspec.checker import Report, check_source
 from nnspec.data import DataError
 from nnspec.errors import SpecError
@@ -62,12 +60,11 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     Raises SpecError for a spec with errors, DataError, RunError, CheckpointError, TrainingError, and Interrupted after a signal.
     """
     ranks = of_environment()
-    where = chosen_device(device, ranks)
-    with joined(ranks, where):
-        return _trained(report, recipe, where, settings or {}, resume, Path(out), progress or Silent(), ranks)
+    with joined(ranks, chosen_device(device, ranks)):
+        return _trained(report, recipe, device, settings or {}, resume, Path(out), progress or Silent(), ranks)
 
 
-def _trained(report: Report, recipe: str | None, device: torch.device, settings: Mapping[str, Any], resume: str | Path | bool | None,
+def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[str, Any], resume: str | Path | bool | None,
              out: Path, progress: Progress, ranks: Ranks) -> RunResult | AgentResult:  # fmt: skip
     listener = progress if ranks.first else Silent()
     with ranks.agreed():
@@ -78,7 +75,8 @@ def _trained(report: Report, recipe: str | None, device: torch.device, settings:
         report, chosen = _meant(report, recipe, settings, folder)
         verify_sharing(chosen, ranks.size)
     if chosen.acting is not None:
-        return train_agent(report, chosen, device, listener, folder, out)
+        return train_agent(report, chosen, named, listener, folder, out)
+    device = chosen_device(named, ranks)
     in_row = mesh(ranks, device) if ranks.size > 1 and chosen.settings.get("parallel") == "fsdp" else None
     with ranks.agreed():
         report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
