@@ -62,8 +62,9 @@ class Accumulator:
 
     def tensors(self, ranks: Ranks = ALONE) -> dict[str, Tensor]:
         """All that has been added up, by all processes, by name: enough to go on from."""
-        sums = {name: ranks.total(value) for name, value in self._sums.items()}
-        return {**sums, **{name: torch.cat(ranks.stacked(torch.cat(pieces))) for name, pieces in self._wholes.items()}}
+        # sorted: what was read from a file comes in an order of each process's own
+        sums = {name: ranks.total(value) for name, value in sorted(self._sums.items())}
+        return {**sums, **{name: torch.cat(ranks.stacked(torch.cat(pieces))) for name, pieces in sorted(self._wholes.items())}}
 
     def restore(self, tensors: Mapping[str, Tensor], ranks: Ranks = ALONE) -> None:
         """The reverse of `tensors`: the first process goes on with what all had, the others with nothing."""

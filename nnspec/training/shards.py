@@ -61,7 +61,7 @@ def is_sharded(tensor: Tensor) -> bool:
 def whole(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
     """The whole of each tensor, in the first process; the others, which all take part, get nothing."""
     found: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):  # what was read from a file comes in an order of each process's own
         full: Tensor = tensor.full_tensor().cpu() if isinstance(tensor, Tensor) and hasattr(tensor, "full_tensor") else tensor
         if ranks.first:
             found[name] = full

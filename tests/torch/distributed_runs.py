@@ -59,7 +59,7 @@ def train_together(folder: Path, jobs: Sequence[Job], processes: int = 2, least_
         )
         for rank in range(processes)
     ]  # fmt: skip
-    said = [each.communicate(timeout=400)[0] for each in started]
+    said = [each.communicate(timeout=900)[0] for each in started]
     assert [each.returncode for each in started] == [0] * processes, "\n".join(said)
     found: list[Mapping[str, Any]] = [json.loads((folder / f"ended{rank}.json").read_text()) for rank in range(processes)]
     runs = {job.name: sorted((folder / job.name).glob("*-*")) for job in jobs}
@@ -91,6 +91,7 @@ def main() -> None:
                 ended[job.name] = ""
             except (Interrupted, TrainingError) as error:
                 ended[job.name] = f"{type(error).__name__}: {error}"
+        print(f"rank {distributed.get_rank()}: {job.name}: {ended[job.name]}", flush=True)
     (folder / f"ended{distributed.get_rank()}.json").write_text(json.dumps(ended))
     distributed.destroy_process_group()
 
