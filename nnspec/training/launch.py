@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -80,13 +81,19 @@ def _once(arguments: Sequence[str], processes: int, identity: str, start: int) -
 
 
 def _verdict(failures: Mapping[int, Any]) -> tuple[int, str]:
-    """The exit code of the first process that failed for a reason of its own."""
-    codes = {rank: failure.exitcode for rank, failure in sorted(failures.items())}
-    killed = next((rank for rank, code in codes.items() if code < 0), None)
-    if killed is not None:
-        return 128 - codes[killed], f"rank {killed} was ended by signal {-codes[killed]}"
-    rank = next((rank for rank, code in codes.items() if code != LOST), None)
-    return (LOST, "a process was lost") if rank is None else (codes[rank], "")
+    """The exit code of the process that failed for a reason of its own, and why another start may help.
+
+    Where one fails, the agent ends the others by SIGTERM, and they lose the connection: neither is a reason.
+    """
+    codes = {rank: int(failure.exitcode) for rank, failure in sorted(failures.items())}
+    killed = [rank for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM]
+    failed = [rank for rank, code in codes.items() if code > 0 and code != LOST]
+    ended = [*killed, *(rank for rank, code in codes.items() if code == -signal.SIGTERM)]
+    if failed and not killed:
+        return codes[failed[0]], ""
+    if not ended:
+        return LOST, "a process was lost"
+    return 128 - codes[ended[0]], f"rank {ended[0]} was ended by signal {-codes[ended[0]]}"
 
 
 def _hush() -> None:
