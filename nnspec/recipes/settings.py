@@ -48,6 +48,11 @@ SETTINGS: dict[str, Setting] = {
         None,
         "on a GPU, start the kernels of a step together, as one CUDA graph, where that can be; true where it is not given",
     ),
+    "parallel": Setting(
+        Choice("ddp", "fsdp"),
+        None,
+        "what several processes share: `ddp` each batch, `fsdp` the weights and the optimizer's state as well",
+    ),
 }
 #: Those of an agent: what it shares with other recipes, and its own. `measure_every` counts steps or episodes.
 AGENT_SETTINGS: dict[str, Setting] = {
@@ -78,7 +83,7 @@ def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any =
         scope.build.report("NN404", f"`{word}` takes one value", place, help=_setting(word).doc)
         return POISON
     expression = statement.values[0]
-    if word in ("keep_best", "precision", "memory_format") and isinstance(expression, tree.Name):
+    if word in ("keep_best", "precision", "memory_format", "parallel") and isinstance(expression, tree.Name):
         return accept(word, expression.id, expression.span, scope)
     value = carry(expressions.evaluate(expression, scope))
     return value if is_silent(value) else accept(word, value, expression.span, scope)

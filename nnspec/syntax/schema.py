@@ -63,6 +63,7 @@ _WORDS: Final = {
     "memory_format": "How pictures lie in memory.",
     "activation_checkpointing": "Whether to compute activations again instead of keeping them.",
     "cuda_graphs": "Whether to start the kernels of a step together on a GPU.",
+    "parallel": "What several processes share.",
     "accumulate": "Batches whose gradients are added up before a step.",
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",

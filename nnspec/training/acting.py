@@ -56,7 +56,7 @@ class Actor:
         self.world, self.apart = World(acting.environment.operator), World(acting.environment.operator)
         # The environment has been held against the types, so that only conditions on values are left to be checked at each step.
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed, guards=preflight.checks_values(recipe)).to(device)
-        self.updater = Updater(recipe, self.module, 1, device, progress.message)
+        self.updater = Updater(recipe, self.module, 1, device, told=progress.message)
         self.followers = Followers(recipe, self.module)
         self.policy = Policy(recipe, self.module, device)
         self.memory = self._memory(int(settings.get("batch_size", 1)))

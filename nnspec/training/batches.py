@@ -10,6 +10,7 @@ from torch import Tensor
 from nnspec.data import Dataset
 from nnspec.data.rows import Rows, Windows
 from nnspec.training.errors import TrainingError
+from nnspec.training.ranks import ALONE, Ranks
 
 #: Mixed into the seed of an epoch's order, so that neighbouring seeds and epochs share no order.
 _STRIDE = 1_000_003
@@ -33,12 +34,14 @@ def _generator(seed: int, epoch: int, source: int) -> torch.Generator:
 class Batches:
     """The batches of an epoch: the first source is passed once, the others go round. A whole graph is one batch, as it is.
 
-    `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Raises TrainingError where that leaves none.
+    `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Of several processes each makes its share of every
+    batch. Raises TrainingError where no batch is left, or none that can be shared.
     """
 
     def __init__(
-        self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device
-    ) -> None:
+        self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device,
+        ranks: Ranks = ALONE,
+    ) -> None:  # fmt: skip
         self.names = list(datasets)
         self.fields = {
             name: {field: anywhere(rows).to(device) for field, rows in (dataset.learned or dataset.parts["train"]).items()}
@@ -55,7 +58,19 @@ class Batches:
                 "lower `batch_size`"
             )
         self.batch_size = min(batch_size or self.first, self.first)
-        self.seed, self.drop_last, self.device = seed, drop_last, device
+        self.seed, self.drop_last, self.device, self.ranks = seed, drop_last, device, ranks
+        if ranks.size > 1:
+            self._check_sharing()
+
+    def _check_sharing(self) -> None:
+        if self.is_graph:
+            raise TrainingError(
+                f"`{self.names[0]}` is one whole graph, which {self.ranks.size} processes cannot share: train it in one"
+            )
+        if self.ranks.size > self.batch_size:
+            raise TrainingError(
+                f"a batch has {self.batch_size} samples, fewer than there are processes ({self.ranks.size}): start fewer, or raise `batch_size`"
+            )
 
     @property
     def count(self) -> int:
@@ -65,20 +80,33 @@ class Batches:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The sizes that occur: that of a whole batch, and that of a smaller last one."""
+        """The sizes that occur here: that of a whole batch, or this process's share of it, and that of a smaller last one."""
         rest = self.first % self.batch_size
-        return (self.batch_size, rest) if rest and not self.drop_last else (self.batch_size,)
+        whole = [self.batch_size, rest] if rest and not self.drop_last else [self.batch_size]
+        shares = [self.ranks.share(samples) for samples in whole]
+        return tuple(dict.fromkeys(each.high - each.low for each in shares))
+
+    def weight(self, position: int) -> float:
+        """How much of the batch at this position is this process's share: a number from 0 to 1."""
+        if self.ranks.size == 1:
+            return 1.0
+        samples = min(self.batch_size, self.first - position * self.batch_size)
+        return self.ranks.share(samples).counted / samples
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[int, dict[str, Tensor]]]:
-        """Batches from position `start` on, each with its number of samples, or of nodes that are learned from."""
+        """Batches from position `start` on, or this process's shares of them, each with the number of samples that count, or of nodes that are
+        learned from."""
         if self.is_graph:
             yield from [(self.first, self._whole())][start:]
             return
         orders = {name: self._order(name, index, epoch) for index, name in enumerate(self.names)}
         for position in range(start, self.count):
             low = position * self.batch_size
-            high = min(low + self.batch_size, self.first)
-            yield high - low, self._gathered({name: orders[name][low:high] for name in self.names})
+            share = self.ranks.share(min(self.batch_size, self.first - low))
+            if self.ranks.size > 1:
+                self.ranks.idle = not share.counted
+            chosen = slice(low + share.low, low + share.high)
+            yield share.counted, self._gathered({name: orders[name][chosen] for name in self.names})
 
     def examples(self, samples: int) -> Iterator[dict[str, Tensor]]:
         """Batches of so many samples: the first of each source, and where samples differ in size the largest and the smallest."""
@@ -126,14 +154,15 @@ def anywhere(rows: Tensor | Rows) -> Tensor | Rows:
 
 
 def part_batches(
-    datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device
+    datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device, ranks: Ranks = ALONE
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """The samples of a part in order. The first source leads; one without this part gives its training samples."""
+    """The samples of a part in order, or this process's share of each batch. The first source leads; one without this part gives its
+    training samples."""
     first = next(iter(datasets.values())).size(part)
     size = batch_size or max(first, 1)
     for low in range(0, first, size):
-        high = min(low + size, first)
-        yield high - low, part_batch(datasets, part, low, high, device)
+        share = ranks.share(min(size, first - low))
+        yield share.counted, part_batch(datasets, part, low + share.low, low + share.high, device)
 
 
 def part_batch(datasets: Mapping[str, Dataset], part: str, low: int, high: int, device: torch.device) -> dict[str, Tensor]:

@@ -19,6 +19,22 @@ class TrainingError(UsageError):
     """Training cannot begin or go on. Says at which step and why; the last checkpoint is whole."""
 
 
+class Elsewhere(TrainingError):
+    """Another process of the same training has failed, and says why."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(f"rank {rank} has failed, and says why")
+        self.rank = rank
+
+
+class LostProcess(TrainingError):
+    """Another process of the same training is gone. `rank` is this one's."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(f"rank {rank} has lost the connection to another process of the training; the last checkpoint is whole")
+        self.rank = rank
+
+
 class Interrupted(Exception):
     """A signal asked to stop; a checkpoint has been written. `number` is the signal's."""
 

@@ -22,6 +22,7 @@ from nnspec.training.optimizers import own_tensors
 from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import read_data
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.shards import as_held
 
 if TYPE_CHECKING:
     from nnspec.training.playing import Returns
@@ -88,7 +89,8 @@ def load_weights(module: RecipeModule, tensors: Mapping[str, Mapping[str, Tensor
     """Fill the networks, and the recipe's own parameters. Raises CheckpointError where they are those of another spec."""
     try:
         for name, instance in module.instances.items():
-            instance.load_state_dict(dict(tensors[f"network.{name}"]))
+            held = instance.state_dict()
+            instance.load_state_dict({key: as_held(each, held.get(key)) for key, each in tensors[f"network.{name}"].items()})
         for name, tensor in own_tensors(module).items():
             with torch.no_grad():
                 tensor.copy_(tensors["recipe"][name])

@@ -22,6 +22,7 @@ from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.shards import as_held
 
 _SHOWN = 3
 
@@ -51,7 +52,7 @@ def load_first_weights(
             _compare_vocabularies(source.run, datasets, told)
     with torch.no_grad():
         for tensor, found in filled:
-            tensor.copy_(found)
+            tensor.copy_(as_held(found, tensor))
 
 
 def _named(weights: ChosenWeights) -> str:

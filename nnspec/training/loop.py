@@ -18,19 +18,23 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training.batch_statistics import share_statistics
 from nnspec.training.batches import Batches
-from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
+from nnspec.training.checkpoint import Checkpoint
+from nnspec.training.errors import CheckpointError, Elsewhere, Interrupted, TrainingError
 from nnspec.training.evaluate import load_weights, place_of
 from nnspec.training.execution import LAYOUTS, arrange, lay_out, measured_layouts
 from nnspec.training.frozen import freeze
 from nnspec.training.measure import Evaluation, Place, last_part, measure, schedules
 from nnspec.training.prepared import brought
 from nnspec.training.progress import Progress
+from nnspec.training.ranks import ALONE, Ranks
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.running import RunningFigures
 from nnspec.training.session import recorded, seeded
+from nnspec.training.shards import shard
 from nnspec.training.standing import Standing, measure_every
-from nnspec.training.state import captured, put_back, read_history
+from nnspec.training.state import captured, gathered, put_back, read_history
 from nnspec.training.update import Updater
 
 _TELL_EVERY = 0.25
@@ -42,29 +46,37 @@ class Trainer:
     """One training: networks, data, optimizer, and where it stands. What is wrong with them is found here, before the first step."""
 
     def __init__(
-        self, report: Report, recipe: Recipe, datasets: dict[str, Dataset], device: torch.device, progress: Progress
-    ) -> None:
+        self, report: Report, recipe: Recipe, datasets: dict[str, Dataset], device: torch.device, progress: Progress,
+        ranks: Ranks = ALONE, mesh: Any = None,
+    ) -> None:  # fmt: skip
         self.report, self.recipe, self.datasets, self.device, self.progress = report, recipe, datasets, device, progress
+        self.ranks = ranks
         settings = recipe.settings
         self.seed = int(settings.get("seed", 0))
         self.spec_folder = Path(report.source.path).resolve().parent
         self.first = next(iter(self.datasets.values()))
         self.standing = Standing(recipe, validated=bool(self.first.size("validation")))
-        self.batches = Batches(self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device)
+        self.batches = Batches(
+            self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device, ranks
+        )
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
         freeze(recipe, self.module)
         self.layout = arrange(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
-        self.updater = Updater(recipe, self.module, self.batches.count, device, progress.message)
+        if mesh is not None:
+            shard(self.module, mesh)
+        self.updater = Updater(recipe, self.module, self.batches.count, device, ranks, progress.message)
         self.unit, self.every = measure_every(recipe)
         span = self.batches.count if self.unit == "epochs" else self.every * self.updater.accumulate
-        self.running = RunningFigures(recipe, span, device)
+        self.running = RunningFigures(recipe, span, device, ranks)
         self.total = self._total_steps()
         #: Optimizer steps done, the epoch, and the batches of it that are done.
         self.step = self.epoch = self.position = 0
         self.history: list[dict[str, Any]] = []
         #: Seconds of earlier sessions, and of this one's lines of the log.
         self.seconds = self.line_seconds = 0.0
+        #: The signal that this process has heard, and the one that all go by.
+        self.heard: int | None = None
         self.stop: int | None = None
         self.saved_at = self.saving = self.told = 0.0
         self.sessions: list[dict[str, Any]] = []
@@ -90,12 +102,13 @@ class Trainer:
         The random state around is left alone.
         """
         self.folder = folder
-        with seeded(self.device, self.seed):
+        with seeded(self.device, self.ranks.seed(self.seed)):
+            share_statistics(self.module, self.ranks)
             if resumed:
                 self._restore()
             elif self.layout not in LAYOUTS:
                 self._choose_layout()
-            self.sessions.append({"step": self.step, "environment": manifest.environment(self.device)})
+            self.sessions.append({"step": self.step, "environment": manifest.environment(self.device, self.ranks.size)})
             self._write_manifest("running")
             self.progress.begin(self.recipe.name, self.total, math.ceil(self.total / self.updater.per_epoch), self.batches.first)
             self.began = self.line_began = self.saved_at = time.perf_counter()
@@ -108,13 +121,13 @@ class Trainer:
         """The faster layout on this machine; a run keeps to it, also when it is resumed elsewhere."""
         batch = next(self.batches.examples(self.batches.sizes[0]))
         times = measured_layouts(self.recipe, {**batch, **schedules(self.recipe, self.place, self.device)}, self.device)
-        self.layout = min(times, key=times.__getitem__)
+        self.layout = self.ranks.of_first(min(times, key=times.__getitem__))
         lay_out(self.module, self.layout)
         told = ", ".join(f"{layout} {ms:.2f} ms" for layout, ms in times.items())
         self.progress.message(f"weights are laid out {self.layout}, as measured: {told} a step")
 
     def _note_signal(self, number: int) -> None:
-        self.stop = number
+        self.heard = number
 
     def _epochs(self) -> None:
         try:
@@ -130,7 +143,8 @@ class Trainer:
     def _rest_of_epoch(self) -> None:
         self.module.train()
         for samples, batch in self.batches.epoch(self.epoch, self.position):
-            outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged)
+            weight = self.batches.weight(self.position)
+            outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged, weight)
             self.running.add(outputs, samples)
             self.position += 1
             if updated:
@@ -147,9 +161,21 @@ class Trainer:
             self._tell()
         if self._line_ends():
             self._end_line()
+        self._agree_to_stop()
         if self.stop is not None and self.step < self.total:
             self._save()
             raise Interrupted(self.stop, self.folder.path)
+
+    def _agree_to_stop(self) -> None:
+        """A signal that one of several processes has heard stops all at the same step; a loss that is no number, too."""
+        if self.ranks.size == 1:
+            self.stop = self.heard
+            return
+        found = self.ranks.now_and_then(lambda: (self.heard or 0, not self.running.own_are_finite()))
+        if found is not None:
+            self.stop = found[0] or None
+            if found[1]:
+                self._finite_losses()
 
     def _line_ends(self) -> bool:
         if self.step >= self.total:
@@ -189,13 +215,13 @@ class Trainer:
         return bool(self.history) and self.standing.exhausted(self.history[-1])
 
     def _measure(self, part: str, place: Place | None = None) -> Evaluation:
-        return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place)
+        return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place, self.ranks)
 
     def _tell(self) -> None:
-        if self.running.batches:
-            losses = self._finite_losses()
+        if self.running.batches and self.ranks.first:
+            losses = self._finite_losses() if self.ranks.size == 1 else self.running.own_losses()
             passed = max(time.perf_counter() - self.line_began, 1e-9)
-            self.progress.step(self.step, self.epoch + 1, losses, self.running.fresh_samples / passed)
+            self.progress.step(self.step, self.epoch + 1, losses, self.running.fresh_samples * self.ranks.size / passed)
 
     def _finite_losses(self) -> dict[str, float]:
         """The losses of the line so far. Raises TrainingError where one is no finite number."""
@@ -205,6 +231,8 @@ class Trainer:
         name, before = self.running.first_not_finite() or ("loss", 0)
         step = self.step - before // self.updater.accumulate
         rate = self.updater.optimizers[name.partition(".")[2]].rate
+        if not self.ranks.first:  # all come here, and one says so
+            raise Elsewhere(0)
         raise TrainingError(
             f"the {_called(name)} is {losses[name]} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {rate:g}), "
             "or clip gradients with `clip_grad_norm 1.0`"
@@ -213,7 +241,7 @@ class Trainer:
     # --- keeping ------------------------------------------------------------------------------------------------------------
 
     def _save_now_and_then(self, *, must: bool) -> None:
-        if must or time.perf_counter() - self.saved_at >= _CHECKPOINT_SHARE * self.saving:
+        if self.ranks.agree(must or time.perf_counter() - self.saved_at >= _CHECKPOINT_SHARE * self.saving):
             self._save()
 
     def _save(self) -> None:
@@ -224,7 +252,14 @@ class Trainer:
             "memory_format": self.layout, "best": self.standing.best, "history": self.history,
             "seconds": self.seconds + began - self.began, "line_seconds": passed,
         }  # fmt: skip
-        found = captured(self.module, self.updater, self.running, self.device, state)
+        found = captured(self.module, self.updater, self.running, self.device, state, self.ranks)
+        with self.ranks.agreed():
+            if self.ranks.first:
+                self._write(found)
+        self.saved_at = time.perf_counter()
+        self.saving = self.saved_at - began
+
+    def _write(self, found: Checkpoint) -> None:
         try:
             checkpoint.save(self.folder.checkpoints, self.step, found, keep=self.standing.kept())
         except OSError as error:
@@ -232,12 +267,10 @@ class Trainer:
                 f"the checkpoint of step {self.step} cannot be written ({error.strerror or error}); those before it in "
                 f"{self.folder.checkpoints} are whole: make room, and go on with --resume {self.folder.path}"
             ) from error
-        self.saved_at = time.perf_counter()
-        self.saving = self.saved_at - began
 
     def _restore(self) -> None:
         before = self.folder.manifest
-        for sentence in manifest.differences(before, self.report, self.datasets, self.device):
+        for sentence in manifest.differences(before, self.report, self.datasets, self.device, self.ranks.size):
             self.progress.message(sentence)
         self.sessions = list(before.get("sessions", []))
         found = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
@@ -247,10 +280,10 @@ class Trainer:
                 f"the run had {state['steps_per_epoch']} steps an epoch, and now there are {self.updater.per_epoch}: with other data or another "
                 "batch size a new run is needed"
             )
-        self.layout = state.get("memory_format", self.layout)
-        if self.layout in LAYOUTS:
+        before_it, self.layout = self.layout, state.get("memory_format", self.layout)
+        if self.layout in LAYOUTS and self.layout != before_it:
             lay_out(self.module, self.layout)
-        put_back(found, self.module, self.updater, self.running, self.device)
+        put_back(found, self.module, self.updater, self.running, self.device, self.ranks)
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
         if self.position >= self.batches.count:
             self.epoch, self.position = self.epoch + 1, 0
@@ -279,6 +312,7 @@ class Trainer:
     def _finish(self) -> Evaluation:
         best, place = self._best_weights()
         final = self._measure(last_part(self.first), place)
+        self.module = gathered(self.recipe, self.module, self.ranks, self.device)
         figures = {"part": final.part, "samples": final.samples, **final.figures}
         self.seconds += time.perf_counter() - self.began
         self._write_manifest("finished", best=best, final=figures, steps=self.step, seconds=round(self.seconds, 3))

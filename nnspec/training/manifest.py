@@ -12,10 +12,11 @@ import torch
 from nnspec.checker import Report
 from nnspec.data import Dataset
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.ranks import launched_as
 from nnspec.training.run_folder import RunFolder
 
 #: What a resumed run has to share with its beginning to be the same bit for bit.
-_EXACT = ("torch", "threads", "device", "gpu")
+_EXACT = ("torch", "threads", "device", "gpu", "processes")
 
 
 def digest(report: Report) -> str:
@@ -27,13 +28,13 @@ def digest(report: Report) -> str:
     return found.hexdigest()
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the figures of a run may depend on besides spec and data."""
+def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
+    """What the figures of a run may depend on besides spec and data; and by which launch it was started, where that can start it again."""
     from nnspec import __version__
 
     found: dict[str, Any] = {
         "nnspec": __version__, "torch": torch.__version__, "python": platform.python_version(), "system": platform.platform(),
-        "threads": torch.get_num_threads(), "device": str(device),
+        "threads": torch.get_num_threads(), "device": device.type, "processes": processes, "launch": launched_as(),
     }  # fmt: skip
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
@@ -64,7 +65,7 @@ def changed_data(manifest: Mapping[str, Any], datasets: Mapping[str, Dataset]) -
 
 
 def differences(
-    manifest: Mapping[str, Any], report: Report, datasets: Mapping[str, Dataset], device: torch.device
+    manifest: Mapping[str, Any], report: Report, datasets: Mapping[str, Dataset], device: torch.device, processes: int = 1
 ) -> Iterator[str]:
     """Why going on with a run will not give what it would have given without the stop, one sentence each."""
     if manifest["spec"].get("sha256") != digest(report):
@@ -72,7 +73,8 @@ def differences(
     for name in changed_data(manifest, datasets):
         yield f"the data of `{name}` has changed since this run began"
     sessions = manifest.get("sessions") or [{}]
-    before, now = sessions[-1].get("environment", {}), environment(device)
+    before, now = sessions[-1].get("environment", {}), environment(device, processes)
+    before = {"processes": 1, **before}
     for name in _EXACT:
         if before.get(name) != now.get(name):
             yield f"{name} was {before.get(name)} when this run began and is {now.get(name)} now: figures may differ in their last digits"

@@ -18,6 +18,7 @@ from nnspec.training.batches import part_batches
 from nnspec.training.classes import MOST_CLASSES, confusion_matrix, decision
 from nnspec.training.metrics import Accumulator, outputs_of
 from nnspec.training.precision import autocast
+from nnspec.training.ranks import ALONE, Ranks
 from nnspec.training.scores import by_class
 
 
@@ -68,8 +69,9 @@ def schedules(recipe: Recipe, place: Place, device: torch.device) -> dict[str, T
 
 
 def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], part: str, device: torch.device,
-            place: Place = Place()) -> Evaluation:  # noqa: B008  # fmt: skip
-    """Loss and metrics over all samples of a part, in batches of the recipe's size.
+            place: Place = Place(), ranks: Ranks = ALONE) -> Evaluation:  # noqa: B008  # fmt: skip
+    """Loss and metrics over all samples of a part, in batches of the recipe's size. Several processes take their share of each, and all have
+    the result.
 
     What the recipe draws at random comes from its seed, the same each time; the random state around is left alone.
     """
@@ -82,18 +84,20 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     was_training = module.training
     module.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad(), autocast(recipe, device):
-        torch.manual_seed(recipe.settings.get("seed", 0))
-        for samples, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device) if computed else ():
+        torch.manual_seed(ranks.seed(recipe.settings.get("seed", 0)))
+        size = recipe.settings.get("batch_size")
+        for samples, batch in part_batches(datasets, part, size, device, ranks) if computed else ():
             outputs = module.compute_evaluation({**batch, **extra})
             if has_loss:
-                loss += outputs["loss"].double() * samples
+                loss += outputs["loss"].double() * samples if samples else 0
             for accumulator in accumulators:
                 accumulator.add(outputs, samples)
             if classes is not None:
-                classes.add(outputs)
+                classes.add(outputs, samples)
     module.train(was_training)
-    results = {accumulator.metric.name: accumulator.result() for accumulator in accumulators}
-    matrix = classes.matrix() if classes is not None else None
+    loss = ranks.total(loss)
+    results = {accumulator.metric.name: accumulator.result(ranks) for accumulator in accumulators}
+    matrix = classes.matrix(ranks) if classes is not None else None
     names = class_names_of(recipe, classes.metric, datasets, len(matrix)) if classes is not None and matrix else ()
     mean = float(loss) / max(count, 1) if has_loss else None
     unit = "nodes" if any(each.is_graph for each in datasets.values()) else "samples"
@@ -119,18 +123,20 @@ class _Classes:
                 return cls(metric)
         return None
 
-    def add(self, outputs: Mapping[str, Tensor]) -> None:
+    def add(self, outputs: Mapping[str, Tensor], samples: int) -> None:
         read = outputs_of(self.metric, outputs)
         predicted, target = decision(self.operator, read["pred"]), read["target"]
         keep = read.get("keep")
         if keep is not None:
             keep = keep.reshape(*keep.shape, *[1] * (target.dim() - keep.dim())).expand_as(target)
             predicted, target = predicted[keep], target[keep]
+        if not samples:  # a process whose share counts nothing
+            predicted, target = predicted[:0], target[:0]
         self._predicted.append(predicted.flatten().long().cpu())
         self._target.append(target.flatten().long().cpu())
 
-    def matrix(self) -> list[list[int]] | None:
-        predicted, target = torch.cat(self._predicted), torch.cat(self._target)
+    def matrix(self, ranks: Ranks) -> list[list[int]] | None:
+        predicted, target = (torch.cat(ranks.stacked(torch.cat(each))) for each in (self._predicted, self._target))
         known = self.operator.classes
         count = max(known, 2) if isinstance(known, int) else 2
         if len(target):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nnspec.recipes.recipe import Metric
 from nnspec.training.classes import counts_by_class, decision, known_classes
+from nnspec.training.ranks import ALONE, Ranks
 from nnspec.training.scores import averaged, mean_auc
 
 #: What a metric collects whole, batch after batch, bears this mark.
@@ -51,24 +52,30 @@ class Accumulator:
             found = {"total": read["value"].double() * samples, "count": torch.tensor(samples)}
         else:
             found = self._collect(self.operator, read)
+        if not samples:  # a process whose share counts nothing
+            found = {name: value[:0] if name.startswith(_WHOLE) else torch.zeros_like(value) for name, value in found.items()}
         for name, value in found.items():
             if name.startswith(_WHOLE):
                 self._wholes.setdefault(name, []).append(value)
             else:
                 self._sums[name] = self._sums[name] + value if name in self._sums else value
 
-    def tensors(self) -> dict[str, Tensor]:
-        """All that has been added up, by name: enough to go on from."""
-        return {**self._sums, **{name: torch.cat(pieces) for name, pieces in self._wholes.items()}}
+    def tensors(self, ranks: Ranks = ALONE) -> dict[str, Tensor]:
+        """All that has been added up, by all processes, by name: enough to go on from."""
+        # sorted: what was read from a file comes in an order of each process's own
+        sums = {name: ranks.total(value) for name, value in sorted(self._sums.items())}
+        return {**sums, **{name: torch.cat(ranks.stacked(torch.cat(pieces))) for name, pieces in sorted(self._wholes.items())}}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """The reverse of `tensors`."""
+    def restore(self, tensors: Mapping[str, Tensor], ranks: Ranks = ALONE) -> None:
+        """The reverse of `tensors`: the first process goes on with what all had, the others with nothing."""
+        if not ranks.first:
+            tensors = {name: value[:0] if name.startswith(_WHOLE) else torch.zeros_like(value) for name, value in tensors.items()}
         self._sums = {name: value for name, value in tensors.items() if not name.startswith(_WHOLE)}
         self._wholes = {name: [value] for name, value in tensors.items() if name.startswith(_WHOLE)}
 
-    def result(self) -> float:
-        """The metric over all that was added; NaN where nothing was, or where it does not exist."""
-        found = self.tensors()
+    def result(self, ranks: Ranks = ALONE) -> float:
+        """The metric over all that was added by all processes; NaN where nothing was, or where it does not exist."""
+        found = self.tensors(ranks)
         return self._rule(found, self.operator) if found else float("nan")
 
 

@@ -14,6 +14,7 @@ from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.frozen import frozen_paths
 from nnspec.training.measure import Place
+from nnspec.training.shards import as_held, is_sharded
 
 
 class ScheduledOptimizer:
@@ -86,7 +87,7 @@ class ScheduledOptimizer:
         for parameter, values in self.torch.state.items():
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    values[name] = _laid_out_as(parameter, value)
+                    values[name] = _laid_out_as(parameter, as_held(value, parameter))
 
 
 def _number(value: Any) -> Any:
@@ -108,6 +109,8 @@ _FUSED_DEVICES = ("cpu", "cuda")
 def _is_fused(kind: type[torch.optim.Optimizer], parameters: Sequence[nn.Parameter]) -> bool:
     """Whether torch has one kernel for the whole update of these weights."""
     known = "fused" in inspect.signature(kind).parameters
+    if any(map(is_sharded, parameters)):  # torch divides these updates alone
+        return kind in (torch.optim.Adam, torch.optim.AdamW)
     return known and all(each.device.type in _FUSED_DEVICES and each.is_floating_point() for each in parameters)
 
 

@@ -21,6 +21,7 @@ from nnspec.training.batches import Batches, part_batch, part_batches
 from nnspec.training.errors import TrainingError
 from nnspec.training.measure import Place, schedules
 from nnspec.training.precision import autocast
+from nnspec.training.ranks import Ranks
 
 #: What torch raises for a batch that it cannot compute.
 _REFUSALS = (ValueError, IndexError, torch.OutOfMemoryError)
@@ -32,9 +33,9 @@ def verify(recipe: Recipe, module: RecipeModule, batches: Batches, datasets: Map
     """Run every size of batch once, leaving the network as it is. Raises DataError and TrainingError."""
     _check_classes(recipe, datasets)
     _rehearse(recipe, module, batches, device)
-    _measure_sizes(recipe, module, datasets, device)
+    _measure_sizes(recipe, module, datasets, device, batches.ranks)
     if checks_values(recipe):
-        _check_all_values(recipe, module, datasets, device)
+        _check_all_values(recipe, module, datasets, device, batches.ranks)
         redrawn = any(
             dataset.learned or any(isinstance(each, Rows) for each in dataset.parts["train"].values())
             for dataset in datasets.values()
@@ -108,7 +109,7 @@ def _rehearse(recipe: Recipe, module: RecipeModule, batches: Batches, device: to
     module.train()
     try:
         for samples in batches.sizes:
-            last = samples != batches.batch_size
+            last = samples != batches.sizes[0]
             for batch in batches.examples(samples):
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autocast(recipe, device):
                     _compute(module.compute_training, {**batch, **schedules(recipe, Place(), device)}, samples, last)
@@ -133,14 +134,17 @@ def _compute(run: Any, batch: dict[str, Tensor], samples: int, last: bool) -> No
         raise TrainingError(f"{what} cannot be computed: {error}{advice}") from error
 
 
-def _measure_sizes(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], device: torch.device) -> None:
+def _measure_sizes(
+    recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], device: torch.device, ranks: Ranks
+) -> None:
     """The same for the batches that parts are measured in."""
     first = next(iter(datasets.values()))
     seen: set[int] = set()
     for part in measured([part for part in first.parts if first.size(part)]):
         count = first.size(part)
         size = min(recipe.settings.get("batch_size") or count, count)
-        for samples in {size, count % size} - {0} - seen:
+        shares = [ranks.share(samples) for samples in (size, count % size) if samples]
+        for samples in {each.high - each.low for each in shares} - seen:
             seen.add(samples)
             _measure(recipe, module, part_batch(datasets, part, 0, samples, device), part, device)
 
@@ -181,9 +185,11 @@ def _draws(recipe: Recipe) -> bool:
     return any(getattr(node.operator, "random", False) for graph in (recipe.training, recipe.evaluation) for node in graph.nodes)
 
 
-def _check_all_values(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], device: torch.device) -> None:
+def _check_all_values(
+    recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], device: torch.device, ranks: Ranks
+) -> None:
     for part in next(iter(datasets.values())).parts:
-        for _, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device):
+        for _, batch in part_batches(datasets, part, recipe.settings.get("batch_size"), device, ranks):
             _measure(recipe, module, batch, part, device)
 
 

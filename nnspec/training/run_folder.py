@@ -64,6 +64,16 @@ class RunFolder:
             raise RunError(f"there is no run of {' or '.join(f'`{name}`' for name in wanted)} in {base} to go on with")
         return cls(max(found)[2])
 
+    @classmethod
+    def of_launch(cls, base: Path, names: Iterable[str], launch: str) -> RunFolder | None:
+        """The run of these recipes that the same launch made before it started its processes again; None where it made none."""
+        try:
+            newest = cls.latest(base, names)
+            sessions = newest.manifest.get("sessions") or [{}]
+        except RunError:
+            return None
+        return newest if sessions[-1].get("environment", {}).get("launch") == launch else None
+
     @property
     def checkpoints(self) -> Path:
         """Where the checkpoints lie."""
@@ -183,6 +193,22 @@ class RunFolder:
             except ValueError:
                 break
         return records
+
+
+class WatchedFolder(RunFolder):
+    """The folder of a run as processes other than the first have it: they read in it, and what they would write the first one writes."""
+
+    def write_spec(self, report: Report) -> str:
+        return ""
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None: ...
+
+    def write_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> dict[str, str]:
+        return {}
+
+    def log(self, record: Mapping[str, Any]) -> None: ...
+
+    def rewrite_log(self, records: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 def _runs(base: Path) -> Iterable[tuple[Path, re.Match[str]]]:

@@ -9,49 +9,85 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.recipes.recipe import Recipe
+from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.evaluate import load_weights
 from nnspec.training.optimizers import own_tensors
+from nnspec.training.ranks import ALONE, Ranks
 from nnspec.training.run_folder import plain
 from nnspec.training.running import RunningFigures
+from nnspec.training.shards import is_sharded, whole
 from nnspec.training.update import Updater
 
 
 def captured(
-    module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]
-) -> Checkpoint:
-    """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`."""
+    module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any],
+    ranks: Ranks = ALONE,
+) -> Checkpoint:  # fmt: skip
+    """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`. All processes call it; it is whole,
+    and can be gone on from by any number of them, in the first."""
     states = {name: each.state() for name, each in updater.optimizers.items()}
-    files: dict[str, dict[str, Tensor]] = {f"network.{name}": dict(each.state_dict()) for name, each in module.instances.items()}
-    files |= {_optimizer(name): tensors for name, (tensors, _) in states.items()}
+    files = {f"network.{name}": whole(each.state_dict(), ranks) for name, each in module.instances.items()}
+    files |= {_optimizer(name): whole(tensors, ranks) for name, (tensors, _) in states.items()}
     files["recipe"] = {name: each.detach() for name, each in own_tensors(module).items()}
     files["running"] = running.tensors()
-    files["random"] = {"cpu": torch.get_rng_state()}
+    files["random"] = _named("cpu", ranks.stacked(torch.get_rng_state()))
     if device.type == "cuda":
-        files["random"]["cuda"] = torch.cuda.get_rng_state(device)
+        files["random"] |= _named("cuda", ranks.stacked(torch.cuda.get_rng_state(device)))
     rest = {name: settings for name, (_, settings) in states.items()}
     return Checkpoint(files, plain({**state, "optimizers": rest, "scaler": updater.state()}))
+
+
+def _named(device: str, states: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Random states by process: that of the first has the device's name alone."""
+    return {_of_rank(device, rank): state for rank, state in enumerate(states)}
+
+
+def _of_rank(device: str, rank: int) -> str:
+    return f"{device}.{rank}" if rank else device
 
 
 def _optimizer(step: str) -> str:
     return f"optimizer.{step}" if step else "optimizer"
 
 
-def put_back(found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device) -> None:
-    """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe."""
+def put_back(
+    found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, ranks: Ranks = ALONE
+) -> None:
+    """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe.
+
+    Where there were fewer processes before, those that are new draw from the step on.
+    """
     load_weights(module, found.tensors)
     try:
         for name, optimizer in updater.optimizers.items():
             optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])
         updater.restore(found.state["scaler"])
         running.restore(found.tensors["running"])
-        torch.set_rng_state(found.tensors["random"]["cpu"])
-        if device.type == "cuda" and "cuda" in found.tensors["random"]:
-            torch.cuda.set_rng_state(found.tensors["random"]["cuda"], device)
+        random = found.tensors["random"]
+        own, on_device = (_of_rank(name, ranks.rank) for name in ("cpu", "cuda"))
+        if own not in random:
+            torch.manual_seed(ranks.seed(int(found.state["step"])))
+        else:
+            torch.set_rng_state(random[own])
+        if device.type == "cuda" and on_device in random:
+            torch.cuda.set_rng_state(random[on_device], device)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
+
+
+def gathered(recipe: Recipe, module: RecipeModule, ranks: Ranks, device: torch.device) -> RecipeModule:
+    """The networks with whole weights, for the first process to go on with alone; the module itself where its weights are whole. All call it."""
+    if not any(is_sharded(each) for each in module.parameters()):
+        return module
+    files = {f"network.{name}": whole(each.state_dict(), ranks) for name, each in module.instances.items()}
+    if not ranks.first:
+        return module
+    alone = lower_recipe(recipe).to(device)
+    load_weights(alone, {**files, "recipe": own_tensors(module)})
+    return alone
 
 
 def read_history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -22,8 +22,10 @@ from nnspec.training.measure import Evaluation
 from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import prepare
 from nnspec.training.progress import Progress, Silent
-from nnspec.training.run_folder import RunFolder
+from nnspec.training.ranks import Ranks, joined, launched_as, mesh, of_environment, restarts
+from nnspec.training.run_folder import RunFolder, WatchedFolder
 from nnspec.training.sample import COUNT, TEXTS, data_read, draw, first_samples, keep
+from nnspec.training.sharing import said, verify_sharing
 
 
 @dataclass(frozen=True)
@@ -52,22 +54,61 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     """Train a recipe of a checked spec, or let an agent act and learn. `settings` are as for the check ("train.epochs"); `resume` names a
     run, or True for the newest one in `out`, whose settings then hold where no others are given.
 
+    One of several processes (torchrun and what sets the same variables: RANK, WORLD_SIZE, ...) takes its share of every batch, and all return
+    the same figures; the first alone writes the run folder, tells of progress and draws pictures.
+
     Raises SpecError for a spec with errors, DataError, RunError, CheckpointError, TrainingError, and Interrupted after a signal.
     """
-    folder = _resumed(report, recipe, resume, Path(out))
+    ranks = of_environment()
+    with joined(ranks, chosen_device(device, ranks)):
+        return _trained(report, recipe, device, settings or {}, resume, Path(out), progress or Silent(), ranks)
+
+
+def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[str, Any], resume: str | Path | bool | None,
+             out: Path, progress: Progress, ranks: Ranks) -> RunResult | AgentResult:  # fmt: skip
+    listener = progress if ranks.first else Silent()
+    with ranks.agreed():
+        found = _to_go_on_with(report, recipe, resume, out, listener) if ranks.first else None
+    place = ranks.of_first(str(found.path) if found is not None else "")
+    folder = WatchedFolder(Path(place)) if place and not ranks.first else found
+    with ranks.agreed():
+        report, chosen = _meant(report, recipe, settings, folder)
+        verify_sharing(chosen, ranks.size)
+    if chosen.acting is not None:
+        return train_agent(report, chosen, named, listener, folder, out)
+    device = chosen_device(named, ranks)
+    in_row = mesh(ranks, device) if ranks.size > 1 and chosen.settings.get("parallel") == "fsdp" else None
+    with ranks.agreed():
+        report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
+        trainer = Trainer(report, chosen, datasets, device, listener, ranks, in_row)
+        if folder is None:
+            load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), out, listener.message)
+    for sentence in said(chosen, trainer.module, trainer.batches, ranks, device):
+        listener.message(sentence)
+    final = trainer.run(folder or _new_folder(out, chosen.name, ranks), resumed=folder is not None)
+    if not ranks.first:
+        return RunResult(trainer.folder.path, trainer.step, trainer.seconds, final, trainer.history)
+    return _drawn(report, chosen, trainer, final, listener)
+
+
+def _meant(report: Report, recipe: str | None, settings: Mapping[str, Any], folder: RunFolder | None) -> tuple[Report, Recipe]:
+    """The spec with the settings that hold, and the recipe."""
     before = folder.manifest["settings"] if folder is not None else {}
-    wanted = {**before, **report.settings, **(settings or {})}
+    wanted = {**before, **report.settings, **settings}
     if wanted != report.settings:
         report = check_source(report.source, settings=wanted, sizes=report.sizes)
-    chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
-    listener = progress or Silent()
-    if chosen.acting is not None:
-        return train_agent(report, chosen, device, listener, folder, Path(out))
-    report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
-    trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
-    if folder is None:
-        load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)
-    final = trainer.run(folder or RunFolder.create(Path(out), chosen.name), resumed=folder is not None)
+    return report, _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
+
+
+def _new_folder(out: Path, name: str, ranks: Ranks) -> RunFolder:
+    with ranks.agreed():
+        made = RunFolder.create(out, name) if ranks.first else None
+    path = ranks.of_first(str(made.path) if made is not None else "")
+    return made or WatchedFolder(Path(path))
+
+
+def _drawn(report: Report, chosen: Recipe, trainer: Trainer, final: Evaluation, listener: Progress) -> RunResult:
+    """The result, with its pictures."""
     run = trainer.folder.path
     curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
     if curve is None:
@@ -94,6 +135,20 @@ def _draw_items(report: Report, trainer: Trainer, listener: Progress) -> None:
                     listener.message(f"samples: {path}")
         except DataError as error:
             listener.message(f"no samples of `{item.name}`: {error}")
+
+
+def _to_go_on_with(report: Report, recipe: str | None, resume: str | Path | bool | None, out: Path,
+                   listener: Progress) -> RunFolder | None:  # fmt: skip
+    """The run that is named to go on with, or that this launch made before it lost a process. Raises RunError and TrainingError."""
+    folder = _resumed(report, recipe, resume, out)
+    if folder is not None or not restarts():
+        return folder
+    found = RunFolder.of_launch(out, [recipe] if recipe else _recipe_names(report), launched_as())
+    if found is None or not any(found.checkpoints.glob("step_*")):
+        listener.message("a process was lost before there was a checkpoint: beginning anew")
+        return None
+    listener.message("a process was lost; going on from the last checkpoint")
+    return found
 
 
 def _resumed(report: Report, recipe: str | None, resume: str | Path | bool | None, out: Path) -> RunFolder | None:

@@ -15,23 +15,22 @@ from nnspec.recipes.order import runs_in
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.capture import CapturedStep, not_captured
+from nnspec.training.exchange import exchange
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer
 from nnspec.training.precision import autocast
+from nnspec.training.ranks import ALONE, Ranks
 
 
 class Updater:
     """Turns batches into updates. `batches` is their number in an epoch: the last group of one may be smaller."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        module: RecipeModule,
-        batches: int,
-        device: torch.device,
+        self, recipe: Recipe, module: RecipeModule, batches: int, device: torch.device, ranks: Ranks = ALONE,
         told: Callable[[str], None] = lambda text: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         settings = recipe.settings
+        self.exchange = exchange(recipe, module, ranks)
         self.recipe, self.module, self.device, self.batches = recipe, module, device, batches
         #: The optimizer of each step, by the step's name.
         self.optimizers = {step.name: ScheduledOptimizer(step, recipe, module) for step in recipe.steps}
@@ -39,7 +38,7 @@ class Updater:
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
         self._captured: CapturedStep | None = None
-        if not_captured(recipe, device, self.optimizers) is None:
+        if ranks.size == 1 and not_captured(recipe, device, self.optimizers) is None:
             self._captured = CapturedStep(self._whole, self.optimizers[recipe.steps[0].name], told)
 
     @property
@@ -52,31 +51,30 @@ class Updater:
         return {f"lr.{name}" if name else "lr": each.rate for name, each in self.optimizers.items()}
 
     def step(
-        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
+        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float], weight: float = 1.0
     ) -> tuple[dict[str, Tensor], bool]:
         """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated.
 
-        `measured` is what schedules that follow a measurement go by.
+        `measured` is what schedules that follow a measurement go by, `weight` how much of the whole batch this is, where processes share it.
         """
         batch.update(schedules(self.recipe, place, self.device))
         if self.recipe.steps[0].name:
-            return self._iteration(batch, place, measured), True
-        return self._one_loss(batch, position, place, measured)
+            return self._iteration(batch, place, measured, weight), True
+        return self._one_loss(batch, position, place, measured, weight)
 
     def _one_loss(
-        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
+        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float], weight: float
     ) -> tuple[dict[str, Tensor], bool]:
         step = self.recipe.steps[0]
         if self._captured is not None:
             self.optimizers[step.name].set_rates(place, measured)
             return self._captured.run(batch), True
-        with autocast(self.recipe, self.device):
-            outputs = self.module.compute_training(batch)
         first = position - position % self.accumulate
         together = min(self.accumulate, self.batches - first)
-        loss = outputs[step.loss]
-        torch.autograd.backward(self.scaler.scale(loss / together if together > 1 else loss))
         complete = position + 1 == first + together
+        with autocast(self.recipe, self.device):
+            outputs = self.exchange.compute(batch, complete)
+        torch.autograd.backward(self.scaler.scale(self.exchange.scaled(outputs[step.loss], weight, together)))
         if complete:
             self.optimizers[step.name].set_rates(place, measured)
             self._update(step)
@@ -92,7 +90,7 @@ class Updater:
         self._update(step)
         return outputs
 
-    def _iteration(self, batch: dict[str, Tensor], place: Place, measured: Sequence[float]) -> dict[str, Tensor]:
+    def _iteration(self, batch: dict[str, Tensor], place: Place, measured: Sequence[float], weight: float) -> dict[str, Tensor]:
         """Every step whose turn it is, in the order written."""
         outputs: dict[str, Tensor] = {}
         running = [step for step in self.recipe.steps if runs_in(step, place.step)]
@@ -100,7 +98,7 @@ class Updater:
             with autocast(self.recipe, self.device):
                 outputs |= stage.run({**batch, **outputs})
             if stage.step is not None:
-                loss = self.scaler.scale(outputs[stage.step.loss])
+                loss = self.scaler.scale(self.exchange.scaled(outputs[stage.step.loss], weight, 1))
                 inputs = self.optimizers[stage.step.name].parameters
                 torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
                 self.optimizers[stage.step.name].set_rates(place, measured)
@@ -111,6 +109,7 @@ class Updater:
 
     def _update(self, step: Step) -> None:
         optimizer = self.optimizers[step.name]
+        self.exchange.bring_together(optimizer.parameters)
         if self.norm is not None or self.value is not None:
             self.scaler.unscale_(optimizer.torch)
         if self.norm is not None:

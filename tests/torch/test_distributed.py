@@ -1,0 +1,195 @@
+"""Several processes train what one trains, by DDP and by FSDP2, and go on with what the other left. One start of two processes serves all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_runs import ROOT, Ended, Job, train_together
+from test_training_resume import interrupted
+from training_specs import digits, log, trained, weights
+
+from nnspec.training import RunFolder, evaluate
+
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
+
+CONVOLUTION = "Conv2d(4, 3) -> BatchNorm2d -> ReLU -> Flatten -> Linear(16)"
+#: Two steps that update one after the other; nothing is drawn.
+STEPS = """
+network Coder { input image: float32[N, 64]; output code: float32[N, 8] = image -> Linear(32) -> ReLU -> Linear(8) }
+network Maker { input code: float32[N, 8]; output image: float32[N, 64] = code -> Linear(64) }
+network Judge { input code: float32[N, 8]; output logits: float32[N, 10] = code -> Linear(10) }
+train Both {
+  data digits = Digits(validation=0.1, test=0.7)
+  real = flatten(digits.image, 1)
+  step judge {
+    minimize cross_entropy(Judge(detach(Coder(real))), digits.label)
+    update Judge
+  }
+  step coder(every=2) {
+    code = Coder(real)
+    minimize mse_loss(Maker(code), real) + 0.1 * cross_entropy(Judge(code), digits.label)
+    update Coder, Maker
+  }
+  measure accuracy(Judge(Coder(real)), digits.label)
+  optimizer SGD(lr=0.05, momentum=0.9)
+  clip_grad_norm 1.0
+  batch_size 32
+  epochs 3
+}
+"""
+#: A network that no loss leads back to.
+OTHER = "network Other { input image: float32[N, 1, 8, 8]; output y: float32[N, 3] = image -> Flatten -> Linear(3) }"
+#: 359 samples to learn from: the last batch of 32 has 7, that of 179 has one, which leaves a process without any.
+SAME = {
+    "momentum": digits("optimizer SGD(lr=0.1, momentum=0.9, weight_decay=1e-3)"),
+    "accumulate": digits("optimizer SGD(lr=0.1)", settings="accumulate 5\n  clip_grad_norm 0.5"),
+    "values": digits("optimizer SGD(lr=0.1)", settings="clip_grad_value 0.01\n  drop_last true"),
+    "adam": digits("optimizer AdamW(lr=cosine(1e-3, 0, epochs=3), eps=1e-3)"),
+    "figures": digits(settings="measure auc(logits, digits.label), f1(logits, digits.label)\n  measure cost = cross_entropy(logits, digits.label)"),
+    "by_steps": digits(settings="measure_every steps=5\n  keep_best accuracy"),
+    "idle": digits().replace("batch_size 32", "batch_size 179"),
+    "unused": OTHER + digits(settings="measure other = mean(Other(digits.image))"),
+}  # fmt: skip
+DDP = {
+    **SAME, "norms": digits().replace("Flatten -> Linear(16)", CONVOLUTION), "steps": STEPS,
+    "norms_idle": digits().replace("Flatten -> Linear(16)", CONVOLUTION).replace("batch_size 32", "batch_size 179"),
+    "checkpointed": digits(settings="memory_format channels_last\n  activation_checkpointing true").replace(
+        "Flatten -> Linear(16)", CONVOLUTION
+    ),
+}  # fmt: skip
+FSDP = {f"fsdp_{name}": text.replace("  epochs 3", "  epochs 3\n  parallel fsdp") for name, text in SAME.items()}
+#: What is stopped and gone on with: dropout, momentum, and figures that are added up over a whole epoch.
+STOPPED = digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="measure auc(logits, digits.label)")
+SHARDED = STOPPED.replace("  epochs 3", "  epochs 3\n  parallel fsdp")
+GUIDE = (ROOT / "docs/guide/scaling.md").read_text(encoding="utf-8").split("```nn\n")[1].partition("```")[0]
+DROPPING = digits("optimizer Adam(lr=1e-2)", "0.3")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The runs of one process."""
+    runs = {}
+    for name, text in {**DDP, "stopped": STOPPED}.items():
+        runs[name] = trained(tmp_path_factory.mktemp(name), text).run
+    return runs
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
+    """The runs of two."""
+    folder = tmp_path_factory.mktemp("together")
+    with pytest.MonkeyPatch.context() as patch:
+        stopped = [interrupted(tmp_path_factory.mktemp(f"stopped{each}"), STOPPED, 17, patch) for each in range(2)]
+    jobs = [Job(name, text) for name, text in {**DDP, **FSDP}.items()]
+    jobs += [Job("from_one", STOPPED, resume=str(stopped[0])), Job("fsdp_from_one", SHARDED, resume=str(stopped[1]))]
+    jobs += [Job("stopped", STOPPED, stop=17), Job("fsdp_stopped", SHARDED, stop=17)]
+    jobs += [Job("whole", DROPPING), Job("halves", DROPPING, stop=17)]
+    jobs.append(Job("guide", GUIDE))
+    jobs.append(Job("diverging", digits("optimizer SGD(lr=1e30)")))
+    found = train_together(folder, jobs, least_layer=500)
+    found["from_one"] = found["from_one"]._replace(run=stopped[0])
+    found["fsdp_from_one"] = found["fsdp_from_one"]._replace(run=stopped[1])
+    (folder / "again").mkdir()
+    halves = found["halves"].run
+    found |= train_together(folder / "again", [Job("halves_again", DROPPING, resume=str(halves))])
+    found["halves_again"] = found["halves_again"]._replace(run=halves)
+    return found
+
+
+def compare(ours: Path, theirs: Path) -> None:
+    """Weights and what the optimizer keeps within 1e-6, and figures: those that count exactly, the others within what that makes."""
+    found, expected = weights(ours), weights(theirs)
+    names = [name for name in expected if name.startswith(("network.", "optimizer"))]
+    assert names
+    assert {name for name in found if not name.startswith("random")} == {
+        name for name in expected if not name.startswith("random")
+    }
+    for name in names:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+    lines, wanted = log(ours), log(theirs)
+    assert len(lines) == len(wanted)
+    for line, other in zip(lines, wanted, strict=True):
+        assert line.keys() == other.keys()
+        for name, value in other.items():
+            if "accuracy" in name or name in ("epoch", "step", "lr"):
+                assert line[name] == value, name
+            else:
+                assert math.isclose(line[name], value, rel_tol=1e-5, abs_tol=1e-6), (name, line[name], value)
+
+
+def finished(ended: Ended) -> Path:
+    assert set(ended.errors) == {""}
+    assert ended.run is not None
+    assert RunFolder.open(ended.run).manifest["status"] == "finished"
+    return ended.run
+
+
+@pytest.mark.parametrize("name", DDP)
+def test_ddp_is_one_process(together: Mapping[str, Ended], alone: Mapping[str, Path], name: str) -> None:
+    compare(finished(together[name]), alone[name])
+
+
+@pytest.mark.parametrize("name", FSDP)
+def test_fsdp_is_one_process(together: Mapping[str, Ended], alone: Mapping[str, Path], name: str) -> None:
+    compare(finished(together[name]), alone[name.removeprefix("fsdp_")])
+
+
+@pytest.mark.parametrize("name", ["figures", "fsdp_figures"])
+def test_the_run_is_like_any_other(together: Mapping[str, Ended], alone: Mapping[str, Path], name: str) -> None:
+    run = finished(together[name])
+    manifest, single = RunFolder.open(run).manifest, RunFolder.open(alone["figures"]).manifest
+    assert manifest["sessions"][0]["environment"]["processes"] == 2
+    assert manifest["parameters"] == single["parameters"]
+    assert manifest["final"]["accuracy"] == single["final"]["accuracy"]
+    assert {each.name for each in run.iterdir()} == {each.name for each in alone["figures"].iterdir()}
+    found = evaluate(run, device="cpu")
+    assert found.metrics["accuracy"] == manifest["final"]["accuracy"]
+    assert found.confusion == evaluate(alone["figures"], device="cpu").confusion
+
+
+@pytest.mark.parametrize("name", ["from_one", "fsdp_from_one"])
+def test_two_go_on_with_what_one_left(together: Mapping[str, Ended], alone: Mapping[str, Path], name: str) -> None:
+    compare(finished(together[name]), alone["stopped"])
+
+
+@pytest.mark.parametrize("name", ["stopped", "fsdp_stopped"])
+def test_one_goes_on_with_what_two_left(
+    together: Mapping[str, Ended], alone: Mapping[str, Path], tmp_path: Path, name: str
+) -> None:
+    ended = together[name]
+    assert ended.run is not None
+    assert all(each.startswith("Interrupted: stopped by signal 15") for each in ended.errors)
+    manifest = RunFolder.open(ended.run).manifest
+    assert manifest["status"] == "stopped"
+    from training_specs import checked
+
+    from nnspec.training import train
+
+    train(checked(tmp_path, STOPPED if name == "stopped" else SHARDED), device="cpu", resume=ended.run)
+    compare(ended.run, alone["stopped"])
+
+
+def test_two_go_on_bit_for_bit(together: Mapping[str, Ended]) -> None:
+    """Each has random numbers of its own, which come back as well."""
+    whole, halves = weights(finished(together["whole"])), weights(finished(together["halves_again"]))
+    assert whole.keys() == halves.keys()
+    assert {"random/cpu", "random/cpu.1"} <= whole.keys()
+    assert [name for name in whole if not torch.equal(whole[name], halves[name])] == []
+    assert not torch.equal(whole["random/cpu"], whole["random/cpu.1"])
+
+
+def test_the_example_of_the_guide_runs(together: Mapping[str, Ended]) -> None:
+    manifest = RunFolder.open(finished(together["guide"])).manifest
+    assert manifest["final"]["accuracy"] > 0.8
+
+
+def test_all_hear_of_a_loss_that_is_no_number(together: Mapping[str, Ended]) -> None:
+    first, second = together["diverging"].errors
+    assert first.startswith("TrainingError: the loss is nan since step")
+    assert (
+        second.startswith("TrainingError: the loss is nan since step") or second == "Elsewhere: rank 0 has failed, and says why"
+    )
