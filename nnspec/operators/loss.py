@@ -131,9 +131,9 @@ class ClassLoss(Operator):
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "reduction": self.reduction}
         if self.smoothing:
             options["label_smoothing"] = self.smoothing
-        weight = None if isinstance(self.weight, str) else self.weight  # without data, all classes weigh the same
-        if weight is None and self.keep is None and axis == min(1, self.input.rank - 1):
+        if self.weight is None and self.keep is None and axis == min(1, self.input.rank - 1):
             return call_function(f"{FUNCTIONAL}.{self.name}", Ref("input"), Ref("target"), **options)
+        weight = None if isinstance(self.weight, str) else self.weight  # without data, all classes weigh the same
         settings = {"function": self.name, "dim": axis, "weight": weight, **options}
         keep = () if self.keep is None else (Ref("keep"),)
         return call_module(f"{LOSSES}.ClassLoss", Ref("input"), Ref("target"), *keep, settings=settings)

@@ -35,7 +35,7 @@ def drafted(folder: Path, nnspec: Command, content: str | bytes, *options: str, 
     assert nnspec("new", "made.yaml", "--from", name, "--target", target, *options).code == 0
     for made in ("made.nn", "made.yaml"):
         code, out, _ = nnspec("check", made)
-        assert (code, out) == (0, "no findings in 1 file\n"), out + Path(made).read_text()
+        assert (code, out) == (0, "No findings in 1 file.\n"), out + Path(made).read_text()
     file, _ = parsed("made.nn")
     assert file is not None
     text = (folder / "made.nn").read_text(encoding="utf-8")
