@@ -23,7 +23,7 @@ def run(
     bad_rows: BadRows = "error",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Write a new spec, a copy of one that comes with nnspec, or drafted for a table.
+    """Write a new spec, a copy of another or drafted for a table.
 
     Specs that it uses are copied beside it.
     """

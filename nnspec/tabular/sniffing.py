@@ -47,8 +47,7 @@ def see(path: Path, target: str) -> Seen:
     with path.open(encoding=codec, newline="") as file:
         delimiter, quote = _delimiter(list(islice(file, _LINES)), path)
     form = Form(delimiter, None, quote, encoding)
-    with path.open(encoding=codec, newline="") as file:
-        rows = list(records(file, form, path))
+    rows, form = _rows(path, codec, form)
     if not rows:
         raise DataError(f"{path} is empty")
     header = [name.strip() for name in rows[0].values]
@@ -66,6 +65,20 @@ def see(path: Path, target: str) -> Seen:
             (*notes, "the file has no header: its columns are called column_1, column_2, ..."),
         )
     return Seen(form, _decimal(rows[1:], delimiter), header, rows[1:], notes)
+
+
+def _rows(path: Path, codec: str, form: Form) -> tuple[list[Row], Form]:
+    """All records; where a quote is not closed, those of the file read without quotes, if they are all of one width. Raises DataError."""
+    try:
+        with path.open(encoding=codec, newline="") as file:
+            return list(records(file, form, path)), form
+    except DataError:
+        plain = form._replace(quote=None)
+        with path.open(encoding=codec, newline="") as file:
+            rows = list(records(file, plain, path))
+        if len({len(row.values) for row in rows}) > 1:
+            raise
+        return rows, plain
 
 
 def _is_value(text: str) -> bool:
