@@ -113,7 +113,7 @@ def _folds_as_text(result: FoldsResult) -> str:
 
     names = list(result.mean)
     rows = [
-        [str(fold), *(f"{figures[name]:.4f}" for name in names), str(path)]
+        [str(fold), *(f"{figures[name]:.4f}" for name in names), path.name]
         for fold, (figures, path) in enumerate(zip(result.figures, result.runs, strict=True))
     ]
     rows += [["mean", *(f"{result.mean[name]:.4f}" for name in names), ""]]

@@ -15,7 +15,7 @@ from nnspec.errors import DataError, UsageError
 from nnspec.similar import nearest
 from nnspec.tabular import parquet
 from nnspec.tabular.header import written
-from nnspec.tabular.kinds import Kind, classes_of, kind_of, markers_of
+from nnspec.tabular.kinds import DATES, Kind, classes_of, kind_of, markers_of
 from nnspec.tabular.records import short
 from nnspec.tabular.sniffing import Seen, see
 
@@ -99,6 +99,9 @@ def plan(path: Path, name: str, asked: Asked) -> Plan:
     if missing and path.suffix.lower() not in parquet.SUFFIXES:
         settings = (*settings, ("missing", list(missing)))
     center, scale = _unit(kinds[target].numbers)
+    dated = next((name for name, reason in left_out if reason == DATES), None)
+    if dated is not None:
+        notes = (*notes, f"the rows have dates (`{dated}`), and chance divides them: `split (by=...)` would test on the latest")
     in_order = classes is not None and list(classes) == [str(number) for number in range(len(classes))]
     source = "Parquet" if path.suffix.lower() in parquet.SUFFIXES else "CSV"
     return Plan(name, source, settings, rows, names[target], classes, in_order, features, left_out, center, scale, notes)

@@ -22,6 +22,8 @@ _LONG_TEXT = 60
 #: Whole numbers that float32 does not hold exactly.
 _LARGE = 2.0**24
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?")
+#: Why a column of dates is left out.
+DATES = "holds dates or times: make columns such as year, month or hour of it"
 _KEY = re.compile(r"(.*[ _-])?(id|uid|uuid|index|row|key|nr|no|number)", re.IGNORECASE)
 
 
@@ -100,16 +102,16 @@ def _numbers(name: str, values: Sequence[str], numbers: tuple[float, ...], gaps:
 def _categories(counts: Counter[str], rows: int, gaps: tuple[int, ...]) -> Kind:
     total = sum(counts.values())
     texts = tuple(text for text, _ in sorted(counts.items(), key=lambda each: (-each[1], each[0])))
-    if not all(text.isprintable() for text in texts):
-        return Kind("nothing", "holds characters that a spec cannot write: clean its values", texts=texts, gaps=gaps)
     if len(texts) == 1 and not gaps:
         return Kind("nothing", f'is "{_short(texts[0])}" in every row', texts=texts)
     if sum(counts[text] for text in texts if _DATE.fullmatch(text)) >= _MOSTLY * total:
-        return Kind("nothing", "holds dates or times: make columns such as year, month or hour of it", texts=texts, gaps=gaps)
+        return Kind("nothing", DATES, texts=texts, gaps=gaps)
     if sum(len(text) * counts[text] for text in texts) > _LONG_TEXT * total:
         return Kind("nothing", "holds long texts", texts=texts, gaps=gaps)
     if len(texts) > _MANY_ROWS and len(texts) * 2 > total:
         return Kind("nothing", "has another text in nearly every row", texts=texts, gaps=gaps)
+    if not all(text.isprintable() for text in texts):
+        return Kind("nothing", "holds characters that a spec cannot write: clean its values", texts=texts, gaps=gaps)
     if len(texts) > _ALL_LISTED:
         return Kind("categories", texts=texts[:_SOME_LISTED], unknown=True, gaps=gaps)
     return Kind("categories", texts=tuple(sorted(texts)), gaps=gaps)

@@ -186,6 +186,10 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "an open quote": (PLAIN.replace("\n", '\n"', 1), "column `width` holds 39 numbers and, in line 2: "),
     "a workbook": (b"PK\x03\x04" + b"\0" * 40, "is an archive or a workbook: save the sheet as CSV"),
     "packed": (b"\x1f\x8b\x08\x00" + b"\1" * 40, "is packed by gzip: unpack it"),
+    "texts that are not parted": (
+        table("kind\ttext", lambda row: f"{'xy'[row % 2]}\t" + ('"' if row == 30 else "") + f"a text {row} \x92 of its own"),
+        "from: `text` has another text in nearly every row",
+    ),
     "bytes": (PLAIN.encode().replace(b"\n", b"\n\0", 3), "t.csv, line 2: a byte of zero"),
 }  # fmt: skip
 
