@@ -102,7 +102,7 @@ def unreadable(path: Path, encoding: str, error: Exception) -> str:
 
 
 def line_of(path: Path, error: Exception) -> int | None:
-    """The line of the first bytes that are no text in UTF-8."""
+    """The line of the first bytes of a file that are no text in UTF-8; None where the error is another."""
     if not isinstance(error, UnicodeDecodeError) or error.encoding not in ("utf-8", "utf-8-sig"):
         return None
     try:
