@@ -27,3 +27,7 @@ class MissingExtra(Exception):
 
 class UsageError(Exception):
     """What was asked for cannot be done: an unreadable file, an unknown name. One sentence for people."""
+
+
+class DataError(UsageError):
+    """Data that is not there, cannot be read, or is not what the spec says. Names the file, the place in it, and what to do."""

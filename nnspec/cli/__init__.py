@@ -36,7 +36,7 @@ COMMANDS: dict[str, str] = {
 EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
-    "gymnasium": "agents",
+    "gymnasium": "agents", "pyarrow": "parquet",
 }  # fmt: skip
 
 

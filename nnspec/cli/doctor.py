@@ -14,6 +14,7 @@ _ABILITIES = {
     "embedded data sets": ("sklearn", ("scikit-learn",)),
     "byte pairs": ("text", ("tokenizers",)),
     "curves": ("plot", ("matplotlib",)),
+    "Parquet tables": ("parquet", ("pyarrow",)),
     "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),

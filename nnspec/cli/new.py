@@ -6,21 +6,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnspec.cli.drafting import BadRows, Ignore, Target, Task
+
 if TYPE_CHECKING:
     from nnspec.syntax import tree
 
 
 def run(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The file to write: NAME.nn, or NAME.yaml if NAME says so.")],
-    origin: Annotated[str, typer.Option("--from", metavar="SPEC", help="A spec of `nnspec list specs`.")] = "simple_cnn",
+    origin: Annotated[
+        str, typer.Option("--from", metavar="SPEC|TABLE", help="A spec of `nnspec list specs`, or a table: .csv, .tsv, .parquet.")
+    ] = "simple_cnn",
+    target: Target = "",
+    task: Task = "",
+    ignore: Ignore = [],  # noqa: B006  (Typer copies it)
+    bad_rows: BadRows = "error",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Write a new spec, a copy of one that comes with nnspec.
+    """Write a new spec, a copy of another or drafted for a table.
 
     Specs that it uses are copied beside it.
     """
     import os
 
+    from nnspec.cli.drafting import Asking, draft, is_table
     from nnspec.cli.files import is_yaml, write_text
     from nnspec.cli.output import say
     from nnspec.cli.rewriting import parsed, written
@@ -30,6 +39,13 @@ def run(
     path = name if name.endswith(".nn") or is_yaml(name) else f"{name}.nn"
     if os.path.exists(path) and not force:
         raise UsageError(f"`{path}` exists already; --force replaces it")
+    asking = Asking(target, task, tuple(ignore), bad_rows)
+    if is_table(origin):
+        draft(origin, asking, path, replace=force)
+        say(f"wrote {path}, drafted for {origin}. Next: nnspec train {path}")
+        return 0
+    if asking.given:
+        raise UsageError(f"{asking.given[0]} is for a table (--from data.csv), and `{origin}` is a spec")
     spec = zoo_spec(origin)
     file, findings = parsed(spec.path)
     if file is None or findings:

@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnspec.cli.options import Device, Json, Output, Path, Quiet, Recipe, Settings
+from nnspec.cli.drafting import BadRows, Ignore, SpecFile, Target, Task
+from nnspec.cli.options import Device, Json, Output, Quiet, Recipe, Settings
 from nnspec.errors import UsageError
 
 if TYPE_CHECKING:
     from nnspec.checker import Report
-    from nnspec.training import AgentResult, RunResult
+    from nnspec.cli.drafting import Asking
+    from nnspec.training import AgentResult, FoldsResult, RunResult
 
 
 def run(
-    path: Path,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A .nn or .yaml spec, - for standard input, or a table.", show_default=False)
+    ],
     recipe: Recipe = "",
     device: Device = "auto",
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Instead of the recipe's `precision`.")] = "",
@@ -31,6 +35,14 @@ def run(
     max_restarts: Annotated[
         int, typer.Option(min=0, metavar="N", help="How often to go on from the last checkpoint after a process is lost.")
     ] = 0,
+    folds: Annotated[
+        int, typer.Option(min=0, metavar="K", help="Cross-validation: train K times, each with another part to test on.")
+    ] = 0,
+    target: Target = "",
+    task: Task = "",
+    ignore: Ignore = [],  # noqa: B006
+    bad_rows: BadRows = "error",
+    spec: SpecFile = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -38,43 +50,58 @@ def run(
 
     Writes a run folder with the spec, checkpoints, metrics and a picture of the learning curve. Under torchrun, each process takes its
     share of every batch.
+
+    Of a table (.csv, .tsv or .parquet) with --target, a spec is drafted beside it first: to read, to keep and to edit.
     """
+    from nnspec.cli.drafting import Asking
     from nnspec.cli.output import one_of
     from nnspec.cli.subject import recipe as chosen
     from nnspec.cli.subject import sound_report
+    from nnspec.recipes.folds import is_cross_validation
 
     one_of("--device", device, ("auto", "cpu", "cuda"))
-    changed = [f"train.{name}={value}" for name, value in (("precision", precision), ("parallel", parallel)) if value]
+    named = (("precision", precision), ("parallel", parallel), ("folds", folds))
+    changed = [f"train.{name}={value}" for name, value in named if value]
     rank, starts = _rank(), nproc > 1 or max_restarts > 0
     if starts and path == "-":
         raise UsageError("several processes cannot all read standard input: write the spec into a file")
-    report = sound_report(path, [*set_, *changed], quiet=quiet or rank > 0 or starts)
+    drafted = _drafted(path, Asking(target, task, tuple(ignore), bad_rows), spec, quiet=quiet or rank > 0)
+    report = sound_report(drafted or path, [*set_, *changed], quiet=quiet or rank > 0 or starts)
     name = chosen(report, recipe)
+    apart = not resume and is_cross_validation(report.recipes[name])
+    if apart and (starts or _several()):
+        raise UsageError(
+            f"`{name}` is trained once for each fold, in one process: name a fold with --set train.fold=0 to train it in several"
+        )
     if starts:
         given = [each for text in (*set_, *changed) for each in ("--set", text)]
         named = {"--recipe": name, "--device": device, "--output": output, "--resume": resume}
         given += [each for option, value in named.items() if value for each in (option, value)]
         given += [option for option, wanted in (("--json", json), ("--quiet", quiet)) if wanted]
-        return _start(report, name, device, nproc, max_restarts, [path, *given])
+        return _start(report, name, device, nproc, max_restarts, [drafted or path, *given])
     if rank:
         return _follow(report, name, device, resume, output)
 
     from nnspec.cli.live import Live
     from nnspec.cli.output import progress, say, show_json
-    from nnspec.training import train
+    from nnspec.training import cross_validate, train
     from nnspec.training.errors import LostProcess
     from nnspec.training.ranks import LOST
 
+    result: RunResult | AgentResult | FoldsResult
     try:
         with Live(quiet=quiet) as live:
-            result = train(report, name, device=device, resume=_again(resume), out=output, progress=live)
+            if apart:
+                result = cross_validate(report, name, device=device, out=output, progress=live)
+            else:
+                result = train(report, name, device=device, resume=_again(resume), out=output, progress=live)
     except LostProcess as error:
         progress(f"nnspec: {error}")
         return LOST
     if json:
         show_json(as_object(result))
     else:
-        say(as_text(result))
+        say(as_text(result) + (f"\nspec: {drafted}" if drafted else ""))
     return 0
 
 
@@ -87,7 +114,13 @@ def _rank() -> int:
     import os
 
     text = os.environ.get("RANK", "")
-    return int(text) if text.isdecimal() and os.environ.get("WORLD_SIZE", "1") != "1" else 0
+    return int(text) if text.isdecimal() and _several() else 0
+
+
+def _several() -> bool:
+    import os
+
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _start(report: Report, name: str, device: str, processes: int, restarts: int, arguments: list[str]) -> int:
@@ -125,11 +158,25 @@ def _follow(report: Report, name: str, device: str, resume: str, output: str) ->
     return 0
 
 
-def as_text(result: RunResult | AgentResult) -> str:
+def _drafted(path: str, asking: Asking, spec: str, *, quiet: bool) -> str:
+    """The spec that is drafted for a table; "" for a path that is a spec itself."""
+    from nnspec.cli.drafting import draft, is_table
+
+    if is_table(path):
+        return draft(path, asking, spec, quiet=quiet)
+    given = (*asking.given, *(("--spec",) if spec else ()))
+    if given:
+        raise UsageError(f"{given[0]} is for a table (.csv, .tsv, .parquet), and {path} is a spec, which says such things itself")
+    return ""
+
+
+def as_text(result: RunResult | AgentResult | FoldsResult) -> str:
     """What came out of a training, and where it lies."""
     from nnspec.cli.evaluate import returns_as_text
-    from nnspec.training import AgentResult
+    from nnspec.training import AgentResult, FoldsResult
 
+    if isinstance(result, FoldsResult):
+        return _folds_as_text(result)
     if isinstance(result, AgentResult):
         lines = [f"{result.steps:,} steps, {result.episodes:,} episodes in {result.seconds:.1f} s", returns_as_text(result.final)]
         lines += [f"{what}: {path}" for what, path in (("returns", result.curve), ("policy", result.policy)) if path is not None]
@@ -145,11 +192,28 @@ def as_text(result: RunResult | AgentResult) -> str:
     return "\n".join([*lines, f"run: {result.run}"])
 
 
-def as_object(result: RunResult | AgentResult) -> dict[str, Any]:
+def _folds_as_text(result: FoldsResult) -> str:
+    """A row for each fold, then mean and deviation."""
+    from nnspec.cli.tables import table
+
+    names = list(result.mean)
+    rows = [
+        [str(fold), *(f"{figures[name]:.4f}" for name in names), path.name]
+        for fold, (figures, path) in enumerate(zip(result.figures, result.runs, strict=True))
+    ]
+    rows += [["mean", *(f"{result.mean[name]:.4f}" for name in names), ""]]
+    rows += [["std", *(f"{result.std[name]:.4f}" for name in names), f"of {len(result.runs)} folds"]]
+    shown = table(["fold", *names, "run"], rows, range(1, len(names) + 1))
+    return f"{shown}\n{len(result.runs)} folds in {result.seconds:.1f} s\nsummary: {result.summary}"
+
+
+def as_object(result: RunResult | AgentResult | FoldsResult) -> dict[str, Any]:
     """The result for programs."""
     from nnspec.cli.evaluate import as_object as evaluation
-    from nnspec.training import AgentResult
+    from nnspec.training import AgentResult, FoldsResult
 
+    if isinstance(result, FoldsResult):
+        return result.as_object()
     return {
         "run": str(result.run),
         "steps": result.steps,

@@ -71,7 +71,7 @@ def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
 def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
     """Refuse what is not an array of numbers, and a header that announces more than the entry holds."""
     with archive.open(entry) as file:
-        shape, dtype = _header(file)
+        shape, _, dtype = header(file)
     if dtype.hasobject:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} holds pickled objects, which are not read; save it as numbers")
     announced, held = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size
@@ -79,13 +79,14 @@ def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} announces {announced:,} bytes and has at most {held:,}")
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], numpy.dtype[Any]]:
+def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
+    """Shape, whether the first axis runs fastest, and element type that an array announces. Raises ValueError."""
     from numpy.lib import format as npy
 
     version = npy.read_magic(file)
     reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = reader(file)
-    return shape, dtype
+    found: tuple[tuple[int, ...], bool, numpy.dtype[Any]] = reader(file)
+    return found
 
 
 def _array(archive: zipfile.ZipFile, entry: str) -> numpy.ndarray[Any, Any]:
@@ -109,21 +110,28 @@ def _column(array: numpy.ndarray[Any, Any], column: Column, path: Path) -> Tenso
     if array.ndim == 0 or array.shape[1:] != column.dims:
         wanted = ", ".join(["N", *map(str, column.dims)])
         raise DataError(f"{place} has the shape {list(array.shape)}, declared is [{wanted}]")
-    wanted = "int64" if column.dtype == "category" else column.dtype
-    if wanted == "str":
-        raise DataError(f"{place} is declared as text, and arrays hold numbers")
-    _check_values(array, wanted, column, place)
+    wanted = element_type(column, place)
+    check_values(array, wanted, column, place)
     return torch.from_numpy(array.astype(numpy.bool_ if wanted == "bool" else wanted))
 
 
-def _check_values(array: numpy.ndarray[Any, Any], wanted: str, column: Column, place: str) -> None:
+def element_type(column: Column, place: str) -> str:
+    """The element type of a column of arrays. Raises DataError for text."""
+    if column.dtype == "str":
+        raise DataError(f"{place} is declared as text, and arrays hold numbers")
+    return "int64" if column.dtype == "category" else column.dtype
+
+
+def check_values(array: numpy.ndarray[Any, Any], wanted: str, column: Column, place: str, before: int = 0) -> None:
+    """Whether the values of samples fit their column; `before` samples of the file have been looked at already. Raises DataError with the
+    first sample that does not."""
     if array.dtype.kind == "f":
         finite = numpy.isfinite(array)
         if not finite.all():
-            raise DataError(f"{place} holds NaN or infinity, first in sample {_first(~finite)}")
+            raise DataError(f"{place} holds NaN or infinity, first in sample {before + _first(~finite)}")
         if wanted in ("int64", "bool") and not (array == array.round()).all():
             raise DataError(
-                f"{place} holds fractions, declared is {column.dtype}, first in sample {_first(array != array.round())}"
+                f"{place} holds fractions, declared is {column.dtype}, first in sample {before + _first(array != array.round())}"
             )
     upper = {"int64": 2**63 - 1, "bool": 1}.get(wanted)
     lower = {"int64": -(2**63), "bool": 0}.get(wanted)
@@ -134,7 +142,7 @@ def _check_values(array: numpy.ndarray[Any, Any], wanted: str, column: Column, p
         if not lower <= low <= high <= upper:
             raise DataError(
                 f"{place} holds values from {low} to {high}, declared are {lower} to {upper}, "
-                f"first in sample {_first((array < lower) | (array > upper))}"
+                f"first in sample {before + _first((array < lower) | (array > upper))}"
             )
 
 

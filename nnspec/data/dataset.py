@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nnspec.data import texts
+from nnspec.data import fitting, texts
 from nnspec.data.bodies import computed
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup, unheard
@@ -50,6 +50,8 @@ class Dataset:
     nodes: dict[str, int] = field(default_factory=dict)
     #: Fitted tokenizers by the names of their texts ("sms.text").
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    #: Rows of its files that were left out, as the source says.
+    left_out: int = 0
 
     @property
     def is_graph(self) -> bool:
@@ -91,10 +93,14 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
 
     `fitted` is what an earlier load has fitted to its training part, to be used again. Raises DataError.
     """
+    known = fitted or {}
     raw, samples, shares = _read(source, folders, told)
-    vocabularies = texts.fitted_to(source, raw, (fitted or {}).get("vocabularies", {}))
+    raw, fills = fitting.fill_gaps(source, raw, known.get("fill", {}))
+    vocabularies = texts.fitted_to(source, raw, known.get("vocabularies", {}))
     parts = texts.encoded(source, raw, vocabularies)
-    found = samples.fitted or _standardize(source, parts, fitted or {})
+    found = samples.fitted or _standardize(source, parts, known)
+    source, steps = fitting.fit_steps(source, parts["train"], known.get("steps", {}))
+    found = {**found, **({"fill": fills} if fills else {}), **({"steps": steps} if steps else {})}
     learned, change = in_training(source, parts["train"]) or (None, None)
     if source.graph is not None and source.operator.name != "Generated":
         with torch.random.fork_rng(devices=[]):
@@ -103,7 +109,7 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     _verify(source, parts)
     names = {name: classes for name, classes in samples.class_names.items() if name in source.fields}
     nodes = {part: int(chosen.sum()) for part, chosen in (samples.nodes or {}).items()}
-    return Dataset(source.name, parts, found, names, learned=learned, change=change, nodes=nodes, vocabularies=vocabularies)
+    return Dataset(source.name, parts, found, names, learned, change, nodes, vocabularies, samples.left_out)
 
 
 def fit_texts(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[str, Any] | None = None,
@@ -140,19 +146,20 @@ def _parts(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Ra
         shares = shares.beside_test()
     if samples.validation is not None:
         parts["validation"] = samples.validation
+        shares = shares.beside_validation()
     if source.operator.part_samples is None:
         parts |= _split(samples, shares, source)
     return parts
 
 
 def _reader(name: str) -> Reader:
-    from nnspec.data import arrays, citations, embedded, generated, idx, images, pairs, tables, windows
+    from nnspec.data import arrays, citations, embedded, generated, idx, images, pairs, parquet, shards, tables, windows
 
     readers: dict[str, Reader] = {
         "MNIST": idx.read, "FashionMNIST": idx.read, "KMNIST": idx.read, "Digits": embedded.read_digits, "Iris": embedded.read_table,
         "Wine": embedded.read_table, "BreastCancer": embedded.read_table, "Diabetes": embedded.read_table, "CSV": tables.read,
-        "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read, "Pairs": pairs.read,
-        "Windows": windows.read, "TextWindows": texts.read_windows,
+        "Parquet": parquet.read, "NPZ": arrays.read, "ImageFolder": images.read, "Generated": generated.read, "Cora": citations.read,
+        "Pairs": pairs.read, "Windows": windows.read, "Shards": shards.read, "TextWindows": texts.read_windows,
     }  # fmt: skip
     if name not in readers:
         raise DataError(f"`{name}` is declared, but this version cannot read it")
@@ -164,7 +171,11 @@ def _split(samples: Samples, shares: Shares, source: DataSource) -> dict[str, Ra
     tensors = {name: each for name, each in samples.fields.items() if isinstance(each, Tensor)}
     ordering = {**samples.texts, **{name: each.values for name, each in samples.fields.items() if isinstance(each, Strings)}}
     indices = split_indices(count, shares, tensors, ordering)
-    return {part: {name: each[chosen] for name, each in samples.fields.items()} for part, chosen in indices.items()}
+    return {part: {name: _chosen(each, rows) for name, each in samples.fields.items()} for part, rows in indices.items()}
+
+
+def _chosen(field: Tensor | Rows | Strings, indices: Tensor) -> Tensor | Rows | Strings:
+    return field.subset(indices) if isinstance(field, Rows) else field[indices]
 
 
 def _samples(fields: Mapping[str, Tensor | Rows | Strings], source: DataSource, part: str) -> int:

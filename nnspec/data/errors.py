@@ -1,9 +1,7 @@
-"""What can be wrong with data."""
+"""What can be wrong with data. `nnspec.tabular` raises it as well, so it stands with the other errors."""
 
 from __future__ import annotations
 
-from nnspec.errors import UsageError
+from nnspec.errors import DataError
 
-
-class DataError(UsageError):
-    """Data that is not there, cannot be read, or is not what the spec says. Names the file, the place in it, and what to do."""
+__all__ = ["DataError"]

@@ -33,6 +33,10 @@ class Rows:
         """The same on a device."""
         raise NotImplementedError
 
+    def subset(self, indices: Tensor) -> Rows:
+        """Only the rows of these indices, as rows again; of those that a source is divided into parts by."""
+        raise NotImplementedError
+
     def tensors(self) -> Iterator[Tensor]:
         """All that the rows are made of, for a hash."""
         raise NotImplementedError
@@ -126,3 +130,12 @@ class Computed(Rows):
 
     def extremes(self, count: int) -> list[Tensor]:
         return next((found for field in self.fields.values() if isinstance(field, Rows) and (found := field.extremes(count))), [])
+
+
+def portions(field: Tensor | Rows, size: int = 4_096) -> Iterator[tuple[int, Tensor]]:
+    """All of a field, each part with the number of its first sample: a tensor at once, rows so many at a time."""
+    if not isinstance(field, Rows):
+        yield 0, field
+        return
+    for low in range(0, len(field), size):
+        yield low, field[low : low + size]

@@ -28,10 +28,13 @@ class Strings:
         return Strings([self.values[index] for index in indices.tolist()])
 
 
+#: Begins the name of a field that is true where a column has a gap, which the training part's mean, median or mode fills.
+GAPS = "gaps of "
+
 #: Samples by field, samples first.
 Fields = dict[str, Tensor | Rows]
 #: The same as it is read, when text is still text.
-RawFields = Mapping[str, Tensor | Strings]
+RawFields = Mapping[str, Tensor | Strings | Rows]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Samples:
     fitted: dict[str, Any] = field(default_factory=dict)
     nodes: dict[str, Tensor] | None = None
     parts: dict[str, RawFields] | None = None
+    #: Rows that the source says to leave out, which has been told.
+    left_out: int = 0
 
 
 #: Reads a source; raises DataError.

@@ -1,200 +1,157 @@
-"""CSV files: every row is read as its columns are declared, and a row that does not fit is named with its line."""
+"""CSV files: every row is read as its columns are declared, and a row that does not fit is named with its line.
+
+What is left out because the source says so (`on_missing`, `on_bad_rows`) is told, never dropped in silence. How a value is read is in
+`values`, how gaps are filled in `fitting`.
+"""
 
 from __future__ import annotations
 
-import csv
-import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
-from nnspec.data.samples import RawFields, Samples, Strings
+from nnspec.data.samples import GAPS, RawFields, Samples, Strings
+from nnspec.data.values import Missing, Notation, Number, place_holder, read_value
 from nnspec.recipes.recipe import Column, DataSource
+from nnspec.tabular.header import place_of
+from nnspec.tabular.records import Form, Row, read_rows
 
-_LONGEST_FIELD = 1 << 20
 _SHOWN = 5
-_SHOWN_CHARACTERS = 40
-_LARGEST_WHOLE = 2**63
-
-Number = float | int | bool | str
-_N = TypeVar("_N", int, float)
-#: `csv` keeps its limit for the whole process.
-_LIMIT = threading.Lock()
-
-
-class Row(NamedTuple):
-    """A record and the line that it ends on."""
-
-    line: int
-    values: list[str]
+#: The settings of a table without any.
+PLAIN = {"delimiter": ",", "names": None, "missing": (), "quote": None}
 
 
 def read(source: DataSource, lookup: Lookup) -> Samples:
-    """The declared columns of a table. Raises DataError with the lines that cannot be read."""
+    """The declared columns of a table, and of the files of its other parts. Raises DataError with the lines that cannot be read."""
     settings = source.operator.attributes()
-    path = lookup.find(settings["path"])
+    columns = wanted_columns(source)
+    found = read_table(lookup.find(settings["path"]), source, columns, told=lookup.told)
+    parts = {
+        part: read_table(lookup.find(settings[f"{part}_path"]), source, columns, told=lookup.told)
+        for part in ("validation", "test")
+        if settings.get(f"{part}_path") is not None
+    }
+    by = source.split.get("by") or source.split.get("group")
+    ordering = {by: found.texts(by)} if by in source.columns and by not in columns else {}
+    return Samples(
+        found.fields, parts["test"].fields if "test" in parts else None, class_names(columns),
+        parts["validation"].fields if "validation" in parts else None, texts=ordering,
+        left_out=found.left_out + sum(each.left_out for each in parts.values()),
+    )  # fmt: skip
+
+
+def wanted_columns(source: DataSource) -> dict[str, Column]:
+    """The columns that become tensors or tokens. Raises DataError where there is none."""
     texts = {text.column for text in source.texts.values()}
     columns = {name: column for name, column in source.columns.items() if column.dtype != "str" or name in texts}
     if not columns:
         raise DataError(f"`{source.name}` declares no column that holds numbers or categories, and makes no tokens of text")
-    fields = read_columns(path, source, columns)
-    named = {name: column.categories for name, column in columns.items() if column.categories}
-    by = source.split.get("by")
-    ordering = {by: _texts(path, source, by)} if by in source.columns and by not in columns else {}
-    return Samples(fields, class_names=named, texts=ordering)
+    return columns
 
 
-def _texts(path: Path, source: DataSource, name: str) -> tuple[str, ...]:
-    """A column of text."""
-    settings = source.operator.attributes()
-    rows, header = _rows(path, settings["delimiter"], settings["names"], settings["quote"])
-    place = _place(name, header, path)
-    return tuple(row.values[place].strip() for row in rows)
+def class_names(columns: Mapping[str, Column]) -> dict[str, tuple[str, ...]]:
+    """What the classes of columns are called."""
+    return {
+        name: (*column.categories, *(("(other)",) if column.unknown else ()))
+        for name, column in columns.items()
+        if column.categories
+    }
+
+
+class Table(NamedTuple):
+    """What was read of a file: the declared columns, how many rows were left out, and any other column as text."""
+
+    fields: RawFields
+    left_out: int
+    texts: Callable[[str], tuple[str, ...]]
 
 
 def read_columns(
     path: Path, source: DataSource, columns: Mapping[str, Column], form: Mapping[str, Any] | None = None
 ) -> RawFields:
-    """Some columns of a file that is built as the source says, or as `form` does. Raises DataError."""
-    settings = form if form is not None else source.operator.attributes()
-    rows, header = _rows(path, settings["delimiter"], settings["names"], settings["quote"])
-    places = {name: _place(name, header, path) for name in columns}
-    values = _values(path, rows, len(header), places, columns, settings.get("missing", ()))
-    return {name: _tensor(found, columns[name]) for name, found in values.items()}
+    """Some columns of a file that is built as the source says, or as `form` does. No row is left out. Raises DataError."""
+    return _read(path, columns, form if form is not None else source.operator.attributes(), None).fields
 
 
-def _rows(path: Path, delimiter: str, names: Sequence[str] | None, quote: str | None) -> tuple[list[Row], list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _records(file, delimiter, quote, path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
-    if not rows:
-        raise DataError(f"{path} is empty")
-    if names is not None:
-        return rows, list(names)
-    header = [name.strip() for name in rows[0].values]
-    if len(rows) == 1:
-        raise DataError(
-            f"{path} has a header ({', '.join(map(_short, header))}) and no rows; `names=` is for files without a header"
-        )
-    return rows[1:], header
+def read_table(path: Path, source: DataSource, columns: Mapping[str, Column], told: Callable[[str], None]) -> Table:
+    """Columns of a file, without the rows that the source leaves out, which are told. Raises DataError."""
+    return _read(path, columns, source.operator.attributes(), told)
 
 
-def _records(lines: Iterable[str], delimiter: str, quote: str | None, path: Path) -> list[Row]:
-    """All records but blank lines."""
-    with _LIMIT:
-        before = csv.field_size_limit(_LONGEST_FIELD)
-        if quote is None:
-            reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-        else:
-            reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
-        try:
-            return [Row(reader.line_num, row) for row in reader if row]
-        except csv.Error as error:
-            raise DataError(
-                f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed, or say `quote=none`"
-            ) from error
-        finally:
-            csv.field_size_limit(before)
+def _read(path: Path, columns: Mapping[str, Column], settings: Mapping[str, Any], told: Callable[[str], None] | None) -> Table:
+    """Without `told`, no row may be left out."""
+    form = Form(settings["delimiter"], settings["names"], settings["quote"], settings.get("encoding", "utf-8"))
+    rows, header = read_rows(path, form)
+    places = {name: place_of(name, header, path) for name in columns}
+    reading = _Reading(columns, places, Notation.of(settings), len(header))
+    for row in rows:
+        reading.add(row)
+    for setting, kind, what in (("on_bad_rows", reading.bad, "does not fit its declared columns"),
+                                ("on_missing", reading.missing, "has missing values")):  # fmt: skip
+        if kind and (told is None or settings[setting] == "error"):
+            advice = "" if told is None else f'; `{setting}="drop"` leaves such rows out'
+            raise DataError(f"{path} {what}: {_listed(kind)}{advice}")
+        if kind and told is not None:
+            told(f"{path}: {len(kind):,} of {len(rows):,} rows are left out (`{setting}`): {_listed(kind)}")
+    if not reading.kept:
+        raise DataError(f"{path} has no row that is read: all {len(rows):,} are left out")
+
+    def texts(name: str) -> tuple[str, ...]:
+        place = place_of(name, header, path)
+        return tuple(row.values[place].strip() for row in reading.kept)
+
+    return Table(reading.fields(), len(rows) - len(reading.kept), texts)
 
 
-def _place(name: str, header: Sequence[str], path: Path) -> int:
-    if name not in header:
-        advice = "name the columns with `names=` if the file has no header"
-        raise DataError(f"{path} has no column `{name}`; its first line has {', '.join(map(_short, header))}; {advice}")
-    if header.count(name) > 1:
-        raise DataError(f"{path} has {header.count(name)} columns `{name}`; rename one")
-    return header.index(name)
+def _listed(wrong: Sequence[str]) -> str:
+    more = f"; and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
+    return "; ".join(wrong[:_SHOWN]) + more
 
 
-def _values(path: Path, rows: Sequence[Row], width: int, places: Mapping[str, int], columns: Mapping[str, Column],
-            missing: Sequence[str]) -> dict[str, list[Number]]:  # fmt: skip
-    """The numbers of each column; DataError with the first values that are none."""
-    values: dict[str, list[Number]] = {name: [] for name in places}
-    wrong: list[str] = []
-    for line, row in rows:
-        if len(row) != width:
-            wrong.append(f"line {line} has {len(row)} values, expected {width}")
-            continue
-        for name, place in places.items():
+class _Reading:
+    """Rows on their way to columns."""
+
+    def __init__(self, columns: Mapping[str, Column], places: Mapping[str, int], notation: Notation, width: int) -> None:
+        self.columns, self.places, self.notation, self.width = columns, places, notation, width
+        self.values: dict[str, list[Number | None]] = {name: [] for name in places}
+        self.kept: list[Row] = []
+        #: What is wrong with rows, and which values are missing, with their lines.
+        self.bad: list[str] = []
+        self.missing: list[str] = []
+
+    def add(self, row: Row) -> None:
+        """Take a row in, or note why it cannot be."""
+        if len(row.values) != self.width:
+            self.bad.append(f"line {row.line} has {len(row.values)} values, expected {self.width}")
+            return
+        found: list[Number | None] = []
+        bad, missing = len(self.bad), len(self.missing)
+        for name, place in self.places.items():
             try:
-                values[name].append(_value(row[place], columns[name], missing))
+                found.append(read_value(row.values[place], self.columns[name], self.notation))
+            except Missing as error:
+                self.missing.append(f"line {row.line}, column `{name}`: {error}")
             except ValueError as error:
-                wrong.append(f"line {line}, column `{name}`: {error}")
-    if wrong:
-        more = f"; and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
-        raise DataError(f"{path} does not fit its declared columns: {'; '.join(wrong[:_SHOWN])}{more}")
-    return values
+                self.bad.append(f"line {row.line}, column `{name}`: {error}")
+        if bad == len(self.bad) and missing == len(self.missing):
+            for values, value in zip(self.values.values(), found, strict=True):
+                values.append(value)
+            self.kept.append(row)
 
-
-def _value(written: str, column: Column, missing: Sequence[str]) -> Number:
-    text = written.strip()
-    if not text or text in missing:
-        if column.default is None:
-            raise ValueError(
-                f"a value is missing, and the column has no default (`column {column.name}: ... = 0` fills its gaps)"
-            )
-        text = written = str(column.default)
-    if column.dtype == "str":
-        return written
-    return _READ[column.dtype](text, column)
-
-
-def _real(text: str, column: Column) -> float:
-    number = _plain(float, text, "a number")
-    if not math.isfinite(number) or (column.dtype == "float32" and abs(number) > torch.finfo(torch.float32).max):
-        raise ValueError(f"{_short(text)} is no finite {column.dtype}")
-    return number
-
-
-def _whole(text: str, column: Column) -> int:
-    number = _plain(int, text, "a whole number")
-    if column.classes is not None and not 0 <= number < column.classes:
-        raise ValueError(f"{_short(text)} is outside of 0 to {column.classes - 1}")
-    if not -_LARGEST_WHOLE <= number < _LARGEST_WHOLE:
-        raise ValueError(f"{_short(text)} is no int64")
-    return number
-
-
-def _plain(read: Callable[[str], _N], text: str, what: str) -> _N:
-    """Python reads `1_000`, a table does not mean it."""
-    try:
-        if "_" not in text:
-            return read(text)
-    except ValueError:
-        pass
-    raise ValueError(f'"{_short(text)}" is not {what}')
-
-
-def _flag(text: str, column: Column) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in known:
-        raise ValueError(f'"{_short(text)}" is neither true nor false')
-    return known[text.lower()]
-
-
-def _category(text: str, column: Column) -> int:
-    if not column.categories:
-        return _whole(text, column)
-    if text not in column.categories:
-        raise ValueError(f'"{_short(text)}" is none of {", ".join(column.categories)}')
-    return column.categories.index(text)
-
-
-_READ: dict[str, Callable[[str, Column], Number]] = {
-    "float32": _real, "float64": _real, "int64": _whole, "bool": _flag, "category": _category,
-}  # fmt: skip
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    def fields(self) -> RawFields:
+        """The columns, and where gaps are to be filled."""
+        found: dict[str, Tensor | Strings] = {}
+        for name, values in self.values.items():
+            column = self.columns[name]
+            if column.fill is not None:
+                found[GAPS + name] = torch.tensor([value is None for value in values])
+            found[name] = _tensor([place_holder(column) if value is None else value for value in values], column)
+        return found
 
 
 def _tensor(values: Sequence[Number], column: Column) -> Tensor | Strings:

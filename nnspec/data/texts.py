@@ -16,6 +16,7 @@ from nnspec.data.samples import Fields, RawFields, Samples, Strings
 from nnspec.data.vocabulary import Vocabulary, fit, from_state
 from nnspec.recipes.division import PARTS, DivisionError, Shares
 from nnspec.recipes.recipe import Column, DataSource
+from nnspec.tabular.records import line_of
 
 #: The field that holds the whole text of a part until it is cut into windows.
 _WHOLE = "text"
@@ -34,7 +35,8 @@ def read_windows(source: DataSource, lookup: Lookup) -> Samples:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
+            line = line_of(path, error)
+            raise DataError(f"{path}{f', line {line},' if line else ''} cannot be read as text in UTF-8: {error}") from error
     shares = Shares.of(source)
     try:
         (sizes,) = shares.sizes([len(text)])

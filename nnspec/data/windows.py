@@ -10,11 +10,8 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
-from nnspec.data.tables import read_columns
+from nnspec.data.tables import PLAIN, read_columns
 from nnspec.recipes.recipe import Column, DataSource
-
-#: What `read_columns` asks of a table, and a series has as they are.
-_PLAIN = {"delimiter": ",", "names": None, "missing": (), "quote": None}
 
 
 def read(source: DataSource, lookup: Lookup) -> Samples:
@@ -22,7 +19,7 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
     settings = source.operator.attributes()
     path = lookup.find(settings["path"])
     columns = {name: Column(name, "float64") for name in settings["columns"]}
-    read = read_columns(path, source, columns, _PLAIN)
+    read = read_columns(path, source, columns, PLAIN)
     series = torch.stack([each for each in read.values() if isinstance(each, Tensor)], dim=1)
     total = sum(settings["rows"])
     if len(series) < total:

@@ -56,11 +56,23 @@ def make_operator(cls: type[Operator], arrow: Sequence[Given], given: Sequence[G
             frames=scope.frames,
         )  # fmt: skip
         return POISON
+    if cls.data_only and scope.kind != "data":
+        scope.build.report(
+            "NN115", f"`{cls.name}` belongs to the body of a `data` item, where it is fitted to the training part", span,
+            frames=scope.frames,
+        )  # fmt: skip
+        return POISON
     bound = bind(cls, arrow, given, span, scope)
     if bound is None:
         return POISON
     operator = accepted(cls, bound, span, scope)
     if operator is None:
+        return POISON
+    if operator.counts_classes and scope.kind != "train":
+        scope.build.report(
+            "NN115", f"`{cls.name}` has balanced weights, which count the classes of a recipe's data, and this is no recipe", span,
+            frames=scope.frames,
+        )  # fmt: skip
         return POISON
     if cls.is_schedule or cls.is_optimizer or cls.is_source or cls.is_tokenizer or cls.is_acting:
         return _settled(operator, bound, span, scope)

@@ -48,7 +48,7 @@ MAX_FILES = 100
 _LONGEST_MESSAGE = 400
 #: Names that recipes of later versions will know; a finding says so instead of calling them unknown.
 _LATER_NAMES = (
-    "Rollout Episodes NeighborLoader TUDataset Standardize Impute "
+    "Rollout Episodes NeighborLoader TUDataset Impute "
     "categorical log_prob entropy "
     "standardized mean_return GINConv global_add_pool global_mean_pool global_max_pool BatchNorm "
 )

@@ -213,6 +213,8 @@ class Operator:
     is_initializer: ClassVar[bool] = False
     #: Belongs to a recipe alone: it keeps state of a training, or follows its gradients. Networks are pure.
     recipe_only: ClassVar[bool] = False
+    #: Belongs to the body of a `data` item: it is fitted to the training part.
+    data_only: ClassVar[bool] = False
     #: Where the text gives the fields, by name: spans that `graph` enters for those who write messages. Empty for calls of passes.
     written: Mapping[str, Any] = {}
 
@@ -244,6 +246,11 @@ class Operator:
     def infer(self) -> Inferred:
         """Result types and obligations, from the bound types and attributes."""
         raise NotImplementedError
+
+    @property
+    def counts_classes(self) -> bool:
+        """Of losses: the weights of the classes are those that a recipe's data bring."""
+        return False
 
     @property
     def part_samples(self) -> dict[str, int] | None:

@@ -125,12 +125,17 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "augmentation": (
         "RandomHorizontalFlip", "RandomVerticalFlip", "RandomCrop", "RandomResizedCrop", "resize", "ColorJitter", "Normalize"
     ),
+    "fitted": (
+        "Standardize",
+    ),
     "source": (
-        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "CSV", "NPZ",
-        "Generated"
+        "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "Cora", "NPZ", "Generated"
+    ),
+    "table_source": (
+        "CSV", "Parquet"
     ),
     "file_source": (
-        "Pairs", "Windows", "ImageFolder"
+        "Pairs", "Windows", "Shards", "ImageFolder"
     ),
     "text": (
         "Characters", "BytePair", "TextWindows"

@@ -1,4 +1,4 @@
-"""Sources of files: folders of pictures, pictures with their masks, and windows of a series.
+"""Sources of files: folders of pictures, pictures with their masks, windows of a series, and arrays in many files.
 
 Here is how they are set and what types their fields have; `nnspec.data` reads them. Not here: tables and arrays
 (`source`).
@@ -11,7 +11,19 @@ from pathlib import PurePosixPath
 from nnspec.dims import Dim
 from nnspec.operators.declare import attribute, operator
 from nnspec.operators.kinds import Either, Flag, Integer, Kind, Listing, Maybe, Pair, Refusal, Text
-from nnspec.operators.source import Source, _mean, _Picture, _range, _seed, _std, _stratify, _test, _validation
+from nnspec.operators.source import (
+    DeclaredSource,
+    Source,
+    _mean,
+    _Picture,
+    _range,
+    _seed,
+    _std,
+    _stratify,
+    _test,
+    _validation,
+    stratified_by,
+)
 from nnspec.types import TensorType, index
 
 
@@ -104,6 +116,44 @@ class Windows(Source):
     def fields_of(self, batch: Dim) -> dict[str, TensorType]:
         count = len(self.columns)
         return {"past": TensorType((batch, self.input, count)), "future": TensorType((batch, self.horizon, count))}
+
+
+@operator(
+    "Shards", source="https://numpy.org/doc/stable/reference/generated/numpy.savez.html; https://huggingface.co/docs/safetensors"
+)
+class Shards(DeclaredSource):
+    """Arrays in many files, `Shards("train-*.npz")` or `.safetensors`, of which samples are read when a batch needs them.
+
+    For data that memory does not hold: columns with one number a sample are kept in memory, arrays stay in their files. Each declared
+    column is an array of every file, samples first; `.npz` files are not compressed. All samples together are shuffled, as of any source.
+    """
+
+    path: str = attribute(Text(), doc="the files, from the folder of the spec or of the data; `*` stands for what differs")
+    validation_path: str | None = attribute(
+        Maybe(Text()), None, doc="other files, which are the validation part", keyword_only=True
+    )
+    test_path: str | None = attribute(Maybe(Text()), None, doc="other files, which are the test part", keyword_only=True)
+    validation: float = _validation()
+    test: float = _test(0.0)
+    stratify: str | None = stratified_by()
+    seed: int = _seed()
+
+    @property
+    def parts_of_their_own(self) -> tuple[str, ...]:
+        """The parts that come in files of their own."""
+        return tuple(part for part in ("validation", "test") if getattr(self, f"{part}_path") is not None)
+
+    def check(self) -> None:
+        super().check()
+        for name in ("path", "validation_path", "test_path"):
+            pattern = getattr(self, name)
+            if pattern is not None and "*" in pattern.rpartition("/")[0]:
+                raise Refusal("NN107", f'`{name}` has its `*` in the name of the files, not of a folder: "{pattern}"', name)
+        for part in self.parts_of_their_own:
+            if getattr(self, part):
+                raise Refusal(
+                    "NN107", f"`{part}` is a share of `path`, and `{part}_path` names files for it: leave one out", part
+                )
 
 
 class _Classes(Kind):

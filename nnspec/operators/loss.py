@@ -32,6 +32,8 @@ LOSSES = "nnspec.torch_backend.modules.losses"
 FUNCTIONAL = "torch.nn.functional"
 DOCS = "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional"
 _REDUCTIONS = Choice("mean", "sum", "none")
+_WEIGHTS = Maybe(Either(Listing(Real()), Choice("balanced")))
+_WEIGHT = 'a weight for each class; "balanced": all classes together weigh the same, by their counts in the training part'
 
 
 def reduced(each: TensorType, reduction: str) -> TensorType:
@@ -48,10 +50,15 @@ class ClassLoss(Operator):
     input: TensorType
     target: TensorType
     keep: TensorType | None
-    weight: tuple[float, ...] | None
+    weight: tuple[float, ...] | str | None
     ignore_index: int
     reduction: str
     dim: int | None
+
+    @property
+    def counts_classes(self) -> bool:
+        """Whether the weights are those of `weight="balanced"`."""
+        return self.weight == "balanced"
 
     @property
     def soft(self) -> bool:
@@ -107,7 +114,9 @@ class ClassLoss(Operator):
         )
 
     def _weights_fit(self) -> list[Obligation]:
-        if self.weight is None:
+        if self.counts_classes and self.soft:
+            raise Refusal("NN107", "balanced weights count classes, and this target holds probabilities", "weight")
+        if self.weight is None or isinstance(self.weight, str):
             return []
         classes = self.input.dims[self.axis]
         message = f"`weight` has {len(self.weight)} numbers, and there are {format_dim(classes)} classes"
@@ -124,7 +133,8 @@ class ClassLoss(Operator):
             options["label_smoothing"] = self.smoothing
         if self.weight is None and self.keep is None and axis == min(1, self.input.rank - 1):
             return call_function(f"{FUNCTIONAL}.{self.name}", Ref("input"), Ref("target"), **options)
-        settings = {"function": self.name, "dim": axis, "weight": self.weight, **options}
+        weight = None if isinstance(self.weight, str) else self.weight  # without data, all classes weigh the same
+        settings = {"function": self.name, "dim": axis, "weight": weight, **options}
         keep = () if self.keep is None else (Ref("keep"),)
         return call_module(f"{LOSSES}.ClassLoss", Ref("input"), Ref("target"), *keep, settings=settings)
 
@@ -139,7 +149,7 @@ class cross_entropy(ClassLoss):
     input: TensorType = tensor(doc="one score per class, before any softmax")
     target: TensorType = tensor(dtype="any", doc="index(C) without the class axis, or float probabilities")
     keep: TensorType | None = tensor(dtype="bool", optional=True, doc="true counts; the first axes of the target")
-    weight: tuple[float, ...] | None = attribute(Maybe(Listing(Real())), None, ge=0, doc="a weight for each class")
+    weight: tuple[float, ...] | str | None = attribute(_WEIGHTS, None, ge=0, doc=_WEIGHT)
     ignore_index: int = attribute(Integer(), -100, doc="targets with this value do not count", keyword_only=True)
     reduction: str = attribute(_REDUCTIONS, "mean", doc="what becomes of the losses of all targets", keyword_only=True)
     label_smoothing: float = attribute(Real(), 0.0, ge=0, le=1, doc="share given evenly to all classes", keyword_only=True)
@@ -157,7 +167,7 @@ class nll_loss(ClassLoss):
     input: TensorType = tensor(doc="one log-probability per class")
     target: TensorType = tensor(dtype="index", doc="index(C) without the class axis")
     keep: TensorType | None = tensor(dtype="bool", optional=True, doc="true counts; the first axes of the target")
-    weight: tuple[float, ...] | None = attribute(Maybe(Listing(Real())), None, ge=0, doc="a weight for each class")
+    weight: tuple[float, ...] | str | None = attribute(_WEIGHTS, None, ge=0, doc=_WEIGHT)
     ignore_index: int = attribute(Integer(), -100, doc="targets with this value do not count", keyword_only=True)
     reduction: str = attribute(_REDUCTIONS, "mean", doc="what becomes of the losses of all targets", keyword_only=True)
     dim: int | None = attribute(Maybe(Integer()), None, doc="the class axis, where two would fit", keyword_only=True)

@@ -300,7 +300,7 @@ class Cora(Source):
 # --- what the user has --------------------------------------------------------------------------------------------------------
 
 
-class _Declared(Source):
+class DeclaredSource(Source):
     """A source whose columns the body declares; the fields are what the body makes of them."""
 
     declares_columns = True
@@ -310,55 +310,21 @@ class _Declared(Source):
         return {}
 
 
-def _stratify_by() -> str | None:
+def stratified_by() -> str | None:
     column: str | None = attribute(
         Maybe(Text()), None, doc="a column whose classes every part holds in the same shares", keyword_only=True
     )
     return column
 
 
-def quoting_of(what: str) -> str | None:
-    """The setting that says how values are quoted."""
-    mark: str | None = attribute(
-        Maybe(Text()), '"', doc=f"the mark around values of {what} that hold a delimiter; none: there is none", keyword_only=True
-    )
-    return mark
-
-
-@operator("CSV", source="RFC 4180")
-class CSV(_Declared):
-    """A table in a text file: `CSV("iris.csv") { column petal_length: float32 ... output x = stack([...], dim=1) }`."""
-
-    path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
-    delimiter: str = attribute(Text(), ",", doc="what stands between two values", keyword_only=True)
-    names: tuple[str, ...] | None = attribute(
-        Maybe(Listing(Text())), None, doc="names of all columns of a file without a header", keyword_only=True
-    )
-    missing: tuple[str, ...] = attribute(Listing(Text()), (), doc="values that mean: not known", keyword_only=True)
-    quote: str | None = quoting_of("the file")
-    validation: float = _validation()
-    test: float = _test(0.0)
-    stratify: str | None = _stratify_by()
-    seed: int = _seed()
-
-    def check(self) -> None:
-        super().check()
-        if len(self.delimiter) != 1:
-            raise Refusal("NN107", f'`delimiter` is one character, got "{self.delimiter}"', "delimiter")
-        if self.quote is not None and len(self.quote) != 1:
-            raise Refusal("NN107", f'`quote` is one character, got "{self.quote}"', "quote")
-        if self.names is not None and len(set(self.names)) < len(self.names):
-            raise Refusal("NN105", "a column is named twice", "names")
-
-
 @operator("NPZ", source="https://numpy.org/doc/stable/reference/generated/numpy.savez.html")
-class NPZ(_Declared):
+class NPZ(DeclaredSource):
     """Arrays in a file of numpy's, samples first. Each declared column is an array."""
 
     path: str = attribute(Text(), doc="the file, from the folder of the spec or of the data")
     validation: float = _validation()
     test: float = _test(0.0)
-    stratify: str | None = _stratify_by()
+    stratify: str | None = stratified_by()
     seed: int = _seed()
 
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from nnspec.dims import Dim
 from nnspec.operators.declare import Inferred, Operator, attribute, operator
 from nnspec.operators.kinds import Integer, Kind, Listing, Maybe, Real, Refusal, Text
-from nnspec.operators.source import Source, quoting_of
+from nnspec.operators.source import Source
+from nnspec.operators.table_source import quoting_of
 from nnspec.types import TensorType, index
 
 

@@ -14,6 +14,7 @@ from nnspec.graph.program import Program
 from nnspec.graph.values import NetworkInstance
 from nnspec.operators.schedule import Schedule
 from nnspec.recipes.agents import AgentRun
+from nnspec.recipes.balanced import check_balanced
 from nnspec.recipes.build import Instances, in_two_passes
 from nnspec.recipes.recipe import Acting, Instance, Recipe
 from nnspec.syntax import tree
@@ -39,7 +40,8 @@ def _assembled(program: Program, item: tree.Item, instances: Instances, learning
     )  # fmt: skip
     for schedule, place in schedules(recipe):
         _check_counts(schedule, place, learning.build)
-    return None if learning.build.failed or acting.build.failed else recipe
+    good = check_balanced(recipe, program)
+    return None if learning.build.failed or acting.build.failed or not good else recipe
 
 
 def _instance(each: NetworkInstance, run: AgentRun) -> Instance:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from nnspec.graph.build import TooLarge
 from nnspec.graph.program import Program
 from nnspec.graph.values import NetworkInstance
+from nnspec.recipes.balanced import check_balanced
+from nnspec.recipes.folds import divide_in_folds
 from nnspec.recipes.judging import check_judging
 from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.recipes.sources import in_both_modes
@@ -58,12 +60,14 @@ def _assembled(
     if not steps or training.build.failed or evaluation.build.failed or any(each.failed for each in instances.values()):
         return None
     sources = in_both_modes(training.sources, evaluation.sources)
+    if not divide_in_folds(sources, training.settings, training.setting_spans, program):
+        return None
     recipe = Recipe(
         item.name.id, sources, {name: _instance(each) for name, each in instances.items() if each.variants},
         training.graph(), evaluation.graph(), tuple({**evaluation.metrics, **training.metrics}.values()), steps, training.settings, item.span,
         training.parameters, {**evaluation.scope.schedules, **training.scope.schedules}, training.setting_spans, frozen, loads,
     )  # fmt: skip
-    if not check_judging(recipe, program):
+    if not check_judging(recipe, program) or not check_balanced(recipe, program):
         return None
     program.instances[recipe.name] = instances
     return recipe

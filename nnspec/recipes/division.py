@@ -17,7 +17,7 @@ from nnspec.similar import similar_to
 from nnspec.types import FLOATS, TensorType
 
 PARTS = ("train", "validation", "test")
-WORDS = (*PARTS, "seed", "stratify", "by")
+WORDS = (*PARTS, "seed", "stratify", "by", "group")
 #: How many samples rounding may move between the parts of a split whose classes are not known.
 _ROUNDING = 2
 
@@ -35,7 +35,8 @@ class Shares:
     """What share of the samples goes where; the rest is to learn from. `stratify` names the field whose classes are spread evenly.
 
     `by` names a field or column that orders the samples instead of chance: the last are the test part, those before it the validation
-    part, and samples of one value stay together.
+    part, and samples of one value stay together. `group` names one whose values stay together, and chance chooses among the values. Of
+    `folds`, the `fold`th is the test part, and `validation` is a share of the rest.
     """
 
     source: str = "data"
@@ -44,10 +45,29 @@ class Shares:
     seed: int = 0
     stratify: str | None = None
     by: str | None = None
+    group: str | None = None
+    folds: int = 0
+    fold: int = 0
 
     @classmethod
     def of(cls, source: DataSource) -> Shares:
-        """By the `split` of the data's body, else by the source's own settings. Raises DivisionError."""
+        """By the `split` of the data's body, else by the source's own settings; and by the recipe's folds. Raises DivisionError."""
+        found = cls._of(source)
+        return found if source.folds is None else found._in_folds(source, *source.folds)
+
+    def _in_folds(self, source: DataSource, folds: int, fold: int) -> Shares:
+        operator = source.operator
+        own = getattr(operator, "test_samples", 0) or "test" in getattr(operator, "parts_of_their_own", ())
+        if source.is_graph or operator.part_samples is not None or own:
+            raise DivisionError(f"`{operator.name}` comes with a test part, so that there are no folds to test on", "folds")
+        if self.by is not None:
+            raise DivisionError(
+                f"folds are drawn, and the split of `{source.name}` is ordered by `{self.by}`: leave `by` out", "by"
+            )
+        return replace(self, test=0.0, folds=folds, fold=fold)
+
+    @classmethod
+    def _of(cls, source: DataSource) -> Shares:
         if source.is_graph and source.split:
             name = source.operator.name
             raise DivisionError(
@@ -74,6 +94,9 @@ class Shares:
             raise DivisionError(
                 f"`{source.operator.name}` comes with a test part: leave `test` out of the split of `{name}`", "test"
             )
+        own = next((part for part in getattr(source.operator, "parts_of_their_own", ()) if shares.get(part)), None)
+        if own is not None:
+            raise DivisionError(f"the {own} part of `{name}` is a file of its own: leave `{own}` out of the split", own)
         if total - shares.get("train", 0) >= 1:
             raise DivisionError(f"the split of `{name}` leaves nothing to learn from", next(iter(shares)))
         seed, stratify = written.get("seed", 0), written.get("stratify")
@@ -81,17 +104,27 @@ class Shares:
             raise DivisionError(f"the `seed` of the split of `{name}` is a whole number of at least 0", "seed")
         if not isinstance(stratify, str | None):
             raise DivisionError(f"the split of `{name}` is stratified by the name of a field", "stratify")
-        by = written.get("by")
+        by, group = written.get("by"), written.get("group")
         if not isinstance(by, str | None):
             raise DivisionError(f"the split of `{name}` is ordered by the name of a field", "by")
-        drawn = next((word for word in ("stratify", "seed") if word in written), None)
+        if not isinstance(group, str | None):
+            raise DivisionError(f"the split of `{name}` keeps together by the name of a field", "group")
+        drawn = next((word for word in ("stratify", "group", "seed") if word in written), None)
         if by is not None and drawn is not None:
             raise DivisionError(f"the split of `{name}` is ordered by `{by}`, and `{drawn}` is for one that is drawn", drawn)
-        return cls(name, shares.get("validation", 0.0), shares.get("test", 0.0), seed, stratify, by)
+        if group is not None and stratify is not None:
+            raise DivisionError(
+                f"the split of `{name}` keeps `{group}` together, so that it cannot be stratified as well", "stratify"
+            )
+        return cls(name, shares.get("validation", 0.0), shares.get("test", 0.0), seed, stratify, by, group)
 
     def beside_test(self) -> Shares:
         """The same for samples that come with a test part of their own."""
         return replace(self, test=0.0)
+
+    def beside_validation(self) -> Shares:
+        """The same for samples that come with a validation part of their own."""
+        return replace(self, validation=0.0)
 
     def sizes(self, groups: Sequence[int]) -> list[dict[str, int]]:
         """How many samples of each group go into each part. What rounding leaves of one group is carried on to the next.
@@ -149,8 +182,10 @@ def parts(source: DataSource) -> dict[str, Bounds] | None:
         sizes = shares.sizes(groups) if groups is not None else None
     except DivisionError:
         return None
-    if total is None or shares.by is not None:
+    if total is None or shares.by is not None or shares.group is not None:
         return None
+    if shares.folds:
+        return _parts_of_folds(shares, total)
     found: dict[str, Bounds] = {}
     for part in PARTS:
         share = getattr(shares, part) if part != "train" else 1 - shares.validation - shares.test
@@ -160,6 +195,15 @@ def parts(source: DataSource) -> dict[str, Bounds] | None:
         elif share:
             found[part] = Bounds(max(int(total * share) - _ROUNDING, 1), min(int(total * share) + 1 + _ROUNDING, total))
     return found | ({"test": Bounds(own_test, own_test)} if own_test else {})
+
+
+def _parts_of_folds(shares: Shares, total: int) -> dict[str, Bounds]:
+    """A fold and the rest, up to rounding."""
+    test = Bounds(total // shares.folds, -(-total // shares.folds))
+    rest = Bounds(total - test.high, total - test.low)
+    held = Bounds(int(rest.low * shares.validation), min(int(rest.high * shares.validation) + 1 + _ROUNDING, rest.high))
+    found = {"train": Bounds(max(rest.low - held.high, 1), rest.high - held.low), "test": test}
+    return found | ({"validation": held} if shares.validation else {})
 
 
 def samples(source: DataSource) -> Bounds | None:
@@ -175,7 +219,8 @@ def measured(present: Collection[str]) -> list[str]:
 
 
 def held_out(source: DataSource) -> Mapping[str, float] | None:
-    """The shares of the parts that are kept from learning, those of 0 left out; None where the split cannot be made."""
+    """The shares of the parts that are kept from learning, those of 0 left out; None where the split cannot be made. That of a file of its
+    own is only known when it is read, and 0 here."""
     if source.is_graph:
         nodes = _nodes(source)
         return {part: count / sum(nodes.values()) for part, count in nodes.items() if part != "train"}
@@ -186,7 +231,8 @@ def held_out(source: DataSource) -> Mapping[str, float] | None:
         shares = Shares.of(source)
     except DivisionError:
         return None
-    return {part: share for part in ("validation", "test") if (share := getattr(shares, part))}
+    files = dict.fromkeys(getattr(source.operator, "parts_of_their_own", ()), 0.0)
+    return {part: share for part in ("validation", "test") if (share := getattr(shares, part))} | files
 
 
 def check_division(source: DataSource, places: Mapping[str, Span], program: Program) -> bool:
@@ -199,8 +245,9 @@ def check_division(source: DataSource, places: Mapping[str, Span], program: Prog
             )
         if shares.stratify is not None:
             _check_classes(source, shares.stratify)
-        if shares.by is not None:
-            _check_order(source, shares.by)
+        for word in ("by", "group"):
+            if getattr(shares, word) is not None:
+                _check_values(source, getattr(shares, word), word)
         groups = _groups(source, shares, total) if total is not None else None
         if groups is not None:
             shares.sizes(groups)
@@ -216,15 +263,15 @@ def _types(source: DataSource) -> dict[str, TensorType]:
     return source.fields if not computed or source.graph is None else {each.name: each.value.type for each in source.graph.inputs}
 
 
-def _check_order(source: DataSource, field: str) -> None:
+def _check_values(source: DataSource, field: str, word: str) -> None:
     """Whether a field, as it is read, holds one text or number for each sample."""
-    read = _types(source)
+    read, what = _types(source), "the order" if word == "by" else "the values"
     known = [*source.operator.texts, *source.columns, *read]
     if field not in known:
-        raise DivisionError(f"`{source.name}` is split by the order of `{field}`, which it does not have", "by", field, known)
+        raise DivisionError(f"`{source.name}` is split by {what} of `{field}`, which it does not have", word, field, known)
     if field in read and read[field].rank != 1:
         raise DivisionError(
-            f"`{source.name}` is split by the order of `{field}`, which holds no single values but {read[field]}", "by"
+            f"`{source.name}` is split by {what} of `{field}`, which holds no single values but {read[field]}", word
         )
 
 
@@ -271,7 +318,7 @@ def _total(source: DataSource) -> int | None:
 
 def _groups(source: DataSource, shares: Shares, total: int) -> list[int] | None:
     """The samples by class, or all in one group; None where the classes are not known."""
-    if shares.by is not None:
+    if shares.by is not None or shares.group is not None or shares.folds:
         return None
     if shares.stratify is None or (not shares.validation and not shares.test):
         return [total]

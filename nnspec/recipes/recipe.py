@@ -16,7 +16,7 @@ from nnspec.types import TensorType
 @record(frozen=True)
 class Column:
     """A column of a table: its element type ("float32", "int64", "str", "category"), its categories or number of classes,
-    and what fills its gaps."""
+    and what fills its gaps: a value, or the "mean", "median" or "mode" of the training part."""
 
     name: str
     dtype: str
@@ -25,6 +25,9 @@ class Column:
     default: Any = None
     #: The shape of one sample's value; empty for a number. Only arrays have shapes.
     dims: tuple[int, ...] = ()
+    fill: str | None = None
+    #: Whether a text that is none of the categories has a class of its own, the last.
+    unknown: bool = False
 
 
 @record(frozen=True)
@@ -46,6 +49,8 @@ class DataSource:
     training: Graph | None = None
     #: The texts that tokenizers are fitted to, by name.
     texts: dict[str, FittedText] = field(default_factory=dict)
+    #: Into how many folds the samples are divided, and which of them is the test part.
+    folds: tuple[int, int] | None = None
 
     @property
     def is_graph(self) -> bool:

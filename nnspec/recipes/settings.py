@@ -27,6 +27,8 @@ SETTINGS: dict[str, Setting] = {
     "steps": Setting(Integer(), 1, "updates of the weights; with `epochs`, whichever ends first"),
     "batch_size": Setting(Integer(), 1, "samples a step; the whole data set where it is not given"),
     "seed": Setting(Integer(), 0, "what every random choice starts from; 0 where it is not given"),
+    "folds": Setting(Integer(), 2, "cross-validation: train as many times, each with another part of the samples to test on"),
+    "fold": Setting(Integer(), 0, "which of the `folds`, from 0, is the test part of this training alone"),
     "drop_last": Setting(Flag(), None, "leave out a last batch that is smaller than the others"),
     "patience": Setting(Integer(), 1, "epochs without an improvement after which training stops"),
     "keep_best": Setting(Choice(), None, "the metric by which the kept checkpoint is chosen"),

@@ -17,15 +17,13 @@ from nnspec.graph.values import POISON, OperatorMaker, SourceFields, Unsupported
 from nnspec.operators.kinds import describe
 from nnspec.operators.source import Source
 from nnspec.operators.text import TextWindows
-from nnspec.recipes import data_items
+from nnspec.recipes import columns, data_items
 from nnspec.recipes.division import WORDS, check_division
 from nnspec.recipes.recipe import Column, DataSource
 from nnspec.records import replace
 from nnspec.similar import Similar, similar_to
 from nnspec.syntax import tree
 from nnspec.types import TensorType
-
-_COLUMN_TYPES = ("float32", "float64", "int64", "str", "index", "category", "bool")
 
 
 def data_source(statement: tree.Statement, name: tree.Name, scope: Scope) -> DataSource | None:
@@ -156,6 +154,7 @@ class _Body:
         self.real_batch = batch
         self.build = Build(scope.build.program, name.id, training=scope.build.training)
         self.scope = Scope(self.build, inner.home, "", ())
+        self.scope.kind = "data"
         self.scope.names, self.scope.spans = dict(inner.names), dict(inner.spans)
         self.scope.names.pop("N", None)
         self.scope.bind("N", self.batch, name.span)
@@ -281,21 +280,22 @@ class _Body:
             if type_
             else []
         )
-        if type_ is None or type_.name not in _COLUMN_TYPES or not all(isinstance(dim, int) for dim in dims):
-            place = declared.wrong_part(type_, _COLUMN_TYPES) if type_ is not None else statement.span
-            similar = similar_to(type_.name, _COLUMN_TYPES) if type_ is not None else Similar()
+        if type_ is None or type_.name not in columns.TYPES or not all(isinstance(dim, int) for dim in dims):
+            place = declared.wrong_part(type_, columns.TYPES) if type_ is not None else statement.span
+            similar = similar_to(type_.name, columns.TYPES) if type_ is not None else Similar()
             self.build.report(
                 "NN110", "a column is float32, int64, bool, str, index(n) or category(...)", place,
                 label=similar.label("a similar type exists", "similar types exist"), fix=self.build.program.rename_fix(place, similar),
             )  # fmt: skip
             self._lose(statement)
             return
-        values = [carry(expressions.evaluate(argument.value, self.scope)) for argument in type_.arguments]
-        default = carry(expressions.evaluate(statement.values[0], self.scope)) if statement.values else None
+        column_type = columns.ColumnType.of(type_, statement, self.scope)
         for name in statement.names:
-            column = _column_of(name.id, type_.name, values, default, tuple(dim for dim in dims if isinstance(dim, int)))
+            column = column_type.column(name.id, tuple(dim for dim in dims if isinstance(dim, int)))
             if column is None:
-                self.build.report("NN106", f"`{type_.span.text}` is not the type of a column", type_.span)
+                self.build.report(
+                    "NN106", column_type.refusal or f"`{type_.span.text}` is not the type of a column", column_type.place
+                )
                 self._lose(statement)
                 return
             self.columns[name.id] = column
@@ -320,24 +320,11 @@ class _Body:
             return
         for item in items:
             assert item.name is not None
-            plain = item.value.id if isinstance(item.value, tree.Name) and item.name.id in ("stratify", "by") else None
+            plain = item.value.id if isinstance(item.value, tree.Name) and item.name.id in ("stratify", "by", "group") else None
             given = plain or carry(expressions.evaluate(item.value, self.scope))
             self.good = self.good and not is_silent(given)
             self.split[item.name.id] = given
             self.split_spans[item.name.id] = item.name.span if item.name.id not in WORDS else item.value.span
-
-
-def _column_of(name: str, kind: str, values: list[Any], default: Any, dims: tuple[int, ...]) -> Column | None:
-    if kind == "category":
-        if len(values) == 1 and isinstance(values[0], int):
-            return Column(name, "category", (), values[0], default, dims)
-        if not values or not all(isinstance(value, str) for value in values):
-            return None
-        return Column(name, "category", tuple(values), len(values), default, dims)
-    if kind == "index":
-        whole = len(values) == 1 and isinstance(values[0], int)
-        return Column(name, "int64", (), values[0], default, dims) if whole else None
-    return None if values else Column(name, kind, (), None, default, dims)
 
 
 def _vars(dim: Dim) -> frozenset[Any]:

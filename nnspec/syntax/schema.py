@@ -68,6 +68,8 @@ _WORDS: Final = {
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",
     "keep_best": "The metric by which the kept checkpoint is chosen.",
+    "folds": "Cross-validation: so many trainings, each tested on another part of the first source.",
+    "fold": "Which of the folds, from 0, is the test part of this training alone.",
     "patience": "Epochs without an improvement after which training stops.",
     "measure_every": "How often to evaluate.",
     "act": "The action that an agent takes.",

@@ -59,3 +59,12 @@ def center_crop(input: Tensor, size: Sequence[int]) -> Tensor:
 def pick(values: Tensor, index: Tensor) -> Tensor:
     """`values[n, index[n]]` for each row n."""
     return values.gather(1, index.unsqueeze(1)).squeeze(1)
+
+
+def standardize(input: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None) -> Tensor:
+    """(N) or (N, columns) minus the mean, over the deviation, one of each for a column. Computed in float64. Raises RuntimeError without
+    numbers: what runs the body of a `data` item fits it before."""
+    if mean is None or std is None:
+        raise RuntimeError("`Standardize` has not been fitted")
+    low, size = (torch.tensor(each, dtype=torch.float64, device=input.device) for each in (mean, std))
+    return ((input.double() - low) / size).to(input.dtype)

@@ -6,6 +6,7 @@ What a recipe is, is checked in `nnspec.graph`; how it becomes modules, in `nnsp
 from nnspec.training.agents import AgentResult
 from nnspec.training.errors import CheckpointError, Interrupted, RunError, TrainingError
 from nnspec.training.evaluate import evaluate
+from nnspec.training.folds import FoldsResult, cross_validate
 from nnspec.training.measure import Evaluation
 from nnspec.training.playing import Returns
 from nnspec.training.predict import predict
@@ -15,6 +16,6 @@ from nnspec.training.sample import Drawn, sample
 from nnspec.training.train import RunResult, train
 
 __all__ = [
-    "AgentResult", "CheckpointError", "Drawn", "Evaluation", "Interrupted", "Progress", "Returns", "RunError", "RunFolder", "RunResult",
-    "Silent", "TrainingError", "evaluate", "predict", "sample", "train",
+    "AgentResult", "CheckpointError", "Drawn", "Evaluation", "FoldsResult", "Interrupted", "Progress", "Returns", "RunError", "RunFolder",
+    "RunResult", "Silent", "TrainingError", "cross_validate", "evaluate", "predict", "sample", "train",
 ]  # fmt: skip

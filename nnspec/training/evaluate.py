@@ -15,6 +15,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.checkpoint import load as load_checkpoint
+from nnspec.training.class_weights import with_class_weights
 from nnspec.training.errors import CheckpointError, RunError
 from nnspec.training.manifest import changed_data
 from nnspec.training.measure import Evaluation, Place, last_part, measure
@@ -71,10 +72,11 @@ def restore(folder: RunFolder, device: torch.device) -> Restored:
     recipe = report.recipes[manifest["recipe"]]
     notes: list[str] = []
     found = load_checkpoint(folder.checkpoints, manifest.get("best"), told=notes.append)
-    module = lower_recipe(recipe).to(device)
-    load_weights(module, found.tensors)
     folders = folder.data_folders()
     datasets = read_data(recipe, folders, folder)
+    recipe = with_class_weights(recipe, datasets)
+    module = lower_recipe(recipe).to(device)
+    load_weights(module, found.tensors)
     notes += [f"the data of `{name}` is not what the run was made with" for name in changed_data(manifest, datasets)]
     return Restored(recipe, module, datasets, device, place_of(found), tuple(notes))
 

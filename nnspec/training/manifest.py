@@ -47,6 +47,7 @@ def described_data(datasets: Mapping[str, Dataset], folder: RunFolder) -> dict[s
         name: {
             "samples": {part: each.size(part) for part in each.parts}, "hash": each.fingerprint, "fitted": each.fitted,
             "vocabularies": folder.write_vocabularies(each.vocabularies),
+            **({"rows_left_out": each.left_out} if each.left_out else {}),
         }
         for name, each in datasets.items()
     }  # fmt: skip

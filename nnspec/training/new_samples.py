@@ -10,19 +10,22 @@ import numpy
 import torch
 from torch import Tensor
 
-from nnspec.data import DataError, load
+from nnspec.data import DataError, load, parquet
 from nnspec.data.arrays import read_arrays
 from nnspec.data.citations import normalized
 from nnspec.data.dataset import standardized
+from nnspec.data.fitting import fill_gaps, fit_steps
 from nnspec.data.images import SUFFIXES, read_picture
 from nnspec.data.pixels import scaled
-from nnspec.data.tables import read_columns
+from nnspec.data.samples import RawFields, Strings
+from nnspec.data.tables import PLAIN, read_columns
 from nnspec.data.texts import token_rows
 from nnspec.data.vocabulary import from_state
 from nnspec.dims import Dim, Var, substitute
 from nnspec.graph.ir import CallNetwork, Graph, InputEntry, Value
 from nnspec.graph.portion import portion
-from nnspec.recipes.recipe import DataSource, Recipe
+from nnspec.recipes.recipe import Column, DataSource, Recipe
+from nnspec.tabular.parquet import SUFFIXES as PARQUET
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.training.run_folder import RunFolder
@@ -100,10 +103,11 @@ def _feeds(recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[s
 
 def _feed(recipe: Recipe, field: str, run: RunFolder) -> Feed:
     name, _, own = field.partition(".")
-    source = recipe.sources[name]
+    fitted = run.fitted(name)
+    source, _ = fit_steps(recipe.sources[name], {}, fitted.get("steps", {}))
     computed = source.graph is not None and source.operator.name != "Generated"
     body = portion(source.graph, {own: source.graph.outputs[own]}) if computed and source.graph is not None else None
-    return Feed(source, own, body, run.fitted(name))
+    return Feed(source, own, body, fitted)
 
 
 # --- what the file holds ------------------------------------------------------------------------------------------------------
@@ -115,11 +119,11 @@ def _read(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
         return {_only(file, graph, feeds): _tensor(_load(file), file)}
     if suffix == ".npz":
         return {name: _tensor(array, file, name) for name, array in read_arrays(file).items()}
-    if suffix == ".csv":
+    if suffix in (".csv", ".tsv", *PARQUET):
         return _table(file, feeds)
     if suffix in SUFFIXES:
         return _picture(file, graph, feeds)
-    raise DataError(f"{file} is neither .npy, .npz, .csv nor a picture")
+    raise DataError(f"{file} is neither .npy, .npz, .csv, .tsv, .parquet nor a picture")
 
 
 def _only(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> str:
@@ -156,16 +160,17 @@ def _tensor(array: numpy.ndarray[Any, Any], file: Path, name: str = "") -> Tenso
 def _table(file: Path, feeds: Mapping[str, Feed]) -> Arrays:
     arrays: Arrays = {}
     for feed in feeds.values():
-        if feed.source.operator.name != "CSV":
+        if feed.source.operator.name not in ("CSV", "Parquet"):
             raise DataError(
                 f"{file} is a table, and `{feed.source.name}` comes from {feed.source.operator.name}: give arrays in an .npz file"
             )
         made = {f"{text.name}.{field}": text for text in feed.source.texts.values() for field in ("tokens", "lengths")}
         needed = [made[name].column if name in made else name for name in feed.raw]
         columns = {name: feed.source.columns[name] for name in dict.fromkeys(needed)}
-        for name, values in read_columns(file, feed.source, columns).items():
+        for name, values in _columns(file, feed, columns).items():
             if isinstance(values, Tensor):
                 arrays[name] = values
+            if not isinstance(values, Strings):
                 continue
             for text in feed.source.texts.values():
                 if text.column == name:
@@ -173,6 +178,15 @@ def _table(file: Path, feeds: Mapping[str, Feed]) -> Arrays:
                     rows = token_rows(text.name, values.values, vocabulary, text.operator.attributes()["max_length"])
                     arrays |= {key: each[:] for key, each in rows.items()}
     return arrays
+
+
+def _columns(file: Path, feed: Feed, columns: Mapping[str, Column]) -> RawFields:
+    """Columns of a table, whose gaps are filled as those of the training part were."""
+    if file.suffix.lower() in PARQUET:
+        read = parquet.read_columns(file, columns)
+    else:
+        read = read_columns(file, feed.source, columns, None if feed.source.operator.name == "CSV" else {**PLAIN, "quote": '"'})
+    return fill_gaps(feed.source, {"new": read}, feed.fitted.get("fill", {}))[0]["new"]
 
 
 def _picture(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:

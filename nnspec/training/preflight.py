@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from nnspec.data import DataError, Dataset
-from nnspec.data.rows import Rows
+from nnspec.data.rows import Rows, portions
 from nnspec.graph.ir import CallNetwork, CheckValues, Graph, Value
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.division import measured
@@ -61,17 +61,17 @@ def _check_classes(recipe: Recipe, datasets: Mapping[str, Dataset]) -> None:
     for limit in {*limits(recipe, recipe.training), *limits(recipe, recipe.evaluation)}:
         source, _, name = limit.field.partition(".")
         for part, fields in datasets[source].parts.items():
-            values: Tensor = fields[name][:]
-            wrong = (values < 0) | (values >= limit.classes)
-            if limit.ignored is not None:
-                wrong &= values != limit.ignored
-            if bool(wrong.any()):
-                row = int(wrong.reshape(len(wrong), -1).any(dim=1).nonzero()[0])
-                found = int(values[wrong][0])
-                raise DataError(
-                    f"`{limit.field}` ({part}) holds {found} in sample {row}, and {limit.reader} takes 0 to {limit.classes - 1}: "
-                    "give the network as many classes as the data has"
-                )
+            for first, values in portions(fields[name]):
+                wrong = (values < 0) | (values >= limit.classes)
+                if limit.ignored is not None:
+                    wrong &= values != limit.ignored
+                if bool(wrong.any()):
+                    row = first + int(wrong.reshape(len(wrong), -1).any(dim=1).nonzero()[0])
+                    found = int(values[wrong][0])
+                    raise DataError(
+                        f"`{limit.field}` ({part}) holds {found} in sample {row}, and {limit.reader} takes 0 to {limit.classes - 1}: "
+                        "give the network as many classes as the data has"
+                    )
 
 
 def limits(recipe: Recipe, graph: Graph) -> Iterator[Limit]:

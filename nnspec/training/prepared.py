@@ -10,6 +10,7 @@ from nnspec.checker import Report, check_source
 from nnspec.data import Dataset, fit_texts, load
 from nnspec.errors import SpecError
 from nnspec.recipes.recipe import Recipe
+from nnspec.training.class_weights import with_class_weights
 from nnspec.training.run_folder import RunFolder
 
 Folders = Path | Sequence[Path]
@@ -23,8 +24,8 @@ def _silent(text: str) -> None:
 def prepare(
     report: Report, recipe: Recipe, folders: Folders, run: RunFolder | None = None, told: Listener = _silent
 ) -> tuple[Report, Recipe, dict[str, Dataset]]:
-    """The data of a recipe by source, and the recipe with numbers for the sizes that they bring; with what was fitted for a run, if one is
-    given. Raises DataError and RunError, and SpecError where the spec has errors at these sizes."""
+    """The data of a recipe by source, and the recipe with numbers for the sizes and weights that they bring; with what was fitted for a run,
+    if one is given. Raises DataError and RunError, and SpecError where the spec has errors at these sizes."""
     fitted = {name: run.fitted(name) if run is not None else {} for name in recipe.sources}
     sizes: dict[str, int] = {}
     for name, source in recipe.sources.items():
@@ -37,7 +38,8 @@ def prepare(
         if recipe.name not in report.recipes:
             raise SpecError([each for each in report.diagnostics if each.severity == "error"])
         recipe = report.recipes[recipe.name]
-    return report, recipe, _load(recipe, folders, fitted, told)
+    datasets = _load(recipe, folders, fitted, told)
+    return report, with_class_weights(recipe, datasets, told), datasets
 
 
 def read_data(recipe: Recipe, folders: Folders, run: RunFolder, told: Listener = _silent) -> dict[str, Dataset]:

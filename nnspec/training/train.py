@@ -10,6 +10,7 @@ from typing import Any
 from nnspec.checker import Report, check_source
 from nnspec.data import DataError
 from nnspec.errors import SpecError
+from nnspec.recipes.folds import is_cross_validation
 from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
 from nnspec.training import pictures
@@ -97,7 +98,12 @@ def _meant(report: Report, recipe: str | None, settings: Mapping[str, Any], fold
     wanted = {**before, **report.settings, **settings}
     if wanted != report.settings:
         report = check_source(report.source, settings=wanted, sizes=report.sizes)
-    return report, _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
+    chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
+    if folder is None and is_cross_validation(chosen):
+        raise TrainingError(
+            f"`{chosen.name}` has `folds`: name one with `fold`, or use `nnspec.training.cross_validate` for all of them"
+        )
+    return report, chosen
 
 
 def _new_folder(out: Path, name: str, ranks: Ranks) -> RunFolder:

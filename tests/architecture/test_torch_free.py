@@ -59,6 +59,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "a.nn").write_text(SPEC, encoding="utf-8")
     (tmp_path / "b.nn").write_text(SPEC.replace("Linear(10)", "Linear(16) -> ReLU -> Linear(10)"), encoding="utf-8")
     (tmp_path / "broken.nn").write_text(BROKEN, encoding="utf-8")
+    rows = "".join(f"{row * row % 7},{'xy'[row % 2]}\n" for row in range(20))
+    (tmp_path / "t.csv").write_text("a,kind\n" + rows, encoding="utf-8")
     return tmp_path
 
 
@@ -85,6 +87,7 @@ def folder(tmp_path: Path) -> Path:
         (["list", "data"], 0),
         (["list", "targets"], 0),
         (["new", "b.nn", "--force"], 0),
+        (["new", "t.nn", "--from", "t.csv", "--target", "kind"], 0),
         (["schema"], 0),
         (["--help"], 0),
     ],

@@ -46,7 +46,9 @@ def test_pictures_of_28(name: str) -> None:
         ("Windows", {"path": "p", "columns": ["a", "b"], "input": 5, "horizon": 2, "rows": [9, 0, 0]},
          {"past": "float32[N, 5, 2]", "future": "float32[N, 2, 2]"}),
         ("CSV", {"path": "p"}, {}),
+        ("Parquet", {"path": "p"}, {}),
         ("NPZ", {"path": "p"}, {}),
+        ("Shards", {"path": "p-*.npz"}, {}),
         ("Generated", {"samples": 3}, {}),
     ],
 )  # fmt: skip
@@ -64,6 +66,11 @@ def test_fields(name: str, given: dict[str, Any], wanted: dict[str, str]) -> Non
         ("Iris", {"features": []}, "leaves no features"),
         ("Iris", {"features": ["petal_width", "petal_width"]}, "named twice"),
         ("CSV", {"path": "p", "delimiter": ";;"}, "one character"),
+        ("CSV", {"path": "p", "decimal": ","}, "cannot both part values"),
+        ("CSV", {"path": "p", "test": 0.2, "test_path": "q"}, "names a file for it"),
+        ("Parquet", {"path": "p", "validation": 0.2, "validation_path": "q"}, "names a file for it"),
+        ("Shards", {"path": "*/p.npz"}, "not of a folder"),
+        ("Shards", {"path": "p", "test": 0.2, "test_path": "q"}, "names files for it"),
         ("ImageFolder", {"path": "p", "size": 5, "channels": 2}, "1, 3 or 4 channels"),
     ],
 )
@@ -76,5 +83,5 @@ def test_every_source_is_declared_by_its_flag() -> None:
     found = {name for name, cls in OPERATORS.items() if cls.is_source}
     assert found == {
         "MNIST", "FashionMNIST", "KMNIST", "Digits", "Iris", "Wine", "BreastCancer", "Diabetes", "CSV", "NPZ", "Generated",
-        "ImageFolder", "Pairs", "Windows", "TextWindows", "Cora",
+        "ImageFolder", "Pairs", "Windows", "TextWindows", "Cora", "Parquet", "Shards",
     }  # fmt: skip

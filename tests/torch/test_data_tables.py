@@ -88,7 +88,7 @@ def test_broken_rows(tmp_path: Path, rows: str, said: str) -> None:
 def test_many_broken_rows_are_counted(tmp_path: Path) -> None:
     said = refused(tmp_path, HEADER + "x,male,C,1,yes\n" * 12)
     assert said.count("column `age`") == 5
-    assert said.endswith("; and 7 more")
+    assert "; and 7 more; `on_bad_rows=" in said
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,91 @@ def test_a_split_by_order_that_leaves_a_part_empty(tmp_path: Path) -> None:
     body = "column day: str; column x: int64; output x; split (by=day, test=0.5)"
     with pytest.raises(DataError, match="by `day` leaves its train part empty"):
         read(tmp_path, "day,x\n1,1\n1,2\n1,3\n", columns=body)
+
+
+# --- how files are written ------------------------------------------------------------------------------------------------------
+
+
+def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
+    columns = 'column breite: float32\n column stadt: category("Köln", "Bonn")\n output breite, stadt'
+    text = "breite;stadt\n1,5;Köln\n-2e1;Bonn\n"
+    for encoding in ("utf-8", "utf-16", "latin-1", "cp1252"):
+        settings = f', delimiter=";", decimal=",", encoding="{encoding}"'
+        found = read(tmp_path, text.encode(encoding), settings, columns).parts["train"]
+        assert found["breite"].tolist() == [1.5, -20.0]
+        assert found["stadt"].tolist() == [0, 1]
+    said = refused(tmp_path, text.encode("latin-1"), ', delimiter=";", decimal=","', columns)
+    assert "cannot be read as text in UTF-8 (line 2)" in said
+    assert "cp1252" in said
+    said = refused(tmp_path, text.encode("utf-16"), ', delimiter=";", decimal=","', columns)
+    assert 'it begins as UTF-16 does; say `encoding="utf-16"`' in said
+    said = refused(tmp_path, "breite;stadt\n1.5;Bonn\n", ', delimiter=";", decimal=","', columns)
+    assert 'line 2, column `breite`: "1.5" has a point, and decimals stand behind ","' in said
+
+
+def test_columns_whose_names_are_no_names_of_the_language(tmp_path: Path) -> None:
+    columns = "column Age_years, _1st, if_, column_4, Grosse: float32\n output x = stack([Age_years, _1st, if_, column_4, Grosse], dim=1)"
+    assert read(tmp_path, "Age (years),1st,if,%,Größe\n1,2,3,4,5\n", columns=columns.replace("Grosse", "Groe")).parts["train"][
+        "x"
+    ].tolist() == [[1, 2, 3, 4, 5]]
+    said = refused(tmp_path, "a-b,a b\n1,2\n", columns="column a_b: float32\n output a_b")
+    assert "has 2 columns `a_b`, columns 1 and 2 of line 1; rename one" in said
+
+
+# --- rows that are left out -------------------------------------------------------------------------------------------------------
+
+
+def left_out(folder: Path, content: str, settings: str) -> tuple[Dataset, list[str]]:
+    (folder / "t.csv").write_text(content)
+    told: list[str] = []
+    columns = "column a: float32\n column b: int64\n output a, b"
+    return load(source(folder, f'CSV("t.csv"{settings}) {{{columns}}}'), folder, told=told.append), told
+
+
+ODD = "a,b\n1,1\n,2\n3,x\n4\n5,5\n6,\n"
+
+
+def test_rows_are_left_out_where_the_source_says_so_and_that_is_told(tmp_path: Path) -> None:
+    found, told = left_out(tmp_path, ODD, ', on_missing="drop", on_bad_rows="drop"')
+    assert found.parts["train"]["b"].tolist() == [1, 5]
+    assert found.left_out == 4
+    assert len(told) == 2
+    assert (
+        '2 of 6 rows are left out (`on_bad_rows`): line 4, column `b`: "x" is not a whole number; line 5 has 1 values, expected 2'
+        in told[0]
+    )
+    assert "2 of 6 rows are left out (`on_missing`): line 3, column `a`" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ', on_missing="drop"',
+            'line 4, column `b`: "x" is not a whole number; line 5 .*; `on_bad_rows="drop"` leaves such rows out',
+        ),
+        (', on_bad_rows="drop"', 'line 3, column `a`: a value is missing.*; line 7.*; `on_missing="drop"` leaves such rows out'),
+    ],
+)
+def test_one_policy_is_not_the_other(tmp_path: Path, settings: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        left_out(tmp_path, ODD, settings)
+
+
+def test_nothing_may_be_left(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no row that is read: all 2 are left out"):
+        left_out(tmp_path, "a,b\nx,1\ny,2\n", ', on_bad_rows="drop"')
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("column a: str = median", "NN106 a column of str has no median: fill its gaps with a value"),
+        ("column a: int64 = mean", "NN106 a column of int64 has no mean: fill its gaps with `median` or `mode`, or a value"),
+        ('column a: category("u", other=true)', "NN106 a category may have `unknown=true`"),
+        ("column a: index(3, unknown=true)", "NN106 a category may have `unknown=true`"),
+    ],
+)
+def test_fills_and_settings_that_a_type_has_not(tmp_path: Path, columns: str, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        source(tmp_path, f'CSV("t.csv") {{{columns}\n column b: float32\n output b}}')

@@ -252,3 +252,9 @@ def test_windows_of_a_column(tmp_path: Path) -> None:
 def test_too_short_a_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"`d` \(validation\) has 4 tokens, and a window with what follows it takes 5"):
         windows(tmp_path, "a" * 20, ", validation=0.2")
+
+
+def test_text_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_bytes(b"one\ntwo\n\xff\n")
+    with pytest.raises(DataError, match=r"b.txt, line 3, cannot be read as text in UTF-8"):
+        load(source(tmp_path, 'TextWindows("b.txt", length=2, tokenizer=Characters())'), tmp_path)

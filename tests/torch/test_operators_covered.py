@@ -13,6 +13,7 @@ pytestmark = pytest.mark.torch
 #: Operators that are held against torch in a test of their own instead, with the reason.
 ELSEWHERE: dict[str, str] = {
     "gradient": "it needs a graph around it: test_gradients_in_recipes, test_steps_by_hand",
+    "Standardize": "it is fitted to data: test_data_fitted",
     "ImagePool": "it keeps state from call to call: test_image_pool, test_steps_by_hand",
 }
 

@@ -154,7 +154,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has none of `x`, `features`; it has z"):
         predict(run, tmp_path / "a.npz", device="cpu")
     (tmp_path / "a.txt").write_text("1")
-    with pytest.raises(DataError, match=r"is neither .npy, .npz, .csv nor a picture"):
+    with pytest.raises(DataError, match=r"is neither .npy, .npz, .csv, .tsv, .parquet nor a picture"):
         predict(run, tmp_path / "a.txt", device="cpu")
     (tmp_path / "a.csv").write_text("x\n1")
     with pytest.raises(DataError, match="is a table, and `iris` comes from Iris"):

@@ -77,6 +77,12 @@ def trained(folder: Path, text: str, progress: Any = None, **settings: Any) -> R
     return train(checked(folder, text, **settings), device="cpu", out=folder / "runs", progress=progress)
 
 
+def manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run."""
+    loaded: dict[str, Any] = json.loads((run / "manifest.json").read_text())
+    return loaded
+
+
 def weights(run: Path, step: int | None = None) -> dict[str, torch.Tensor]:
     """All tensors of a checkpoint, the last one if none is named, by file and name."""
     from nnspec.training.checkpoint import load
