@@ -60,8 +60,8 @@ def run(
     from nnspec.recipes.folds import is_cross_validation
 
     one_of("--device", device, ("auto", "cpu", "cuda"))
-    named = (("precision", precision), ("parallel", parallel), ("folds", folds))
-    changed = [f"train.{name}={value}" for name, value in named if value]
+    instead = (("precision", precision), ("parallel", parallel), ("folds", folds))
+    changed = [f"train.{name}={value}" for name, value in instead if value]
     rank, starts = _rank(), nproc > 1 or max_restarts > 0
     if starts and path == "-":
         raise UsageError("several processes cannot all read standard input: write the spec into a file")
