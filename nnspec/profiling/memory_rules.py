@@ -1,0 +1,94 @@
+"""What an operator needs of memory while it runs, besides what it reads, gives and keeps: temporaries, and gradients that share memory.
+
+Sources: torch's `derivatives.yaml`, and allocations counted on a CPU (`nnspec.profiling.allocations`, `benchmarks/memory_estimate.py`).
+An operator that is in no table makes one gradient for each tensor that needs one, and nothing besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nnspec.dims import Dim, product
+from nnspec.profiling.unrolling import Call, Tensor
+
+#: The gradient of what these read is the gradient of what they give, or a view of it.
+_PASSED_ON = frozenset(
+    {
+        "add", "sub", "concat", "stack", "sum", "Identity", "Flatten", "flatten", "Unflatten", "unflatten", "reshape", "transpose",
+        "permute", "movedim", "squeeze", "unsqueeze", "AddPositions", "SinusoidalPositions",
+    }
+)  # fmt: skip
+#: Their gradient is passed on whatever its size: a part of it is read, or it is read many times.
+_OF_ANY_SIZE = frozenset({"concat", "stack", "sum"})
+
+
+def passed_on(call: Call) -> Iterator[tuple[Tensor, bool]]:
+    """The tensors that the call hands gradients to, and whether that of the result serves as it is."""
+    (result, *_) = call.outputs
+    for place, (_, tensor) in enumerate(call.reads):
+        if tensor.needed:
+            same = call.operator in _OF_ANY_SIZE or tensor.size == result.size
+            shared = call.operator in _PASSED_ON and same and not (call.operator == "sub" and place)
+            yield tensor, shared
+
+
+Rule = Callable[[Call], Dim]
+
+
+def forward_bytes(call: Call) -> Dim:
+    """Temporaries of the forward pass, while the results are there."""
+    rule = _FORWARD.get(call.operator)
+    return call.bytes(rule(call)) if rule is not None else 0
+
+
+def backward_bytes(call: Call) -> Dim:
+    """Temporaries of the backward pass, while the gradients that arrive and those that are made are there."""
+    rule = _BACKWARD.get(call.operator)
+    return call.bytes(rule(call)) if rule is not None else _broadcast(call)
+
+
+def _broadcast(call: Call) -> Dim:
+    """A product or quotient with a smaller tensor: its gradient is made in full before it is added up."""
+    if call.operator not in ("mul", "div", "pow", "maximum", "minimum", "where") or not call.outputs:
+        return 0
+    result = call.outputs[0]
+    return result.size if any(tensor.needed and tensor.size != result.size for _, tensor in call.reads) else 0
+
+
+def _times(field: str, number: int) -> Rule:
+    """So many tensors as large as the one read in a field."""
+    return lambda call: number * _layer(call).__dict__[field].bytes
+
+
+def _layer(call: Call) -> Any:
+    assert call.node is not None
+    operator: Any = call.node.operator
+    return getattr(operator, "layer", operator)
+
+
+def _attention(number: int, pairs: int) -> Rule:
+    """So many tensors of the input's shape, and with dropout so many weights of pairs of steps."""
+
+    def rule(call: Call) -> Dim:
+        operator = _layer(call)
+        source = operator.input if operator.name == "SelfAttention" else operator.memory
+        dropped = pairs if operator.dropout else 0
+        steps, looked_at = operator.input.dims[1], source.dims[1]
+        each = product((operator.input.dims[0], operator.heads, steps, looked_at)) * 4
+        return number * operator.input.bytes + dropped * each
+
+    return rule
+
+
+_FORWARD: dict[str, Rule] = {
+    "binary_cross_entropy_with_logits": _times("input", 2),
+    "SelfAttention": _attention(1, 1),
+    "CrossAttention": _attention(1, 1),
+}
+_BACKWARD: dict[str, Rule] = {
+    "cross_entropy": _times("input", 1),
+    "binary_cross_entropy_with_logits": _times("input", 1),
+    "SelfAttention": _attention(4, 2),
+    "CrossAttention": _attention(4, 2),
+}
