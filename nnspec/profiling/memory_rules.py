@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nnspec.dims import Dim, product
+from nnspec.dims import Dim, ceil_div, maximum, product
 from nnspec.profiling.unrolling import Call, Tensor
+from nnspec.types import DTYPE_BYTES, TensorType
 
 #: The gradient of what these read is the gradient of what they give, or a view of it.
 _PASSED_ON = frozenset(
@@ -81,14 +82,64 @@ def _attention(number: int, pairs: int) -> Rule:
     return rule
 
 
+# --- convolutions -------------------------------------------------------------------------------------------------------------
+
+#: oneDNN lays channels out in blocks of so many, and copies pictures with at least so many channels into that layout and back (AVX-512).
+_BLOCK = 16
+
+
+def _blocked(type: TensorType, least: int = 0) -> Dim:
+    """The bytes of pictures in blocks of channels; none where they have fewer channels than `least` and are read as they are."""
+    samples, channels, *sides = type.dims
+    if isinstance(channels, int) and channels < least:
+        return 0
+    return product((samples, ceil_div(channels, _BLOCK) * _BLOCK, *sides)) * DTYPE_BYTES[type.dtype]
+
+
+def _weight_bytes(call: Call) -> Dim:
+    return max((product(weight.dims) * DTYPE_BYTES[weight.dtype] for weight in _layer(call).weights()), default=0)
+
+
+def _is_product(operator: Any) -> bool:
+    """A convolution with windows of one element is a matrix product, which needs no other layout."""
+    return all(size == 1 for size in (*operator.kernel_size, *operator.stride))
+
+
+def _convolved(call: Call) -> Dim:
+    """Input and weights in blocks beside the result in blocks; then that beside the result."""
+    operator = _layer(call)
+    if _is_product(operator):
+        return 0
+    result = call.node.carried.type if call.node is not None else operator.input
+    return maximum(_blocked(operator.input, _BLOCK) + _weight_bytes(call), result.bytes) + _blocked(result) - result.bytes
+
+
+def _convolution_gradients(call: Call) -> Dim:
+    """Input, gradient of the result and weights, in blocks."""
+    operator = _layer(call)
+    if _is_product(operator):
+        return 0
+    result = call.node.carried.type if call.node is not None else operator.input
+    return _blocked(operator.input, _BLOCK) + _blocked(result) + _weight_bytes(call)
+
+
+def _transposed_gradients(call: Call) -> Dim:
+    """The same, or two more copies of the gradient of the weights."""
+    return maximum(_convolution_gradients(call), 2 * _weight_bytes(call))
+
+
 _FORWARD: dict[str, Rule] = {
     "binary_cross_entropy_with_logits": _times("input", 2),
     "SelfAttention": _attention(1, 1),
     "CrossAttention": _attention(1, 1),
 }
+_CONVOLUTIONS, _TRANSPOSED = ("Conv1d", "Conv2d", "Conv3d"), ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+_FORWARD |= {name: _convolved for name in (*_CONVOLUTIONS, *_TRANSPOSED)}
 _BACKWARD: dict[str, Rule] = {
     "cross_entropy": _times("input", 1),
     "binary_cross_entropy_with_logits": _times("input", 1),
     "SelfAttention": _attention(4, 2),
     "CrossAttention": _attention(4, 2),
 }
+_BACKWARD |= {name: _convolution_gradients for name in _CONVOLUTIONS}
+_BACKWARD |= {name: _transposed_gradients for name in _TRANSPOSED}

@@ -8,6 +8,7 @@ libraries allocate by themselves does not pass through it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from nnspec.profiling.subject import Runner, Subject, bytes_of
 from nnspec.torch_backend.origins import ORIGIN, Origin
 from nnspec.torch_backend.recipes import InstanceModule
+
+#: The profiler's own library writes to standard error when it starts and stops, unless this says that only what is graver is to be told.
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
 _PHASE = "nnspec: "
 _MEMORY = "[memory]"

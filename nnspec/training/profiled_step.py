@@ -49,7 +49,7 @@ class RecipeSubject:
         )
         self.batch_tensors = self._batch(seed)
         self.batch = self.sizes.get("N", 1)
-        self._optimizers = {step: ScheduledOptimizer(step, recipe, self.root) for step in recipe.steps}
+        self._optimizers = {step.name: ScheduledOptimizer(step, recipe, self.root) for step in recipe.steps}
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.settings.get("precision") == "float16")
 
     def _batch(self, seed: int) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ class RecipeSubject:
             with phase("forward"), autocast(self.recipe, self.device):
                 outputs |= stage.run({**self.batch_tensors, **outputs}, run)
             if stage.step is not None and backward:
-                inputs = self._optimizers[stage.step].parameters
+                inputs = self._optimizers[stage.step.name].parameters
                 with phase("backward"):
                     loss = self._scaler.scale(outputs[stage.step.loss])
                     torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
@@ -86,7 +86,7 @@ class RecipeSubject:
             self._update(step, phase)
 
     def _update(self, step: Step, phase: Phase) -> None:
-        optimizer, settings = self._optimizers[step], self.recipe.settings
+        optimizer, settings = self._optimizers[step.name], self.recipe.settings
         norm, value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         with phase("optimizer"):
             if norm is not None or value is not None:
