@@ -53,8 +53,9 @@ class MemoryEstimate(NamedTuple):
 
     def at(self, sizes: Mapping[Var, int]) -> MemoryEstimate:
         """The same with numbers for open symbols."""
-        parts = [substitute(part, sizes) for part in self[:6]]
-        return MemoryEstimate(*parts, tuple(moment.at(sizes) for moment in self.moments), self.notes)
+        weights, gradients, optimizer, inputs, activations, parameters = (substitute(part, sizes) for part in self[:6])
+        moments = tuple(moment.at(sizes) for moment in self.moments)
+        return MemoryEstimate(weights, gradients, optimizer, inputs, activations, parameters, moments, self.notes)
 
 
 def forward_memory(graph: Graph, sizes: Mapping[Var, Dim]) -> MemoryEstimate:

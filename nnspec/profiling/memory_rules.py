@@ -128,7 +128,14 @@ def _transposed_gradients(call: Call) -> Dim:
     return maximum(_convolution_gradients(call), 2 * _weight_bytes(call))
 
 
+def _scales(call: Call) -> Dim:
+    """In inference a batch norm makes a factor and an offset of each channel."""
+    operator = _layer(call)
+    return 0 if call.outputs[0].needed else 2 * operator.input.dims[1] * DTYPE_BYTES[operator.input.dtype]
+
+
 _FORWARD: dict[str, Rule] = {
+    "BatchNorm1d": _scales, "BatchNorm2d": _scales, "BatchNorm3d": _scales,
     "binary_cross_entropy_with_logits": _times("input", 2),
     "SelfAttention": _attention(1, 1),
     "CrossAttention": _attention(1, 1),

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from nnspec.dims import Var, substitute
-from nnspec.graph.ir import Graph, Node
+from nnspec.graph.ir import Graph, Node, Value
+from nnspec.passes.base import producers
 from nnspec.profiling.recording import within
 from nnspec.profiling.subject import Subject, plain_phase, tensors_in
 from nnspec.torch_backend.origins import ORIGIN, VALUE
@@ -85,6 +86,8 @@ class NodeTimer:
         self.subject, self.clock = subject, clock
         self.runs: dict[fx.Node, _Runs] = {}
         self.iteration = 0
+        #: The node that computes a value now: passes let another one do it than the one that the value was made for.
+        self.producers = producers(subject.graph)
         #: Of each graph within a network: the instance's name and the typed graph.
         self.graphs: dict[int, tuple[str, Graph]] = {}
         for part in subject.root.modules():
@@ -148,7 +151,7 @@ class _Interpreter(fx.Interpreter):
     def _note(
         self, node: fx.Node, runs: _Runs, given: list[Tensor], made: list[Tensor], weights: list[nn.Parameter], *, first: bool
     ) -> None:  # fmt: skip
-        typed = typed_node(node)
+        typed = typed_node(node, self.timer.producers)
         flop = substitute(typed.operator.cost().flop, self.sizes) if typed is not None else 0
         places = {tensor.untyped_storage().data_ptr() for tensor in given}
         view = bool(made) and all(tensor.untyped_storage().data_ptr() in places for tensor in made)
@@ -184,10 +187,10 @@ def _several(node: Any) -> Node | None:
     return taken if isinstance(taken, Node) and taken.operator.name == node.meta[ORIGIN].operator else None
 
 
-def typed_node(node: fx.Node) -> Node | None:
+def typed_node(node: fx.Node, producers: Mapping[Value, Node]) -> Node | None:
     """The node of the typed graph that a lowered one stands for."""
     key = node.meta.get(VALUE)
-    return key.value.node if key is not None else _several(node)
+    return producers.get(key.value, key.value.node) if key is not None else _several(node)
 
 
 def _size(tensor: Tensor) -> int:

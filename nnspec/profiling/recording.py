@@ -75,7 +75,7 @@ def record(subject: Subject, *, trace: str | Path | None = None) -> Recording:
         subject.iterate(_phase, run)
         if cuda:
             torch.cuda.synchronize(subject.device)
-    events = list(profiler.profiler.kineto_results.events())  # type: ignore[union-attr]  # it is there once the profiler has stopped
+    events = list(profiler.profiler.kineto_results.events())
     recording = Recording(fixed)
     recording.allocations += _placed(events, names, subject.device.type.upper())
     recording.calls = _outermost(events)

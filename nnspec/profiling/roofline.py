@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -70,7 +69,7 @@ def _measured(device: str, dtype: torch.dtype, threads: int) -> Roofline:
 
 
 def _seconds(device: str, work: Callable[[], object]) -> float:
-    """The median of repeated runs, after a first one."""
+    """The least of repeated runs, after a first one: what is to be had at best."""
     work()
     synchronize(device)
     found: list[float] = []
@@ -80,7 +79,7 @@ def _seconds(device: str, work: Callable[[], object]) -> float:
         work()
         synchronize(device)
         found.append(time.perf_counter() - start)
-    return median(found)
+    return min(found)
 
 
 def _call_seconds(device: str) -> float:

@@ -36,7 +36,7 @@ def plainly(module: fx.GraphModule, *args: Any) -> Any:
 
 
 class Subject(Protocol):
-    """A step that can be made any number of times. `sizes` are those of its symbols, `batch` its samples."""
+    """A step that can be made any number of times. `sizes` are those of its symbols, `batch` its samples, `graph` what is run from outside."""
 
     name: str
     device: torch.device
@@ -44,7 +44,11 @@ class Subject(Protocol):
     symbols: dict[Var, int]
     batch: int
     training: bool
-    root: nn.Module
+    graph: Graph
+
+    @property
+    def root(self) -> nn.Module:
+        """What holds all weights."""
 
     def iterate(self, phase: Phase, run: Runner = plainly, *, backward: bool = True) -> None:
         """Make one step, or its forward pass alone; each graph is handed to `run`."""

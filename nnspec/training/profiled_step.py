@@ -35,7 +35,7 @@ class RecipeSubject:
         self, recipe: Recipe, sizes: Mapping[str, int], device: str, *, seed: int = 0,
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> None:  # fmt: skip
-        self.recipe, self.name, self.device = recipe, recipe.name, torch.device(device)
+        self.recipe, self.name, self.graph, self.device = recipe, recipe.name, recipe.training, torch.device(device)
         self.symbols: dict[Var, int] = admissible_sizes(recipe.training, sizes)
         self.sizes = {var.name: size for var, size in self.symbols.items()}
         self.root = lower_recipe(recipe, seed=seed).to(self.device).train()

@@ -35,15 +35,25 @@ train Net {
   epochs 1
 }
 """
-STEPS = """network G { input z: float32[N, 4]
-  output x: float32[N, 8] = z -> Linear(16) -> ReLU -> Linear(8) }
-network D { input x: float32[N, 8]
-  output y: float32[N, 1] = x -> Linear(16) -> ReLU -> Linear(1) }
+STEPS = """network G {
+  input z: float32[N, 4]
+  output x: float32[N, 8] = z -> Linear(16) -> ReLU -> Linear(8)
+}
+network D {
+  input x: float32[N, 8]
+  output y: float32[N, 1] = x -> Linear(16) -> ReLU -> Linear(1)
+}
 train Both {
-  data real = Table("real.csv") { column a: float32 }
+  data real = Digits()
   fake = normal[N, 4] -> G
-  step d { minimize mean(D(detach(fake))) - mean(D(normal[N, 8]))  update D }
-  step g { minimize -mean(D(fake))  update G }
+  step d {
+    minimize mean(D(detach(fake))) - mean(D(real.image[:, 0, 0]))
+    update D
+  }
+  step g {
+    minimize -mean(D(fake))
+    update G
+  }
   optimizer Adam(lr=1e-3)
   batch_size 16
   steps 10
@@ -117,8 +127,8 @@ def test_the_trace_names_lines_forward_and_backward(measured: tuple[Measurement,
 
 
 def test_a_page_is_whole_and_escaped(measured: tuple[Measurement, Path]) -> None:
-    report = checked(SPEC)
-    estimate = recipe_memory(report.recipes["Net"], subject_of().symbols)
+    subject = subject_of()
+    estimate = recipe_memory(subject.recipe, subject.symbols)
     text = page(measured[0], estimate, {"net.nn": SPEC}, ["a <note>"])
     assert text.count("<svg") == text.count("</svg>") == 3
     assert "<script" not in text
@@ -127,15 +137,12 @@ def test_a_page_is_whole_and_escaped(measured: tuple[Measurement, Path]) -> None
     assert "http" not in text
 
 
-def test_steps_of_several_networks(tmp_path: Path) -> None:
-    text = STEPS.replace('  data real = Table("real.csv") { column a: float32 }\n', "  data real = Digits()\n").replace(
-        "normal[N, 8]", "real.image[:, 0, 0]"
-    )
-    found = measure_step(subject_of(text), repeats=1, warmup=1)
+def test_steps_of_several_networks() -> None:
+    found = measure_step(subject_of(STEPS), repeats=1, warmup=1)
     lines = {line.line: line for line in found.by_line()}
-    assert lines[4].operators["Linear"] == 6  # three calls of D, in two stages
-    assert lines[4].flop == 3 * 2 * 16 * (8 * 16 + 16)
-    assert lines[2].flop == 2 * 16 * (4 * 16 + 16 * 8)
+    assert lines[7].flop == 3 * 2 * 16 * (8 * 16 + 16)  # three calls of D, in two stages
+    assert lines[3].flop == 2 * 16 * (4 * 16 + 16 * 8)
+    assert lines[7].parameter_bytes == 4 * (8 * 16 + 16 + 16 + 1)
     assert found.step is not None
 
 
