@@ -43,8 +43,8 @@ def run(
 ) -> int:
     """Plan a training on many devices: what fits, how long a step takes.
 
-    For one device, and for several with DDP, FSDP and tensor parallelism: memory of each, bytes that each sends in a step, time of a step, and the
-    largest batch. All of it is counted from the spec; `docs/guide/profiling.md` has the formulas.
+    For one device, and for several with DDP, FSDP and tensor parallelism: memory of each, bytes that each sends in a step, time of a step,
+    and the largest batch. All of it is counted from the spec; `docs/guide/profiling.md` has the formulas.
     """
     from nnspec.cli.costed import costed
     from nnspec.cli.output import say, show_json

@@ -45,8 +45,8 @@ def run(
 ) -> int:
     """Measure time and memory, by line of the spec.
 
-    Where the spec has a recipe, its training step is measured on random data: its losses and its optimizer. Else, or with --network, a network by
-    itself: a forward pass and a synthetic backward pass. Each line is held against what the device attains, which is measured first.
+    Where the spec has a recipe, its training step is measured on random data: its losses and its optimizer. Else, or with --network, a
+    network by itself: a forward pass and a synthetic backward pass. Each line is held against what the device attains, measured here.
     """
     from nnspec.cli.costed import costed
     from nnspec.cli.output import one_of, progress, say, show_json

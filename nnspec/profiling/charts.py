@@ -73,7 +73,7 @@ def bars(lines: list[LineCost], texts: Mapping[str, str]) -> str:
 
 
 def roofline(lines: list[LineCost], at: Roofline) -> str:
-    """A point for each line with counted products: FLOPs a byte, and what it attains, below the roof of the device. Both axes are logarithmic."""
+    """A point for each line with counted products: FLOPs a byte, and what it attains, below the roof. Both axes are logarithmic."""
     points = []
     for line in lines:
         flop, moved = line.work

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnspec.dims import Dim, ceil_div, maximum, product
+from nnspec.graph.memory import total
+from nnspec.operators.fused import DroppedGraphLayer
 from nnspec.profiling.unrolling import Call, Tensor
 from nnspec.types import DTYPE_BYTES, TensorType
 
@@ -40,7 +42,8 @@ Rule = Callable[[Call], Dim]
 def forward_bytes(call: Call) -> Dim:
     """Temporaries of the forward pass, while the results are there."""
     rule = _FORWARD.get(call.operator)
-    return call.bytes(rule(call)) if rule is not None else 0
+    mask = call.reads[0][1].size if call.node is not None and isinstance(call.node.operator, DroppedGraphLayer) else 0
+    return mask + (call.bytes(rule(call)) if rule is not None else 0)
 
 
 def backward_bytes(call: Call) -> Dim:
@@ -80,6 +83,31 @@ def _attention(number: int, pairs: int) -> Rule:
         return number * operator.input.bytes + dropped * each
 
     return rule
+
+
+# --- recurrence ---------------------------------------------------------------------------------------------------------------
+
+
+def _states(call: Call) -> Dim:
+    """The states of all steps, in one direction."""
+    operator = _layer(call)
+    samples, steps, _ = operator.input.dims
+    return product((samples, steps, operator.hidden_size)) * DTYPE_BYTES[operator.input.dtype]
+
+
+def _own_weights(call: Call) -> Dim:
+    return total(size for _, size in call.weights)
+
+
+def _gates(call: Call) -> Dim:
+    """The gates of all steps of a layer before what is kept of them is made; oneDNN has the weights in its own layout as well."""
+    number = {"LSTM": 4, "GRU": 3}.get(call.operator, 1)
+    return number * _states(call) + (_own_weights(call) if call.operator == "LSTM" else 0)
+
+
+def _gate_gradients(call: Call) -> Dim:
+    """Gradients of all steps, and sums for the weights; of an LSTM as measured, for oneDNN's workspace is its own."""
+    return (13 * _states(call) // 2 if call.operator == "LSTM" else _states(call)) + _own_weights(call)
 
 
 # --- convolutions -------------------------------------------------------------------------------------------------------------
@@ -135,18 +163,26 @@ def _scales(call: Call) -> Dim:
 
 
 _FORWARD: dict[str, Rule] = {
-    "BatchNorm1d": _scales, "BatchNorm2d": _scales, "BatchNorm3d": _scales,
+    "LSTM": _gates,
+    "GRU": _gates,
+    "RNN": _gates,
+    "BatchNorm1d": _scales,
+    "BatchNorm2d": _scales,
+    "BatchNorm3d": _scales,
     "binary_cross_entropy_with_logits": _times("input", 2),
     "SelfAttention": _attention(1, 1),
     "CrossAttention": _attention(1, 1),
 }
 _CONVOLUTIONS, _TRANSPOSED = ("Conv1d", "Conv2d", "Conv3d"), ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
-_FORWARD |= {name: _convolved for name in (*_CONVOLUTIONS, *_TRANSPOSED)}
+_FORWARD |= dict.fromkeys((*_CONVOLUTIONS, *_TRANSPOSED), _convolved)
 _BACKWARD: dict[str, Rule] = {
     "cross_entropy": _times("input", 1),
     "binary_cross_entropy_with_logits": _times("input", 1),
     "SelfAttention": _attention(4, 2),
     "CrossAttention": _attention(4, 2),
+    "LSTM": _gate_gradients,
+    "GRU": _gate_gradients,
+    "RNN": _gate_gradients,
 }
-_BACKWARD |= {name: _convolution_gradients for name in _CONVOLUTIONS}
-_BACKWARD |= {name: _transposed_gradients for name in _TRANSPOSED}
+_BACKWARD |= dict.fromkeys(_CONVOLUTIONS, _convolution_gradients)
+_BACKWARD |= dict.fromkeys(_TRANSPOSED, _transposed_gradients)

@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from nnspec.dims import Var
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
-from nnspec.torch_backend.example_inputs import inputs_at
+from nnspec.torch_backend.example_inputs import inputs_at, largest_length
 from nnspec.torch_backend.lower import lower
 
 #: Opens a phase of a step: "forward", "backward" or "optimizer".
@@ -81,10 +81,18 @@ class NetworkSubject:
         self.root: fx.GraphModule = (lower(graph, seed=seed) if module is None else module).to(self.device)
         self.symbols: dict[Var, int] = admissible_sizes(graph, sizes)
         self.sizes = {var.name: size for var, size in self.symbols.items()}
-        self.inputs = tuple(inputs_at(graph, self.symbols, seed, device=self.device).values())
+        self.inputs = tuple(self._inputs(seed))
         self.batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].dim() else 1
         parameters = [parameter for parameter in self.root.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.SGD(parameters, lr=0.0, momentum=0.9) if training and parameters else None
+
+    def _inputs(self, seed: int) -> Iterator[Tensor]:
+        """Random ones; sequences have their full length."""
+        drawn = inputs_at(self.graph, self.symbols, seed, device=self.device)
+        for entry in self.graph.inputs:
+            counts = entry.value.type.is_integer and entry.value.type.classes is None
+            longest = largest_length(self.graph, self.symbols)
+            yield torch.full_like(drawn[entry.name], longest) if counts else drawn[entry.name]
 
     def iterate(self, phase: Phase, run: Runner = plainly, *, backward: bool = True) -> None:
         with phase("forward"), torch.set_grad_enabled(self.training):

@@ -149,6 +149,8 @@ class Unrolling:
             kept = kept_of(layer, lambda value: value in tensors and tensors[value].needed)
             saved = list(dict.fromkeys(tensors[value].memory for value in kept.values if value in tensors))
             own = substitute(kept.own, sizes)
+            if isinstance(node.operator, DroppedGraphLayer):  # what is left of the features, counted as if none of them were zero
+                own = own + reads[0][1].size
             if node.operator.name == "gradient":
                 own = own + self._derivatives(dict(reads))
         self.calls.append(Call(node, instance, reads, tuple(outputs), tuple(saved), Memory(own), weights, sizes))

@@ -16,7 +16,7 @@ from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
 from nnspec.profiling.subject import Phase, Runner, plainly, state_of
 from nnspec.recipes.recipe import Recipe, Step
-from nnspec.torch_backend.example_inputs import inputs_at
+from nnspec.torch_backend.example_inputs import inputs_at, largest_length
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training.execution import LAYOUTS, arrange
 from nnspec.training.frozen import freeze
@@ -53,11 +53,15 @@ class RecipeSubject:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.settings.get("precision") == "float16")
 
     def _batch(self, seed: int) -> dict[str, Tensor]:
-        """Random data by type: numbers between 0 and 1, and classes within what reads them."""
+        """Random data by type: numbers between 0 and 1, classes within what reads them, and sequences of full length."""
         drawn = inputs_at(self.recipe.training, self.symbols, seed, device=self.device)
         batch = {name: torch.sigmoid(tensor) if tensor.is_floating_point() else tensor for name, tensor in drawn.items()}
-        for limit in limits(self.recipe, self.recipe.training):
-            batch[limit.field] = batch[limit.field] % limit.classes
+        of_classes = {limit.field: limit.classes for limit in limits(self.recipe, self.recipe.training)}
+        for entry in self.recipe.training.inputs:
+            if entry.name in of_classes:
+                batch[entry.name] = batch[entry.name] % of_classes[entry.name]
+            elif entry.value.type.is_integer and entry.value.type.classes is None:
+                batch[entry.name] = torch.full_like(batch[entry.name], largest_length(self.recipe.training, self.symbols))
         return {**batch, **schedules(self.recipe, Place(), self.device)}
 
     def iterate(self, phase: Phase, run: Runner = plainly, *, backward: bool = True) -> None:
