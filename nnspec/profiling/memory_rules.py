@@ -43,13 +43,19 @@ def forward_bytes(call: Call) -> Dim:
     """Temporaries of the forward pass, while the results are there."""
     rule = _FORWARD.get(call.operator)
     mask = call.reads[0][1].size if call.node is not None and isinstance(call.node.operator, DroppedGraphLayer) else 0
-    return mask + (call.bytes(rule(call)) if rule is not None else 0)
+    return mask + (_scaled(call, rule) if rule is not None else 0)
 
 
 def backward_bytes(call: Call) -> Dim:
     """Temporaries of the backward pass, while the gradients that arrive and those that are made are there."""
     rule = _BACKWARD.get(call.operator)
-    return call.bytes(rule(call)) if rule is not None else _broadcast(call)
+    return _scaled(call, rule) if rule is not None else _broadcast(call)
+
+
+def _scaled(call: Call, rule: Rule) -> Dim:
+    """A rule's bytes in the sizes of the step; half of them where the call computes in 16 bits."""
+    size = call.bytes(rule(call))
+    return size // 2 if call.outputs and call.outputs[0].low else size
 
 
 def _broadcast(call: Call) -> Dim:
@@ -80,7 +86,8 @@ def _attention(number: int, pairs: int) -> Rule:
         dropped = pairs if operator.dropout else 0
         steps, looked_at = operator.input.dims[1], source.dims[1]
         each = product((operator.input.dims[0], operator.heads, steps, looked_at)) * 4
-        return number * operator.input.bytes + dropped * each
+        size: Dim = number * operator.input.bytes + dropped * each
+        return size
 
     return rule
 
@@ -116,11 +123,15 @@ def _gate_gradients(call: Call) -> Dim:
 _BLOCK = 16
 
 
-def _blocked(type: TensorType, least: int = 0) -> Dim:
-    """The bytes of pictures in blocks of channels; none where they have fewer channels than `least` and are read as they are."""
+def _is_wide(type: TensorType) -> bool:
+    """Whether there are channels for a whole block."""
+    channels = type.dims[1]
+    return not isinstance(channels, int) or channels >= _BLOCK
+
+
+def _blocked(type: TensorType) -> Dim:
+    """The bytes of pictures in blocks of channels."""
     samples, channels, *sides = type.dims
-    if isinstance(channels, int) and channels < least:
-        return 0
     return product((samples, ceil_div(channels, _BLOCK) * _BLOCK, *sides)) * DTYPE_BYTES[type.dtype]
 
 
@@ -139,16 +150,21 @@ def _convolved(call: Call) -> Dim:
     if _is_product(operator):
         return 0
     result = call.node.carried.type if call.node is not None else operator.input
-    return maximum(_blocked(operator.input, _BLOCK) + _weight_bytes(call), result.bytes) + _blocked(result) - result.bytes
+    copied = _blocked(operator.input) if _is_wide(operator.input) else 0
+    return maximum(copied + _weight_bytes(call), result.bytes) + _blocked(result) - result.bytes
 
 
 def _convolution_gradients(call: Call) -> Dim:
-    """Input, gradient of the result and weights, in blocks."""
+    """Input, gradient of the result and weights, in blocks where there are many channels; or before, the gradient of the input in blocks."""
     operator = _layer(call)
     if _is_product(operator):
         return 0
-    result = call.node.carried.type if call.node is not None else operator.input
-    return _blocked(operator.input, _BLOCK) + _blocked(result) + _weight_bytes(call)
+    given, result = operator.input, call.node.carried.type if call.node is not None else operator.input
+    weights = _weight_bytes(call)
+    wide = _is_wide(given)
+    copied = _blocked(given) if wide else 0 if given.dims[1] == 1 else given.bytes
+    later = copied + (_blocked(result) if wide or _is_wide(result) else result.bytes) + weights
+    return maximum(later, _blocked(given) + _blocked(result) + weights - given.bytes) if call.reads[0][1].needed else later
 
 
 def _transposed_gradients(call: Call) -> Dim:

@@ -4,8 +4,8 @@
 - DDP: each rank a batch of its own. A ring all-reduce of the gradients sends 2 (n - 1) / n times their bytes from each rank (Patarasuk & Yuan
   2009, JPDC 69(2)), while the backward pass goes on; its buckets are one more copy of the gradients (`DistributedDataParallel`).
 - FSDP, the third stage of ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054, sections 5 and 7): weights, gradients and state are divided.
-  Weights are gathered for the forward and again for the backward pass, gradients are scattered: 3 (n - 1) / n times the bytes of the weights. Two
-  units are whole at once: the one that is used, and the next one.
+  Weights are gathered for the forward and again for the backward pass, gradients are scattered: 3 (n - 1) / n times the bytes of the weights.
+  Two units are whole at once: the one that is used, and the next one.
 - Tensor parallelism (`nnspec.profiling.tensor_parallel`): all ranks work on one batch. Each pair of products needs an all-reduce of its result
   in the forward pass and one in the backward pass; they are waited for.
 """

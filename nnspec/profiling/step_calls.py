@@ -108,9 +108,10 @@ def recipe_calls(recipe: Recipe, sizes: Mapping[Var, Dim]) -> StepCalls:
     fixed = _fixed(recipe, weights)
     tensors, inputs = entered(recipe.training, sizes)
     single = not recipe.steps[0].name
+    autocast = recipe.settings.get("precision", "float32") != "float32"
     parts = []
     for stage in [Stage(recipe.steps[0], recipe.training, ())] if single else stages(recipe, recipe.steps):
-        unrolling = Unrolling(variants, lambda instance, path: (instance, path) not in fixed)
+        unrolling = Unrolling(variants, lambda instance, path: (instance, path) not in fixed, autocast=autocast)
         unrolling.run(stage.graph, tensors, sizes)
         stay = tuple(tensors[value].memory for value in stage.graph.outputs.values())
         part = Part(tuple(unrolling.calls), stay)
@@ -142,6 +143,3 @@ def _keys(weights: Mapping[str, Mapping[str, WeightEntry]], updates: Collection[
 def _notes(recipe: Recipe) -> Iterator[str]:
     if recipe.settings.get("activation_checkpointing", False):
         yield "`activation_checkpointing` is not counted: with it fewer activations are kept"
-    precision = recipe.settings.get("precision", "float32")
-    if precision != "float32":
-        yield f"`precision {precision}` is not counted: the memory is that of float32"

@@ -5,7 +5,7 @@ What is here says what lives in which memory, and until when. How much there is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nnspec.dims import Dim, Var, substitute
@@ -22,6 +22,13 @@ WeightKey = tuple[str, str]
 Trained = Callable[[str, str], bool]
 #: torch hands a gradient of zeros on through these.
 _ZERO = ("floor", "ceil", "round", "sign")
+#: What autocast computes in 16 bits.
+PRODUCTS = frozenset(
+    {
+        "Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "matmul", "einsum",
+        "SelfAttention", "CrossAttention", "MultiheadAttention", "scaled_dot_product_attention", "LSTM", "GRU", "RNN",
+    }
+)  # fmt: skip
 
 
 class Memory:
@@ -35,12 +42,13 @@ class Memory:
 
 
 class Tensor:
-    """A tensor of a step: the memory that it lives in, the bytes of its own elements, and whether a gradient comes to it."""
+    """A tensor of a step: the memory that it lives in, the bytes of its own elements, whether a gradient comes to it, and whether autocast
+    has made it one of 16 bits (`low`) in the place of 32."""
 
-    __slots__ = ("memory", "needed", "size")
+    __slots__ = ("low", "memory", "needed", "size")
 
-    def __init__(self, memory: Memory, size: Dim, needed: bool) -> None:
-        self.memory, self.size, self.needed = memory, size, needed
+    def __init__(self, memory: Memory, size: Dim, needed: bool, low: bool = False) -> None:
+        self.memory, self.size, self.needed, self.low = memory, size, needed, low
 
 
 class Call(NamedTuple):
@@ -74,10 +82,11 @@ class Call(NamedTuple):
 
 
 class Unrolling:
-    """Collects the calls of graphs. `variants` are the graphs of a recipe's networks, by instance and key."""
+    """Collects the calls of graphs. `variants` are the graphs of a recipe's networks, by instance and key; with `autocast` products are
+    computed in 16 bits, as `torch.autocast` does on a CPU."""
 
-    def __init__(self, variants: Mapping[str, Mapping[str, Graph]], trained: Trained) -> None:
-        self.variants, self.trained = variants, trained
+    def __init__(self, variants: Mapping[str, Mapping[str, Graph]], trained: Trained, *, autocast: bool = False) -> None:
+        self.variants, self.trained, self.autocast = variants, trained, autocast
         self.calls: list[Call] = []
 
     def run(
@@ -134,11 +143,15 @@ class Unrolling:
         needed = gradients and passes and (bool(weights) or any(tensor.needed for _, tensor in reads))
         needed = needed or any(value.differentiated for value in node.outputs.values())
         view = is_view(node, training=graph.training) and bool(reads)
+        product = self.autocast and _layer(node).operator.name in PRODUCTS
+        low = product or self._is_low(reads)
         outputs = []
         for value in node.outputs.values():
             size = substitute(value.type.bytes, sizes)
+            halved = low and value.type.dtype == "float32"
+            size = size // 2 if halved else size
             memory = reads[0][1].memory if view else Memory(size)
-            tensors[value] = Tensor(memory, size, needed and value.type.is_float)
+            tensors[value] = Tensor(memory, size, needed and value.type.is_float, halved)
             outputs.append(tensors[value])
         if isinstance(node.operator, CheckValues):
             return
@@ -149,11 +162,31 @@ class Unrolling:
             kept = kept_of(layer, lambda value: value in tensors and tensors[value].needed)
             saved = list(dict.fromkeys(tensors[value].memory for value in kept.values if value in tensors))
             own = substitute(kept.own, sizes)
+            if product:
+                own = own // 2 + self._cast(reads, weights, saved)
             if isinstance(node.operator, DroppedGraphLayer):  # what is left of the features, counted as if none of them were zero
                 own = own + reads[0][1].size
             if node.operator.name == "gradient":
                 own = own + self._derivatives(dict(reads))
         self.calls.append(Call(node, instance, reads, tuple(outputs), tuple(saved), Memory(own), weights, sizes))
+
+    def _is_low(self, reads: Sequence[tuple[str, Tensor]]) -> bool:
+        """Whether all numbers that are read are of 16 bits: then so is what is computed of them."""
+        floats = [tensor for _, tensor in reads if tensor.low or tensor.needed]
+        return self.autocast and bool(floats) and all(tensor.low for tensor in floats)
+
+    def _cast(
+        self, reads: Sequence[tuple[str, Tensor]], weights: Sequence[tuple[WeightKey, Dim]], saved: list[Memory]
+    ) -> Dim:  # fmt: skip
+        """The copies of weights and inputs in 16 bits that a product keeps in the place of its inputs."""
+        size: Dim = 0
+        for _, tensor in reads:
+            if not tensor.low and tensor.memory in saved:
+                saved.remove(tensor.memory)
+                size = size + tensor.size // 2
+        for _, each in weights:
+            size = size + each // 2
+        return size
 
     def _derivatives(self, reads: Mapping[str, Tensor]) -> Dim:
         """The gradients on the way from a number back to a value, which are kept where the result is differentiated again."""
