@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nnspec.profiling.roofline import Roofline
 
 _COLUMNS = 80
-_LEAST_OPERATORS = 12
+_LEAST_OPERATORS = 10
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _BARS = 68
 
@@ -73,7 +73,7 @@ def limit_of(line: LineCost, roofline: Roofline) -> str:
 
 
 def _place(of: str, line: int, path: str) -> str:
-    return str(line) if of == path else f"{of.rsplit('/', 1)[-1]}:{line}"
+    return str(line) if of == path else f"{of.rsplit('/', 1)[-1].partition('.')[0]}:{line}"
 
 
 def _nodes(measured: Measurement, path: str) -> str:

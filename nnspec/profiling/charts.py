@@ -112,7 +112,7 @@ class _Axes:
 
     def __init__(self, low: float, high: float, bottom: float, top: float, height: float) -> None:
         self.low, self.high, self.bottom, self.top, self.height = low, high, bottom, top, height
-        self.left, self.right = 80.0, _WIDTH - 20.0
+        self.left, self.right = 110.0, _WIDTH - 20.0
 
     def x(self, value: float) -> float:
         share = math.log10(value / self.low) / math.log10(self.high / self.low)
@@ -169,6 +169,6 @@ def timeline(recording: Recording) -> str:
     fixed = height - min(recording.fixed / most, 1.0) * (height - 20)
     body.append(f'<line class="peak" x1="{left}" x2="{right}" y1="20" y2="20"/>')
     body.append(f'<line class="roof" x1="{left}" x2="{right}" y1="{fixed:.1f}" y2="{fixed:.1f}"/>')
-    body.append(_text(right, fixed - 5, "weights, optimizer state and batch", anchor="end"))
-    body.append(_text((left + right) / 2, height + 18, "allocations in order", anchor="middle", soft=True))
+    told = "allocations in order; below the line: weights, optimizer state and batch"
+    body.append(_text((left + right) / 2, height + 18, told, anchor="middle", soft=True))
     return _svg(height + 30, body, "memory over the allocations of a step")

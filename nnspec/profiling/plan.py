@@ -30,6 +30,8 @@ from nnspec.types import DTYPE_BYTES
 EFFICIENCY = 0.4
 #: The share of a device's memory that is left to its driver, to the library that sends, and to gaps between blocks.
 RESERVE = 0.1
+#: Ways are even in speed that differ by less than this share.
+_EVEN = 0.01
 
 
 class Device(NamedTuple):
@@ -75,7 +77,8 @@ class Way(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All ways, and the one that is recommended: the one with the most samples a second of those that fit; None where none does."""
+    """All ways, and the one that is recommended: of those that fit the one with the most samples a second, of even ones the simplest; None
+    where none fits."""
 
     ways: tuple[Way, ...]
     best: Way | None
@@ -95,7 +98,8 @@ def plan(step: StepCalls, symbol: Var | None, batch: int, device: Device, ranks:
     for number in sorted(set(ranks)):
         ways += [planning.alone()] if number == 1 else [planning.ddp(number), planning.fsdp(number), planning.tensor(number)]
     fitting = [way for way in ways if way.fits]
-    best = max(fitting, key=lambda way: (way.samples_per_second, -way.ranks), default=None)
+    most = max((way.samples_per_second for way in fitting), default=0.0)
+    best = next((way for way in fitting if way.samples_per_second >= (1 - _EVEN) * most), None)
     return Plan(tuple(ways), best, batch, planning.at_batch, planning.work)
 
 

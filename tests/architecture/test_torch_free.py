@@ -78,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
         (["summary", "a.nn"], 0),
         (["summary", "a.nn", "--with", "N=4"], 0),
         (["plan", "a.nn"], 0),
-        (["plan", "a.nn", "--gpus", "2", "--memory", "1MiB", "--json"], 1),
+        (["plan", "a.nn", "--gpus", "2", "--memory", "1KiB", "--json"], 1),
         (["profile", "a.nn", "--fit", "8GiB", "-q"], 0),
         (["diff", "a.nn", "b.nn"], 0),
         (["diff", "a.nn", "b.nn", "--format", "markdown"], 0),
