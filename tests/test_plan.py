@@ -115,7 +115,7 @@ def test_what_fits_and_what_is_taken() -> None:
     assert best is not None
     assert best.fits
     assert best.samples_per_second >= 0.99 * max(way.samples_per_second for way in small.ways if way.fits)
-    even = planned([4], device=DEVICE._replace(memory=80e9, link=1e15)).best
+    even = planned([4], device=DEVICE._replace(memory=80e9, link=1e15, bytes_per_second=1e15)).best
     assert even is not None
     assert even.name == "DDP"  # FSDP is hardly faster
     assert planned([1], device=DEVICE._replace(memory=1e6)).best is None
