@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "predict": "predict",
     "sample": "sample",
     "profile": "profile",
+    "plan": "plan",
     "export": "export",
     "list": "listing",
     "new": "new",

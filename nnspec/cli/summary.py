@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.cli.options import Json, Network, Path, Quiet, Settings, Sizes
 
 if TYPE_CHECKING:
+    from nnspec.checker import Report
+    from nnspec.graph.ir import Graph
+    from nnspec.profiling.memory_estimate import MemoryEstimate
     from nnspec.profiling.summary import Summary
 
 
@@ -26,12 +29,68 @@ def run(
     from nnspec.profiling.summary import summarize
 
     report = sound_report(path, set_, quiet=quiet)
-    summary = summarize(chosen(report, network), sizes(with_))
+    graph = chosen(report, network)
+    summary = summarize(graph, sizes(with_))
+    training = _training(report, graph, sizes(with_))
     if json:
-        show_json(as_object(summary))
+        show_json({**as_object(summary), "training": _training_object(training)})
     else:
-        say(as_text(summary))
+        say("\n".join([as_text(summary), *_training_text(training)]))
     return 0
+
+
+class Training(NamedTuple):
+    """The memory of a training step: counted with an optimizer, which is a recipe's, or assumed. None where sizes are missing."""
+
+    estimate: MemoryEstimate
+    optimizer: str
+    assumed: bool
+
+
+def _training(report: Report, graph: Graph, given: dict[str, int]) -> Training | None:
+    from nnspec.errors import SpecError
+    from nnspec.profiling.memory_estimate import network_memory
+
+    try:
+        variant = report.graph(graph.name, training=True)
+    except SpecError:
+        return None
+    sizes = {var: given[var.name] for var in variant.symbols if var.name in given}
+    if len(sizes) < len(variant.symbols):
+        return None
+    optimizers = {
+        step.optimizer.operator.name: step.optimizer.operator
+        for recipe in report.recipes.values() for step in recipe.steps
+        if any(instance.network == graph.name and (not step.name or name in step.updates) for name, instance in recipe.instances.items())
+    }  # fmt: skip
+    chosen = next(iter(optimizers.values())) if len(optimizers) == 1 else None
+    return Training(network_memory(variant, chosen, sizes), chosen.name if chosen is not None else "Adam", chosen is None)
+
+
+def _training_text(training: Training | None) -> list[str]:
+    from nnspec.cli.tables import memory
+
+    if training is None:
+        return []
+    estimate = training.estimate
+    parts = ((estimate.weights, "weights"), (estimate.gradients, "gradients"), (estimate.optimizer, "optimizer state"),
+             (estimate.activations, "activations"))  # fmt: skip
+    assumed = ", which is assumed" if training.assumed else ""
+    told = ", ".join(f"{memory(amount)} {name}" for amount, name in parts if amount)
+    return [
+        f"training    {memory(estimate.peak()[0])} at most in a step with {training.optimizer}{assumed}:",
+        f"            {told}",
+    ]
+
+
+def _training_object(training: Training | None) -> dict[str, Any] | None:
+    from nnspec.dims import evaluate
+
+    if training is None:
+        return None
+    parts = ("weights", "gradients", "optimizer", "inputs", "activations")
+    amounts = {f"{name}_bytes": evaluate(getattr(training.estimate, name), {}) for name in parts}
+    return {"peak_bytes": training.estimate.peak()[0], **amounts, "with": training.optimizer, "assumed": training.assumed}
 
 
 def as_text(summary: Summary) -> str:

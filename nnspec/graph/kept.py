@@ -41,7 +41,7 @@ def kept_by_node(graph: Graph, owner: Mapping[Value, Value]) -> dict[Node, Dim]:
     for node in graph.nodes:
         if not any(value in needed for value in node.outputs.values()):
             continue
-        kept = _kept(node, needed.__contains__)
+        kept = kept_of(node, needed.__contains__)
         amount = kept.own
         for value in kept.values:
             root = owner.get(value)
@@ -64,7 +64,8 @@ def gradients_needed(graph: Graph) -> set[Value]:
     return needed
 
 
-def _kept(node: Node, needed: Needed) -> Kept:
+def kept_of(node: Node, needed: Needed) -> Kept:
+    """What torch keeps of one node; `needed` says for which of its values a gradient is computed."""
     if isinstance(node.operator, ScanLoop):
         return _scan(node, node.operator)
     rule = _RULES.get(node.operator.name.replace("_", "").lower())
@@ -308,6 +309,11 @@ def _neighbours(node: Node, needed: Needed) -> Kept:
     return Kept(values, own + lengths)
 
 
+def _log_probabilities(operator: Any) -> Dim:
+    """The logarithms of the softmax, the sum of the targets' weights, and where some targets do not count a copy of all."""
+    return _same(operator) + 4 + (operator.target.bytes if operator.keep is not None else 0)
+
+
 def _sines(operator: Any) -> Dim:
     return _bytes(operator.input, *operator.input.dims[-2:])
 
@@ -348,6 +354,8 @@ _TABLE: dict[str, Rule] = {
     "scatter": _keeps("index"), "rotary": _keeps(own=_sines),
     "selfattention crossattention": _attention, "scaleddotproductattention": _scaled_dot_product,
     "gcnconv": _graph_convolution, "gatconv": _graph_attention, "sageconv": _neighbours,
+    "crossentropy": _keeps("target", own=_log_probabilities), "nllloss": _keeps("input", "target"), "l1loss": _keeps(own=_same),
+    "mseloss smoothl1loss huberloss binarycrossentropy binarycrossentropywithlogits": _keeps("input", "target"),
     "lstm gru rnn": _recurrent, "lstmcell grucell rnncell": _cell,
 }  # fmt: skip
 _RULES = {name: rule for names, rule in _TABLE.items() for name in names.split()}

@@ -11,8 +11,8 @@ from nnspec.checker import Report
 from nnspec.diagnostics import Diagnostic
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import NoAdmissibleSizes
+from nnspec.profiling.brought import numbered
 from nnspec.proving.account import Account, NetworkAccount, Proof, RecipeAccount, SampleAccount
-from nnspec.proving.brought import numbered
 from nnspec.proving.claims import broken
 from nnspec.proving.findings import Findings
 from nnspec.proving.networks import NetworkProver

@@ -44,11 +44,11 @@ def _draw(entry: InputEntry, graph: Graph, sizes: Mapping[Var, int], generator: 
         return drawn
     if type.dtype == "complex64":
         return torch.randn(shape, generator=generator, dtype=torch.complex64)
-    low, high = (0, evaluate(type.classes, sizes)) if type.classes is not None else (1, _smallest(graph, sizes) + 1)
+    low, high = (0, evaluate(type.classes, sizes)) if type.classes is not None else (1, largest_length(graph, sizes) + 1)
     return torch.randint(low, max(high, low + 1), shape, generator=generator).to(dtype(type.dtype))
 
 
-def _smallest(graph: Graph, sizes: Mapping[Var, int]) -> int:
+def largest_length(graph: Graph, sizes: Mapping[Var, int]) -> int:
     """The smallest size of an axis after the first: an integer up to it is a valid length and a valid position."""
     axes = [evaluate(dim, sizes) for entry in graph.inputs for dim in entry.value.type.dims[1:]]
     return min([size for size in axes if size > 0], default=1)

@@ -5,8 +5,8 @@ Not here: which stages there are (`nnspec.recipes.order`), and the updates (`nns
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from nnspec.torch_backend.recipes import InstanceModule
 
 
+def _called(module: Any, *args: Tensor) -> Any:
+    return module(*args)
+
+
 class LoweredStage:
     """A stage that can be run. `step` is the update at its end, or None."""
 
@@ -29,11 +33,12 @@ class LoweredStage:
         self._names = argument_names(entry.name for entry in stage.graph.inputs)
         self._tree = tree
 
-    def run(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The loss, metrics and values for later stages, from the batch and what earlier stages gave."""
+    def run(self, given: Mapping[str, Tensor], call: Callable[..., Any] = _called) -> dict[str, Tensor]:
+        """The loss, metrics and values for later stages, from the batch and what earlier stages gave. `call` runs the graph, such as
+        node by node."""
         weights = [tensor_at(self._tree.root, path) for path in self._view.weights]
         inputs = [given[name] for name in self._names]
-        outputs: dict[str, Tensor] = self._view.module(*inputs, *weights)
+        outputs: dict[str, Tensor] = call(self._view.module, *inputs, *weights)
         return outputs
 
 

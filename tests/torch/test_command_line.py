@@ -122,18 +122,21 @@ def test_predict(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("training", [False, True])
 def test_profile(folder: Path, capsys: pytest.CaptureFixture[str], training: bool) -> None:
     arguments = ["profile", str(folder / "small.nn"), "--repeats", "1", "--batch", "2", "--device", "cpu", "-q"]
-    arguments += ["--training"] if training else []
+    arguments += [] if training else ["--inference"]
     result = report(capsys, *arguments)
     assert isinstance(result, dict)
     assert (result["backward_ms"] is not None) == training
+    assert result["batch"] == 2
     assert main(arguments) == 0
-    assert ("backward ms" in capsys.readouterr().out) == training
+    assert ("bwd ms" in capsys.readouterr().out) == training
 
 
 def test_profile_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", str(run), "--repeats", "1", "--device", "cpu", "-q"]) == 0
-    assert "Conv2d" in capsys.readouterr().out
-    assert main(["profile", str(run), "--training"]) == 2
+    assert "bwd ms" in capsys.readouterr().out
+    assert main(["profile", str(run), "--inference", "--repeats", "1", "--device", "cpu", "-q"]) == 0
+    assert "bwd ms" not in capsys.readouterr().out
+    assert main(["profile", str(run), "--set", "train.epochs=1"]) == 2
 
 
 def test_precision(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from nnspec.checker import Report, check_source
 from nnspec.recipes.recipe import Recipe
 
+#: What is said where such numbers were taken.
+NOTE = "sizes that only the data bring, such as a vocabulary, were taken to be small: of a run they are known"
 #: How much larger than a vocabulary has to be the tried ones are, in this order: some recipe may need many classes.
 _MORE = (8, 100, 2000)
 
