@@ -21,7 +21,10 @@ COMMANDS: dict[str, str] = {
     "diff": "diff",
     "compile": "compile",
     "train": "train",
+    "sweep": "sweep",
     "evaluate": "evaluate",
+    "report": "report",
+    "compare": "compare",
     "predict": "predict",
     "sample": "sample",
     "profile": "profile",
@@ -36,7 +39,7 @@ COMMANDS: dict[str, str] = {
 EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
-    "gymnasium": "agents",
+    "gymnasium": "agents", "optuna": "hpo", "sqlalchemy": "hpo", "tensorboard": "tensorboard",
 }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ _ABILITIES = {
     "byte pairs": ("text", ("tokenizers",)),
     "curves": ("plot", ("matplotlib",)),
     "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
+    "train --log tensorboard": ("tensorboard", ("torch", "tensorboard")),
+    "sweep": ("hpo", ("torch", "numpy", "safetensors", "optuna")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
     "engines: ONNX Runtime": ("engines", ("onnx", "onnxruntime")),

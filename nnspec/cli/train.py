@@ -22,12 +22,15 @@ def run(
     resume: Annotated[
         str, typer.Option(metavar="RUN|last", help="Go on with the run in this folder, or with the last one.")
     ] = "",
+    log: Annotated[
+        list[str], typer.Option(metavar="tensorboard", help="Log to these as well; files lie in the run folder.")
+    ] = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a network by a recipe of the spec.
 
-    Writes a run folder with the spec, checkpoints, metrics and a picture of the learning curve.
+    Writes a run folder with the spec, checkpoints, metrics, pictures, and a report of all of it as one HTML page.
     """
     from nnspec.cli.live import Live
     from nnspec.cli.output import one_of, say, show_json
@@ -42,7 +45,7 @@ def run(
 
     with Live(quiet=quiet) as live:
         again = True if resume == "last" else resume or None
-        result = train(report, name, device=device, resume=again, out=output, progress=live)
+        result = train(report, name, device=device, resume=again, out=output, progress=live, log=log)
     if json:
         show_json(as_object(result))
     else:
@@ -57,7 +60,8 @@ def as_text(result: RunResult | AgentResult) -> str:
 
     if isinstance(result, AgentResult):
         lines = [f"{result.steps:,} steps, {result.episodes:,} episodes in {result.seconds:.1f} s", returns_as_text(result.final)]
-        lines += [f"{what}: {path}" for what, path in (("returns", result.curve), ("policy", result.policy)) if path is not None]
+        files = (("returns", result.curve), ("policy", result.policy), ("report", result.report))
+        lines += [f"{what}: {path}" for what, path in files if path is not None]
         return "\n".join([*lines, f"run: {result.run}"])
     lines = [f"{result.steps:,} steps in {result.seconds:.1f} s"]
     if result.final is not None:
@@ -67,21 +71,23 @@ def as_text(result: RunResult | AgentResult) -> str:
     if result.curve is not None:
         lines.append(f"learning curve: {result.curve}")
     lines += [f"samples: {path}" for path in result.samples]
+    if result.report is not None:
+        lines.append(f"report: {result.report}")
     return "\n".join([*lines, f"run: {result.run}"])
 
 
 def as_object(result: RunResult | AgentResult) -> dict[str, Any]:
     """The result for programs."""
-    from nnspec.cli.evaluate import as_object as evaluation
     from nnspec.training import AgentResult
 
     return {
         "run": str(result.run),
         "steps": result.steps,
         "seconds": result.seconds,
-        "final": evaluation(result.final) if result.final is not None else None,
+        "final": result.final.document() if result.final is not None else None,
         "history": result.history,
         "curve": str(result.curve) if result.curve is not None else None,
+        "report": str(result.report) if result.report is not None else None,
         **(
             {"episodes": result.episodes}
             if isinstance(result, AgentResult)

@@ -19,6 +19,10 @@ class TrainingError(UsageError):
     """Training cannot begin or go on. Says at which step and why; the last checkpoint is whole."""
 
 
+class Pruned(TrainingError):
+    """A search has given up on a run: others were better by then."""
+
+
 class Interrupted(Exception):
     """A signal asked to stop; a checkpoint has been written. `number` is the signal's."""
 

@@ -18,6 +18,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training.average import Average
 from nnspec.training.batches import Batches
 from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
 from nnspec.training.evaluate import load_weights, place_of
@@ -56,6 +57,7 @@ class Trainer:
         self.layout = arrange(recipe, self.module)
         preflight.verify(recipe, self.module, self.batches, self.datasets, device)
         self.updater = Updater(recipe, self.module, self.batches.count, device)
+        self.average = Average(recipe, self.module)
         self.unit, self.every = measure_every(recipe)
         span = self.batches.count if self.unit == "epochs" else self.every * self.updater.accumulate
         self.running = RunningFigures(recipe, span, device)
@@ -135,6 +137,7 @@ class Trainer:
             self.position += 1
             if updated:
                 self.step += 1
+                self.average.follow()
                 self._after_update()
                 if self.step >= self.total or self._waited_enough():
                     return
@@ -189,7 +192,8 @@ class Trainer:
         return bool(self.history) and self.standing.exhausted(self.history[-1])
 
     def _measure(self, part: str, place: Place | None = None) -> Evaluation:
-        return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place)
+        with self.average.shown():
+            return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place)
 
     def _tell(self) -> None:
         if self.running.batches:
@@ -224,7 +228,7 @@ class Trainer:
             "memory_format": self.layout, "best": self.standing.best, "history": self.history,
             "seconds": self.seconds + began - self.began, "line_seconds": passed,
         }  # fmt: skip
-        found = captured(self.module, self.updater, self.running, self.device, state)
+        found = captured(self.module, self.updater, self.running, self.device, state, self.average)
         try:
             checkpoint.save(self.folder.checkpoints, self.step, found, keep=self.standing.kept())
         except OSError as error:
@@ -250,7 +254,7 @@ class Trainer:
         self.layout = state.get("memory_format", self.layout)
         if self.layout in LAYOUTS:
             lay_out(self.module, self.layout)
-        put_back(found, self.module, self.updater, self.running, self.device)
+        put_back(found, self.module, self.updater, self.running, self.device, self.average)
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
         if self.position >= self.batches.count:
             self.epoch, self.position = self.epoch + 1, 0
@@ -277,6 +281,7 @@ class Trainer:
     # --- the end ------------------------------------------------------------------------------------------------------------
 
     def _finish(self) -> Evaluation:
+        self.average.take()
         best, place = self._best_weights()
         final = self._measure(last_part(self.first), place)
         figures = {"part": final.part, "samples": final.samples, **final.figures}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.average import Average
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.evaluate import load_weights
@@ -20,8 +21,8 @@ from nnspec.training.update import Updater
 
 
 def captured(
-    module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any]
-) -> Checkpoint:
+    module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any], average: Average,
+) -> Checkpoint:  # fmt: skip
     """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`."""
     states = {name: each.state() for name, each in updater.optimizers.items()}
     files: dict[str, dict[str, Tensor]] = {f"network.{name}": dict(each.state_dict()) for name, each in module.instances.items()}
@@ -32,16 +33,24 @@ def captured(
     if device.type == "cuda":
         files["random"]["cuda"] = torch.cuda.get_rng_state(device)
     rest = {name: settings for name, (_, settings) in states.items()}
-    return Checkpoint(files, plain({**state, "optimizers": rest, "scaler": updater.state()}))
+    return Checkpoint(
+        average.files(files), plain({**state, "optimizers": rest, "scaler": updater.state(), "average": average.state()})
+    )
 
 
 def _optimizer(step: str) -> str:
     return f"optimizer.{step}" if step else "optimizer"
 
 
-def put_back(found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device) -> None:
+def put_back(
+    found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, average: Average
+) -> None:
     """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe."""
-    load_weights(module, found.tensors)
+    try:
+        tensors = average.restore(found.tensors, found.state.get("average") or {})
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint does not fit the networks of the spec: {error}") from error
+    load_weights(module, tensors)
     try:
         for name, optimizer in updater.optimizers.items():
             optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])

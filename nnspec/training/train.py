@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,20 @@ from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
+from nnspec.training.mistakes import draw_mistakes
 from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import prepare
 from nnspec.training.progress import Progress, Silent
+from nnspec.training.reported import report_of
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.sample import COUNT, TEXTS, data_read, draw, first_samples, keep
+from nnspec.training.scalars import follower
 
 
 @dataclass(frozen=True)
 class RunResult:
     """A finished training: its folder, steps, seconds, the measurements of the test part (else of the last there is), the log, and its
-    pictures where they could be drawn; `samples` are those of samples."""
+    pictures where they could be drawn; `samples` are those of samples, and `report` is the page that shows all of it."""
 
     run: Path
     steps: int
@@ -39,6 +42,7 @@ class RunResult:
     curve: Path | None = None
     confusion: Path | None = None
     samples: tuple[Path, ...] = ()
+    report: Path | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -48,12 +52,14 @@ class RunResult:
 
 def train(report: Report, recipe: str | None = None, *, device: str = "auto", settings: Mapping[str, Any] | None = None,
           resume: str | Path | bool | None = None, out: str | Path = "runs",
-          progress: Progress | None = None) -> RunResult | AgentResult:  # fmt: skip
+          progress: Progress | None = None, called: str = "", log: Sequence[str] = ()) -> RunResult | AgentResult:  # fmt: skip
     """Train a recipe of a checked spec, or let an agent act and learn. `settings` are as for the check ("train.epochs"); `resume` names a
-    run, or True for the newest one in `out`, whose settings then hold where no others are given.
+    run, or True for the newest one in `out`, whose settings then hold where no others are given. A new run is `called` as its recipe, unless
+    something else is said; `log` names who is told of the lines of the log as well ("tensorboard").
 
     Raises SpecError for a spec with errors, DataError, RunError, CheckpointError, TrainingError, and Interrupted after a signal.
     """
+    followers = [follower(name) for name in log]
     folder = _resumed(report, recipe, resume, Path(out))
     before = folder.manifest["settings"] if folder is not None else {}
     wanted = {**before, **report.settings, **(settings or {})}
@@ -62,12 +68,14 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     chosen = _recipe(report, recipe or (folder.manifest["recipe"] if folder is not None else None))
     listener = progress or Silent()
     if chosen.acting is not None:
-        return train_agent(report, chosen, device, listener, folder, Path(out))
+        return train_agent(report, chosen, device, listener, folder, Path(out), called, followers)
     report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
     trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
     if folder is None:
         load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)
-    final = trainer.run(folder or RunFolder.create(Path(out), chosen.name), resumed=folder is not None)
+    run_folder = folder or RunFolder.create(Path(out), called or chosen.name)
+    run_folder.followers += [begin(run_folder.path) for begin in followers]
+    final = trainer.run(run_folder, resumed=folder is not None)
     run = trainer.folder.path
     curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
     if curve is None:
@@ -75,7 +83,10 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
     _draw_items(report, trainer, listener)
     drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
-    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn)
+    pictures.draw_calibration(run / "calibration.png", chosen.name, final)
+    draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
+    page = report_of(trainer.folder, final.document(), listener)
+    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn, page)
 
 
 def _draw_items(report: Report, trainer: Trainer, listener: Progress) -> None:
