@@ -11,7 +11,7 @@ from nnspec.reporting.markup import Markup, element
 Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 380, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 14, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 14, 34
 #: How each class looks where no style of a page reaches, as in a mail; the page's own style wins.
 _LOOKS: dict[str, dict[str, object]] = {
     "train": {"stroke": "#2f6fb5"}, "rate": {"stroke": "#2f6fb5"}, "validation": {"stroke": "#d9730d"},
