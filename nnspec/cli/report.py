@@ -21,7 +21,7 @@ def run(run: Run, output: Output = "", quiet: Quiet = False) -> int:
     found = read_run(run)
     if found.evaluation is None and found.status == "finished":
         progress(
-            "nnspec: the run keeps no evaluation.json, so figures by class and calibration are left out, if it has some: it is of an older version",
+            "nnspec: the run keeps no evaluation.json, so figures by class are left out: it is of an older version",
             quiet=quiet,
         )
     try:
