@@ -81,10 +81,10 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     if curve is None:
         listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
-    _draw_items(report, trainer, listener)
-    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
     pictures.draw_calibration(run / "calibration.png", chosen.name, final)
     draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
+    _draw_items(report, trainer, listener)
+    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
     page = report_of(trainer.folder, final.document(), listener)
     return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn, page)
 
