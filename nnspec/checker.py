@@ -22,6 +22,7 @@ from nnspec.syntax import tree
 if TYPE_CHECKING:
     from nnspec.graph.program import Behaviour
     from nnspec.lint.suppressions import Suppressed
+    from nnspec.recipes.sweeps import Sweep
 
 _RECURSION = 20_000
 
@@ -41,10 +42,12 @@ class Report:
                  networks: dict[str, Graph], recipes: dict[str, Recipe], settings: Mapping[str, Any],
                  sizes: Mapping[str, int], sources: tuple[Source, ...] = (), behaviours: tuple[Behaviour, ...] = (),
                  suppressed: tuple[Suppressed, ...] = (), used: tuple[Used, ...] = (), samples: tuple[Sample, ...] = (),
-                 brought: Mapping[str, int] | None = None) -> None:  # fmt: skip
+                 brought: Mapping[str, int] | None = None, sweeps: Mapping[str, Sweep] | None = None) -> None:  # fmt: skip
         self.source = source
         #: What can be drawn from the recipes once they have been trained.
         self.samples = samples
+        #: What is searched for the best run, by recipe.
+        self.sweeps = dict(sweeps or {})
         #: The texts that were read: the spec and what it uses.
         self.sources = sources or (source,)
         #: Claims of `ensure` that are tested on the compiled network.
@@ -152,7 +155,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     from nnspec.lint import lint
 
     program = Program(file, source, loader, settings, sizes, found, brought)
-    networks, recipes, samples = check_program(program)
+    networks, recipes, samples, sweeps = check_program(program)
     told = {(finding.code, finding.span.start) for finding in found}
     everything = [
         *found,
@@ -167,7 +170,7 @@ def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: M
     ordered = tuple(sorted(everything, key=Diagnostic.sort_key))
     return Report(
         source, file, ordered, networks, recipes, settings, sizes, program.sources, tuple(program.behaviours), suppressed,
-        tuple(loader.used), samples, brought,
+        tuple(loader.used), samples, brought, sweeps,
     )  # fmt: skip
 
 

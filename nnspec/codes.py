@@ -96,6 +96,7 @@ CODES: dict[str, Code] = {
     "NN412": Code("no-gradient", "error", "the gradient of a number with respect to a value that it does not depend on"),
     # NN5xx: what a spec ensures
     "NN413": Code("sample-without-recipe", "error", "a sample that no recipe can give, or that lacks something"),
+    "NN414": Code("sweep-range", "error", "a sweep that no recipe can run, or a range that is none"),
     "NN501": Code("ensure-violated", "error", "a claim of `ensure` does not hold"),
     "NN502": Code("ensure-at-compile-time", "info", "a claim that is tested on the compiled network"),
     "NN503": Code(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nnspec.diagnostics import Diagnostic, Span
+from nnspec.diagnostics import Diagnostic, Label, Span
 from nnspec.graph import foreign, networks
 from nnspec.graph.ir import Graph
 from nnspec.graph.program import Program
@@ -19,15 +19,19 @@ from nnspec.similar import similar_to
 from nnspec.syntax import tree
 from nnspec.syntax.node import Node
 
-_ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample")
+if TYPE_CHECKING:
+    from nnspec.recipes.sweeps import Sweep
+
+_ITEM_WORDS = ("network", "block", "train", "agent", "ensure", "data", "sample", "sweep")
 
 
 class Checked(NamedTuple):
-    """What of a spec is without errors: networks and recipes by name, and what can be drawn from a recipe."""
+    """What of a spec is without errors: networks and recipes by name, what can be drawn from a recipe, and searches by their recipe."""
 
     networks: dict[str, Graph]
     recipes: dict[str, Recipe]
     samples: tuple[Sample, ...]
+    sweeps: dict[str, Sweep]
 
 
 def check_program(program: Program) -> Checked:
@@ -54,8 +58,33 @@ def check_program(program: Program) -> Checked:
     for item in items:
         if item.word.id == "ensure":
             _check_ensure(program, item, graphs, checked)
+    sweeps = _sweeps(program, items, checked)
     program.report_unused()
-    return Checked(graphs, checked, tuple(samples))
+    return Checked(graphs, checked, tuple(samples), sweeps)
+
+
+def _sweeps(program: Program, items: list[tree.Item], recipes: dict[str, Recipe]) -> dict[str, Sweep]:
+    """The searches by the recipe that they run; a recipe has one."""
+    found: dict[str, Sweep] = {}
+    seen: dict[str, tree.Item] = {}
+    for item in items:
+        if item.word.id != "sweep":
+            continue
+        first = seen.setdefault(item.name.id, item)
+        if first is not item:
+            program.report(
+                Diagnostic(
+                    "NN108", f"there are two sweeps of `{item.name.id}`", item.name.span,
+                    labels=(Label(first.name.span, "the first one"),), help="put all ranges into one",
+                )
+            )  # fmt: skip
+            continue
+        from nnspec.recipes.sweeps import build_sweep  # rarely needed
+
+        sweep = build_sweep(program, item, recipes)
+        if sweep is not None:
+            found[item.name.id] = sweep
+    return found
 
 
 def _recipe(program: Program, item: tree.Item) -> Recipe | None:

@@ -21,7 +21,10 @@ COMMANDS: dict[str, str] = {
     "diff": "diff",
     "compile": "compile",
     "train": "train",
+    "sweep": "sweep",
     "evaluate": "evaluate",
+    "report": "report",
+    "compare": "compare",
     "predict": "predict",
     "sample": "sample",
     "profile": "profile",
@@ -37,7 +40,7 @@ COMMANDS: dict[str, str] = {
 EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
-    "gymnasium": "agents", "pyarrow": "parquet",
+    "gymnasium": "agents", "pyarrow": "parquet", "optuna": "hpo", "sqlalchemy": "hpo", "tensorboard": "tensorboard",
 }  # fmt: skip
 
 

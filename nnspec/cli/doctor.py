@@ -16,6 +16,8 @@ _ABILITIES = {
     "curves": ("plot", ("matplotlib",)),
     "Parquet tables": ("parquet", ("pyarrow",)),
     "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
+    "train --log tensorboard": ("tensorboard", ("torch", "tensorboard")),
+    "sweep": ("hpo", ("torch", "numpy", "safetensors", "optuna")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),
     "engines: ONNX Runtime": ("engines", ("onnx", "onnxruntime")),

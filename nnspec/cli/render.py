@@ -12,5 +12,5 @@ def run(path: Path, set_: Settings = [], with_: Sizes = []) -> int:  # noqa: B00
     from nnspec.render.resolved_recipes import render_spec
 
     report = sound_report(path, set_, with_)
-    say(render_spec(report.networks, report.recipes).rstrip("\n"))
+    say(render_spec(report.networks, report.recipes, report.sweeps).rstrip("\n"))
     return 0

@@ -43,13 +43,16 @@ def run(
     ignore: Ignore = [],  # noqa: B006
     bad_rows: BadRows = "error",
     spec: SpecFile = "",
+    log: Annotated[
+        list[str], typer.Option(metavar="tensorboard", help="Log to these as well; files lie in the run folder.")
+    ] = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a network by a recipe of the spec.
 
-    Writes a run folder with the spec, checkpoints, metrics and a picture of the learning curve. Under torchrun, each process takes its
-    share of every batch.
+    Writes a run folder with the spec, checkpoints, metrics, pictures, and a report of all of it as one HTML page. Under torchrun, each
+    process takes its share of every batch.
 
     Of a table (.csv, .tsv or .parquet) with --target, a spec is drafted beside it first: to read, to keep and to edit.
     """
@@ -77,6 +80,7 @@ def run(
         given = [each for text in (*set_, *changed) for each in ("--set", text)]
         named = {"--recipe": name, "--device": device, "--output": output, "--resume": resume}
         given += [each for option, value in named.items() if value for each in (option, value)]
+        given += [each for name in log for each in ("--log", name)]
         given += [option for option, wanted in (("--json", json), ("--quiet", quiet)) if wanted]
         return _start(report, name, device, nproc, max_restarts, [drafted or path, *given])
     if rank:
@@ -94,7 +98,7 @@ def run(
             if apart:
                 result = cross_validate(report, name, device=device, out=output, progress=live)
             else:
-                result = train(report, name, device=device, resume=_again(resume), out=output, progress=live)
+                result = train(report, name, device=device, resume=_again(resume), out=output, progress=live, log=log)
     except LostProcess as error:
         progress(f"nnspec: {error}")
         return LOST
@@ -179,7 +183,8 @@ def as_text(result: RunResult | AgentResult | FoldsResult) -> str:
         return _folds_as_text(result)
     if isinstance(result, AgentResult):
         lines = [f"{result.steps:,} steps, {result.episodes:,} episodes in {result.seconds:.1f} s", returns_as_text(result.final)]
-        lines += [f"{what}: {path}" for what, path in (("returns", result.curve), ("policy", result.policy)) if path is not None]
+        files = (("returns", result.curve), ("policy", result.policy), ("report", result.report))
+        lines += [f"{what}: {path}" for what, path in files if path is not None]
         return "\n".join([*lines, f"run: {result.run}"])
     lines = [f"{result.steps:,} steps in {result.seconds:.1f} s"]
     if result.final is not None:
@@ -189,6 +194,8 @@ def as_text(result: RunResult | AgentResult | FoldsResult) -> str:
     if result.curve is not None:
         lines.append(f"learning curve: {result.curve}")
     lines += [f"samples: {path}" for path in result.samples]
+    if result.report is not None:
+        lines.append(f"report: {result.report}")
     return "\n".join([*lines, f"run: {result.run}"])
 
 
@@ -209,7 +216,6 @@ def _folds_as_text(result: FoldsResult) -> str:
 
 def as_object(result: RunResult | AgentResult | FoldsResult) -> dict[str, Any]:
     """The result for programs."""
-    from nnspec.cli.evaluate import as_object as evaluation
     from nnspec.training import AgentResult, FoldsResult
 
     if isinstance(result, FoldsResult):
@@ -218,9 +224,10 @@ def as_object(result: RunResult | AgentResult | FoldsResult) -> dict[str, Any]:
         "run": str(result.run),
         "steps": result.steps,
         "seconds": result.seconds,
-        "final": evaluation(result.final) if result.final is not None else None,
+        "final": result.final.document() if result.final is not None else None,
         "history": result.history,
         "curve": str(result.curve) if result.curve is not None else None,
+        "report": str(result.report) if result.report is not None else None,
         **(
             {"episodes": result.episodes}
             if isinstance(result, AgentResult)

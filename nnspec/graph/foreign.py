@@ -60,7 +60,7 @@ _MEMBERS = {"size": "shape", "ndim": "rank", "dim": "rank", "type": "dtype"}
 _ITEMS = {
     **dict.fromkeys(_NETWORK, "network"), **dict.fromkeys(("recipe", "trainer", "training", "fit", "experiment"), "train"),
     **dict.fromkeys(("def", "function", "fn", "component"), "block"), "dataset": "data", "import": "use",
-    "assert": "ensure", "generate": "sample",
+    "assert": "ensure", "generate": "sample", **dict.fromkeys(("search", "tune", "hpo"), "sweep"),
 }  # fmt: skip
 #: A word that begins a statement elsewhere -> the word here, for those that the body has.
 _STATEMENTS = {

@@ -85,7 +85,9 @@ def _graph(member: InstanceMember, types: Sequence[TensorType], span: Span, scop
 def _layer(member: InstanceMember, scope: Scope) -> tuple[Layer | None, Build, Scope]:
     """The layer of the network, which is built once more for it."""
     instance: NetworkInstance = member.instance
-    built = networks.build_network(scope.build.program, instance.maker, [], training=instances.in_training(instance, scope))
+    program = scope.build.program
+    outside = networks.set_in_recipe(program, instance.maker)
+    built = networks.build_network(program, instance.maker, outside, training=instances.in_training(instance, scope))
     names = built.scope.names if built.scope is not None else {}
     found = names.get(member.name)
     if built.graph is None or built.scope is None:

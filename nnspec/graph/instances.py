@@ -95,8 +95,9 @@ def _built(
     instance: NetworkInstance, optional: frozenset[str], scope: Scope, sizes: Mapping[str, int]
 ) -> tuple[Graph | None, Build] | None:
     built = networks.build_network(
-        scope.build.program, instance.maker, [], training=in_training(instance, scope), optional=optional, sizes=sizes
-    )
+        scope.build.program, instance.maker, networks.set_in_recipe(scope.build.program, instance.maker),
+        training=in_training(instance, scope), optional=optional, sizes=sizes,
+    )  # fmt: skip
     return built.graph, built.build
 
 

@@ -93,6 +93,28 @@ def check_alone(program: Program, maker: BlockMaker, *, training: bool = False,
     return build_network(program, maker, given, training=training, optional=optional)
 
 
+def left_open(program: Program, maker: BlockMaker) -> tuple[tree.Parameter, ...]:
+    """The parameters of a network in a recipe that the recipe does not give, so that they can be set from outside."""
+    probe = Scope(Build(program, maker.item.name.id), maker.home, "", ())
+    resolved = parameters.resolve_variant(maker, probe)
+    if resolved is None:
+        return ()
+    own = _taken(BlockMaker(resolved.item, maker.given, maker.home, maker.span))
+    return tuple(each for each in resolved.item.parameters if each.name.id not in own)
+
+
+def set_in_recipe(program: Program, maker: BlockMaker) -> list[Given]:
+    """What is set from outside (`--set hidden=64`) of the parameters that a recipe leaves open."""
+    if not program.settings:
+        return []
+    home = Scope(Build(program, maker.item.name.id), maker.home, "", ())
+    return [
+        Given(parameters.set_value(each, program.settings[each.name.id], home), each.name.span, each.name.id, each.name.span)
+        for each in left_open(program, maker)
+        if each.name.id in program.settings
+    ]
+
+
 def _taken(resolved: BlockMaker) -> set[str | None]:
     """The parameters that a variant gives."""
     positions = sum(each.name is None for each in resolved.given)

@@ -231,7 +231,7 @@ class Program:
         for entry in file.items:
             if isinstance(entry, tree.Use):
                 self._import(entry, scope, (*open_files, source.path))
-            elif isinstance(entry, tree.Item) and entry.word.id != "ensure":
+            elif isinstance(entry, tree.Item) and entry.word.id not in ("ensure", "sweep"):
                 self._declare(entry, scope)
         return scope
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nnspec.graph.program import Program
 
 #: Items that say how something is trained or used.
-RECIPES = frozenset({"train", "agent", "sample"})
+RECIPES = frozenset({"train", "agent", "sample", "sweep"})
 #: Items that are built of layers.
 NETS = frozenset({"block", "network"})
 

@@ -116,6 +116,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "metric": (
         "accuracy", "precision", "recall", "f1", "iou", "auc", "r2", "perplexity", "exact_match"
     ),
+    "agreement": (
+        "balanced_accuracy", "matthews_corrcoef", "cohen_kappa", "average_precision", "calibration_error", "mae", "rmse"
+    ),
     "optimizer": (
         "SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta"
     ),

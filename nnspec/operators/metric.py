@@ -163,18 +163,16 @@ class iou(RetrievalMetric):
     dim: int | None = attribute(Maybe(Integer()), None, doc=_DIM, keyword_only=True)
 
 
-@operator("auc", source=f"Hanley & McNeil 1982, Radiology 143:29; {SKLEARN}#receiver-operating-characteristic-roc")
-class auc(Metric):
-    """The area under the ROC curve: how probably a positive has a higher score than a negative; ties count half.
+class RankingMetric(Metric):
+    """A metric of scores, of which only one is needed for yes and no.
 
-    Scores (N,) against yes and no (N,); or scores per class (N, C), in any scale, against index(C)[N]: the mean over classes,
-    each against the rest (with two classes, the second).
+    `pred` is a score for each target, higher for yes; or one score per class (float, one axis more than the target).
     """
 
-    pred: TensorType = tensor(doc="a score, higher for yes; or one per class")
-    target: TensorType = tensor(dtype="any", doc=_TARGET)
-    keep: TensorType | None = tensor(dtype="bool", optional=True, doc=_KEEP)
-    dim: int | None = attribute(Maybe(Integer()), None, doc=_DIM, keyword_only=True)
+    pred: TensorType
+    target: TensorType
+    keep: TensorType | None
+    dim: int | None
 
     @property
     def form(self) -> Form:
@@ -195,6 +193,20 @@ class auc(Metric):
                 message = f"one score for each target tells two classes apart, and the target is {self.target}"
                 obligations.append(Obligation(Relation(self.target.classes, "<=", 2), "NN206", "target", message))
         return self.number([*obligations, *keep_fits(self.keep, self.target)])
+
+
+@operator("auc", source=f"Hanley & McNeil 1982, Radiology 143:29; {SKLEARN}#receiver-operating-characteristic-roc")
+class auc(RankingMetric):
+    """The area under the ROC curve: how probably a positive has a higher score than a negative; ties count half.
+
+    Scores (N,) against yes and no (N,); or scores per class (N, C), in any scale, against index(C)[N]: the mean over classes,
+    each against the rest (with two classes, the second).
+    """
+
+    pred: TensorType = tensor(doc="a score, higher for yes; or one per class")
+    target: TensorType = tensor(dtype="any", doc=_TARGET)
+    keep: TensorType | None = tensor(dtype="bool", optional=True, doc=_KEEP)
+    dim: int | None = attribute(Maybe(Integer()), None, doc=_DIM, keyword_only=True)
 
 
 @operator("r2", source=f"{SKLEARN}#r2-score-the-coefficient-of-determination")

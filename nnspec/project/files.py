@@ -12,7 +12,7 @@ from nnspec.project.settings import Discovery
 STDIN = "-"
 YAML_SUFFIXES = (".yaml", ".yml")
 #: The first words of the lines by which a YAML file is known to be a spec.
-_ITEM_WORDS = ("network", "block", "train", "agent", "data", "sample", "ensure", "use", "spec")
+_ITEM_WORDS = ("network", "block", "train", "agent", "data", "sample", "sweep", "ensure", "use", "spec")
 _SNIFFED_BYTES = 64 * 1024
 
 

@@ -38,6 +38,7 @@ def _assembled(program: Program, item: tree.Item, instances: Instances, learning
         learning.graph(), acting.graph(), (), steps, learning.settings, item.span,
         learning.parameters, learning.scope.schedules, learning.setting_spans, acting=found,
     )  # fmt: skip
+    program.instances[recipe.name] = instances
     for schedule, place in schedules(recipe):
         _check_counts(schedule, place, learning.build)
     good = check_balanced(recipe, program)

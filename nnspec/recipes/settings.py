@@ -19,6 +19,8 @@ class Setting(NamedTuple):
     kind: Kind
     least: float | None
     doc: str
+    #: What the value has to be less than.
+    below: float | None = None
 
 
 #: Statements with one value. `keep_best` and `measure_every` have forms of their own.
@@ -35,6 +37,9 @@ SETTINGS: dict[str, Setting] = {
     "measure_every": Setting(Integer(), 1, "how often to evaluate: `measure_every epochs=2` or `measure_every steps=200`"),
     "clip_grad_norm": Setting(Real(), 0, "scale gradients down to this norm"),
     "clip_grad_value": Setting(Real(), 0, "cut each gradient off at this size"),
+    "ema": Setting(
+        Real(), 0, "measure and keep a moving average of the weights: each update leaves so much of it, such as 0.999", 1
+    ),
     "accumulate": Setting(Integer(), 1, "batches whose gradients are added up before a step"),
     "precision": Setting(Choice("float32", "bfloat16", "float16"), None, "the type that products are computed in (autocast)"),
     "memory_format": Setting(
@@ -102,7 +107,7 @@ def accept(word: str, value: Any, span: Any, scope: Scope) -> Any:
         return value
     try:
         accepted = setting.kind.accept(value)
-        setting.kind.check_range(accepted, setting.least, None, None, None)
+        setting.kind.check_range(accepted, setting.least, None, None, setting.below)
     except Refusal as refusal:
         scope.build.report("NN404", f"`{word}` is wrong: {refusal.message}", span, help=setting.doc)
         return POISON

@@ -6,7 +6,8 @@ The order of work is that of `nnspec.recipes.order`, for an iteration in which a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from nnspec.graph.ir import Graph, Node
 from nnspec.graph.portion import behind
@@ -16,10 +17,16 @@ from nnspec.recipes.order import Stage, stages
 from nnspec.recipes.recipe import Acting, Instance, Recipe, Step
 from nnspec.render.resolved import GraphWriter, call_text, render_network, setting_text
 
+if TYPE_CHECKING:
+    from nnspec.recipes.sweeps import Range, Sweep
 
-def render_spec(networks: Mapping[str, Graph], recipes: Mapping[str, Recipe]) -> str:
-    """All networks and recipes of a spec."""
+
+def render_spec(
+    networks: Mapping[str, Graph], recipes: Mapping[str, Recipe], sweeps: Mapping[str, Sweep] = MappingProxyType({})
+) -> str:
+    """All networks, recipes and sweeps of a spec."""
     parts = [render_network(graph) for graph in networks.values()] + [render_recipe(recipe) for recipe in recipes.values()]
+    parts += [render_sweep(sweep) for sweep in sweeps.values()]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
@@ -27,6 +34,27 @@ def render_recipe(recipe: Recipe) -> str:
     """A recipe with all its settings, and what it computes in order."""
     word = "train" if recipe.acting is None else "agent"
     return "\n".join([f"{word} {recipe.name} {{", *(f"  {line}" for line in _lines(recipe)), "}"])
+
+
+def render_sweep(sweep: Sweep) -> str:
+    """A sweep with what it leaves unsaid: how many trials, and what is to be best."""
+    lines = [
+        f"{each.name.removeprefix('train.')} {range_text(each)}"
+        if each.name.startswith("train.")
+        else f"{each.name} = {range_text(each)}"
+        for each in sweep.ranges
+    ]
+    lines += [f"trials {sweep.trials}", f"{'minimize' if sweep.lower else 'maximize'} {sweep.figure}"]
+    return "\n".join([f"sweep {sweep.recipe} {{", *(f"  {line}" for line in lines), "}"])
+
+
+def range_text(each: Range) -> str:
+    """A range as the language writes it."""
+    if each.kind == "choice":
+        return f"choice({', '.join(map(setting_text, each.choices))})"
+    low, high = (setting_text(int(bound) if each.whole else bound) for bound in (each.low, each.high))
+    step = f", step={setting_text(each.step)}" if each.step is not None else ""
+    return f"{each.kind}({low}, {high}{step})"
 
 
 def _lines(recipe: Recipe) -> Iterator[str]:

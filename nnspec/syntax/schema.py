@@ -30,6 +30,7 @@ _ITEMS: Final = {
     "agent": "A recipe whose data come from acting in an environment.",
     "data": "A data set: its columns, and what is made of them.",
     "sample": "What is drawn from a trained recipe.",
+    "sweep": "What is tried to find the best run of a recipe.",
 }
 
 _WORDS: Final = {
@@ -64,6 +65,7 @@ _WORDS: Final = {
     "activation_checkpointing": "Whether to compute activations again instead of keeping them.",
     "cuda_graphs": "Whether to start the kernels of a step together on a GPU.",
     "parallel": "What several processes share.",
+    "ema": "How much of the moving average of the weights each update leaves; it is what is measured and kept.",
     "accumulate": "Batches whose gradients are added up before a step.",
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",
@@ -76,6 +78,8 @@ _WORDS: Final = {
     "explore": "How an agent departs from it.",
     "solved": "When an agent has learned enough.",
     "learn": "A short form of a known learning rule.",
+    "trials": "How many runs a sweep makes.",
+    "maximize": "The figure that is to be best, of which more is better.",
 }
 
 

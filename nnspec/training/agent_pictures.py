@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnspec.operators.declare import Operator
-from nnspec.training.pictures import empty_figure
+from nnspec.reporting.canvas import empty_figure
 from nnspec.training.playing import Policy, Returns
 
 _EPISODE, _MEAN, _MEASURED, _FINAL, _QUIET = "#c6d5e6", "#1f77b4", "#e8710a", "#2a7f3f", "#8a8a8a"

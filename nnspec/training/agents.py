@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from nnspec.training.evaluate import load_weights
 from nnspec.training.playing import Policy, Returns, play
 from nnspec.training.precision import chosen_device
 from nnspec.training.progress import Progress
+from nnspec.training.reported import report_of
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.scalars import Follower
 from nnspec.training.world import JUDGING, World
 
 #: Networks with fewer weights than this are done sooner by one thread than several threads have met.
@@ -40,6 +43,7 @@ class AgentResult:
     history: list[dict[str, Any]] = field(default_factory=list)
     curve: Path | None = None
     policy: Path | None = None
+    report: Path | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -53,14 +57,23 @@ def device_of(name: str) -> torch.device:
 
 
 def train_agent(
-    report: Report, recipe: Recipe, device: str, progress: Progress, resumed: RunFolder | None, out: Path
+    report: Report,
+    recipe: Recipe,
+    device: str,
+    progress: Progress,
+    resumed: RunFolder | None,
+    out: Path,
+    called: str = "",
+    followers: Sequence[Callable[[Path], Follower]] = (),
 ) -> AgentResult:
     """Let an agent act and learn. Raises as `nnspec.training.train` does, and MissingExtra without Gymnasium."""
     acting = recipe.acting
     assert acting is not None
     with threads(_is_small(recipe)):
         actor = Actor(report, recipe, acting, device_of(device), progress)
-        final = actor.run(resumed or RunFolder.create(out, recipe.name), resumed=resumed is not None)
+        folder = resumed or RunFolder.create(out, called or recipe.name)
+        folder.followers += [begin(folder.path) for begin in followers]
+        final = actor.run(folder, resumed=resumed is not None)
         run = actor.folder.path
         curve = agent_pictures.draw_returns(
             run / "returns.png", recipe.name, actor.returns, actor.history, final, acting.solved.least if acting.solved else None
@@ -68,7 +81,8 @@ def train_agent(
         if curve is None:
             progress.message("no picture of the returns: pip install 'nnspec[plot]'")
         policy = agent_pictures.draw_policy(run / "policy.png", recipe.name, acting.environment.operator, actor.policy)
-    return AgentResult(run, actor.step, len(actor.returns), actor.seconds, final, actor.history, curve, policy)
+        page = report_of(actor.folder, final.document(), progress)
+    return AgentResult(run, actor.step, len(actor.returns), actor.seconds, final, actor.history, curve, policy, page)
 
 
 def _is_small(recipe: Recipe) -> bool:

@@ -20,10 +20,10 @@ from nnspec.data import Dataset
 from nnspec.operators.families import FAMILIES
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Recipe
+from nnspec.reporting.canvas import DPI, empty_figure
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.batches import part_batch
 from nnspec.training.measure import Place, schedules
-from nnspec.training.pictures import DPI, empty_figure
 
 #: At most so many layers, spread from the first to the last, and so many heads.
 _LAYERS, _HEADS = 6, 8

@@ -13,11 +13,11 @@ from nnspec.data import Dataset
 from nnspec.graph.ir import CallNetwork
 from nnspec.operators.metric import ClassMetric
 from nnspec.recipes.recipe import Metric, Recipe
+from nnspec.reporting.canvas import DPI, empty_figure
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.classes import decision
 from nnspec.training.measure import Place, class_names_of, schedules
 from nnspec.training.metrics import outputs_of
-from nnspec.training.pictures import DPI, empty_figure
 
 #: Points on each side of the grid, and what it shows around the samples, as a share of their range.
 _POINTS, _MARGIN = 160, 0.12

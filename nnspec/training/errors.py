@@ -35,6 +35,10 @@ class LostProcess(TrainingError):
         self.rank = rank
 
 
+class Pruned(TrainingError):
+    """A search has given up on a run: others were better by then."""
+
+
 class Interrupted(Exception):
     """A signal asked to stop; a checkpoint has been written. `number` is the signal's."""
 

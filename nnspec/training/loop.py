@@ -18,6 +18,7 @@ from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training.average import Average
 from nnspec.training.batch_statistics import share_statistics
 from nnspec.training.batches import Batches
 from nnspec.training.checkpoint import Checkpoint
@@ -66,6 +67,7 @@ class Trainer:
         if mesh is not None:
             shard(self.module, mesh)
         self.updater = Updater(recipe, self.module, self.batches.count, device, ranks, progress.message)
+        self.average = Average(recipe, self.module)
         self.unit, self.every = measure_every(recipe)
         span = self.batches.count if self.unit == "epochs" else self.every * self.updater.accumulate
         self.running = RunningFigures(recipe, span, device, ranks)
@@ -149,6 +151,7 @@ class Trainer:
             self.position += 1
             if updated:
                 self.step += 1
+                self.average.follow()
                 self._after_update()
                 if self.step >= self.total or self._waited_enough():
                     return
@@ -215,7 +218,8 @@ class Trainer:
         return bool(self.history) and self.standing.exhausted(self.history[-1])
 
     def _measure(self, part: str, place: Place | None = None) -> Evaluation:
-        return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place, self.ranks)
+        with self.average.shown():
+            return measure(self.recipe, self.module, self.datasets, part, self.device, place or self.place, self.ranks)
 
     def _tell(self) -> None:
         if self.running.batches and self.ranks.first:
@@ -252,7 +256,7 @@ class Trainer:
             "memory_format": self.layout, "best": self.standing.best, "history": self.history,
             "seconds": self.seconds + began - self.began, "line_seconds": passed,
         }  # fmt: skip
-        found = captured(self.module, self.updater, self.running, self.device, state, self.ranks)
+        found = captured(self.module, self.updater, self.running, self.device, state, self.average, self.ranks)
         with self.ranks.agreed():
             if self.ranks.first:
                 self._write(found)
@@ -283,7 +287,7 @@ class Trainer:
         before_it, self.layout = self.layout, state.get("memory_format", self.layout)
         if self.layout in LAYOUTS and self.layout != before_it:
             lay_out(self.module, self.layout)
-        put_back(found, self.module, self.updater, self.running, self.device, self.ranks)
+        put_back(found, self.module, self.updater, self.running, self.device, self.average, self.ranks)
         self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
         if self.position >= self.batches.count:
             self.epoch, self.position = self.epoch + 1, 0
@@ -310,6 +314,7 @@ class Trainer:
     # --- the end ------------------------------------------------------------------------------------------------------------
 
     def _finish(self) -> Evaluation:
+        self.average.take()
         best, place = self._best_weights()
         final = self._measure(last_part(self.first), place)
         self.module = gathered(self.recipe, self.module, self.ranks, self.device)

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from nnspec.data import Dataset
 from nnspec.recipes.recipe import Metric, Recipe
+from nnspec.reporting.canvas import DPI, empty_figure
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.batches import part_batch
 from nnspec.training.classes import decision
 from nnspec.training.measure import Place, schedules
 from nnspec.training.metrics import outputs_of
-from nnspec.training.pictures import DPI, empty_figure
 
 #: How many samples are drawn, spread over the part.
 _SAMPLES = 4

@@ -19,7 +19,8 @@ from nnspec.training.classes import MOST_CLASSES, confusion_matrix, decision
 from nnspec.training.metrics import Accumulator, outputs_of
 from nnspec.training.precision import autocast
 from nnspec.training.ranks import ALONE, Ranks
-from nnspec.training.scores import by_class
+from nnspec.training.reliability import Calibration, Confidences, Decisions
+from nnspec.training.scores import averages, by_class
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,28 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     #: What is counted: "samples", or "nodes" of a whole graph.
     unit: str = "samples"
+    #: How far the confidence of a classifier can be trusted, where its scores are measured; and its single decisions.
+    calibration: Calibration | None = None
+    decisions: Decisions | None = field(default=None, compare=False, repr=False)
 
     @property
     def figures(self) -> dict[str, float]:
         """The loss, if there is one, and the metrics, by name."""
         return {**({"loss": self.loss} if self.loss is not None else {}), **self.metrics}
+
+    @property
+    def averages(self) -> dict[str, dict[str, float]]:
+        """Precision, recall and F1 over all classes: "macro" and "weighted". Empty without a confusion matrix."""
+        return averages(self.confusion) if self.confusion else {}
+
+    def document(self) -> dict[str, Any]:
+        """The measurements for programs: what JSON can have."""
+        return {
+            "split": self.part, "samples": self.samples, "unit": self.unit, "loss": self.loss, "metrics": self.metrics,
+            "classes": list(self.class_names), "confusion": self.confusion, "per_class": self.per_class,
+            "averages": self.averages,
+            "calibration": self.calibration.document() if self.calibration is not None else None, "notes": list(self.notes),
+        }  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -76,7 +94,7 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     What the recipe draws at random comes from its seed, the same each time; the random state around is left alone.
     """
     accumulators = [Accumulator(metric) for metric in recipe.metrics]
-    classes = _Classes.of(recipe)
+    classes, sure = _Classes.of(recipe), Confidences.of(recipe)
     extra = schedules(recipe, place, device)
     computed = recipe.evaluation.outputs
     has_loss = "loss" in computed
@@ -94,6 +112,8 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
                 accumulator.add(outputs, samples)
             if classes is not None:
                 classes.add(outputs, samples)
+            if sure is not None:
+                sure.add(outputs, samples)
     module.train(was_training)
     loss = ranks.total(loss)
     results = {accumulator.metric.name: accumulator.result(ranks) for accumulator in accumulators}
@@ -102,7 +122,8 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     mean = float(loss) / max(count, 1) if has_loss else None
     unit = "nodes" if any(each.is_graph for each in datasets.values()) else "samples"
     per_class = by_class(matrix) if matrix else []
-    return Evaluation(part, count, mean, results, matrix, names, per_class, unit=unit)
+    calibration, decisions = (sure.result(ranks), sure.decisions(ranks)) if sure is not None else (None, None)
+    return Evaluation(part, count, mean, results, matrix, names, per_class, (), unit, calibration, decisions)
 
 
 class _Classes:

@@ -6,6 +6,7 @@ is declared in `nnspec.operators.metric`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from nnspec.recipes.recipe import Metric
 from nnspec.training.classes import counts_by_class, decision, known_classes
 from nnspec.training.ranks import ALONE, Ranks
-from nnspec.training.scores import averaged, mean_auc
+from nnspec.training.scores import agreement, averaged, mean_auc, mean_average_precision
 
 #: What a metric collects whole, batch after batch, bears this mark.
 _WHOLE = "all."
@@ -82,7 +83,7 @@ class Accumulator:
 # --- from a batch to sums ---------------------------------------------------------------------------------------------------
 
 
-def _kept(read: Read, like: Tensor) -> Tensor | None:
+def kept(read: Read, like: Tensor) -> Tensor | None:
     """`keep` in the shape of what it chooses from."""
     keep = read.get("keep")
     if keep is None:
@@ -105,14 +106,14 @@ def _accuracy(operator: Any, read: Read) -> dict[str, Tensor]:
         right = (best == target.unsqueeze(operator.axis)).any(dim=operator.axis)
     else:
         right = decision(operator, read["pred"]) == target
-    keep = _kept(read, right)
+    keep = kept(read, right)
     return {"total": _total(right, keep), "count": _count(right, keep)}
 
 
 def _by_class(operator: Any, read: Read) -> dict[str, Tensor]:
     """Hits, predictions and occurrences of each class; or the classes themselves where their number is not known."""
     predicted, target = decision(operator, read["pred"]), read["target"]
-    keep = _kept(read, target)
+    keep = kept(read, target)
     classes = known_classes(operator)
     if classes is not None:
         return counts_by_class(predicted, target, keep, classes)
@@ -124,7 +125,7 @@ def _scores(operator: Any, read: Read) -> dict[str, Tensor]:
     """Scores (K,) or (K, C) and targets (K,) of the elements."""
     pred, target = read["pred"], read["target"]
     pred = pred.movedim(operator.axis, -1).flatten(0, -2) if operator.form == "scores" else pred.flatten()
-    keep = _kept(read, target)
+    keep = kept(read, target)
     found = {"all.pred": pred, "all.target": target.flatten()}
     return found if keep is None else {**found, "all.keep": keep.flatten()}
 
@@ -132,7 +133,7 @@ def _scores(operator: Any, read: Read) -> dict[str, Tensor]:
 def _errors(operator: Any, read: Read) -> dict[str, Tensor]:
     """Of the batch: number, mean and squared deviations of the targets, and squared errors."""
     pred, target = read["pred"].double(), read["target"].double()
-    keep = _kept(read, target)
+    keep = kept(read, target)
     count = _count(target, keep).to(target)
     mean = _total(target, keep) / count.clamp_min(1)
     spread, error = _total((target - mean) ** 2, keep), _total((target - pred) ** 2, keep)
@@ -142,17 +143,62 @@ def _errors(operator: Any, read: Read) -> dict[str, Tensor]:
 def _likelihood(operator: Any, read: Read) -> dict[str, Tensor]:
     scores = read["pred"].movedim(operator.axis, 1) if read["pred"].dim() > 1 else read["pred"]
     loss = torch.nn.functional.cross_entropy(scores.float(), read["target"], reduction="none").double()
-    keep = _kept(read, loss)
+    keep = kept(read, loss)
     return {"total": _total(loss, keep), "count": _count(loss, keep)}
 
 
 def _exact(operator: Any, read: Read) -> dict[str, Tensor]:
     right = read["pred"] == read["target"]
-    keep = _kept(read, right)
+    keep = kept(read, right)
     if keep is not None:
         right = right | ~keep
     whole = right.flatten(1).all(dim=1) if right.dim() > 1 else right
     return {"total": whole.sum(), "count": torch.tensor(whole.numel())}
+
+
+def confidences(scores: Tensor, *, probabilities: bool = False) -> tuple[Tensor, Tensor]:
+    """Of scores (..., C): the greatest probability of each row, and the class that has it. `probabilities` takes the scores as they are."""
+    found = scores if probabilities else scores.softmax(dim=-1)
+    confidence, predicted = found.max(dim=-1)
+    return confidence, predicted
+
+
+def in_bins(confidence: Tensor, right: Tensor, keep: Tensor | None, bins: int) -> Tensor:
+    """By range of confidence, (bins, 3) float64: decisions, their confidences added up, and how many are right. A range holds its upper
+    end; the first one 0 as well."""
+    if keep is not None:
+        confidence, right = confidence[keep], right[keep]
+    confidence = confidence.flatten().double()
+    place = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    rows = torch.stack([torch.ones_like(confidence), confidence, right.flatten().double()], dim=1)
+    return torch.zeros(bins, 3, dtype=torch.float64, device=rows.device).index_add_(0, place, rows)
+
+
+def gap(sums: Tensor) -> float:
+    """The expected calibration error of what `in_bins` gave; NaN of nothing."""
+    count, confidence, right = sums.unbind(1)
+    total = float(count.sum())
+    return float((confidence - right).abs().sum()) / total if total else float("nan")
+
+
+def _calibration(operator: Any, read: Read) -> dict[str, Tensor]:
+    pred, target = read["pred"].float(), read["target"]
+    if operator.form == "scores":
+        confidence, predicted = confidences(pred.movedim(operator.axis, -1))
+        right = predicted == target
+    else:
+        yes = pred.sigmoid()
+        confidence, right = torch.maximum(yes, 1 - yes), (yes > 0.5) == (target > 0.5)
+    return {"bins": in_bins(confidence, right, kept(read, target), operator.bins)}
+
+
+def _distance(power: int) -> Callable[[Any, Read], dict[str, Tensor]]:
+    def collect(operator: Any, read: Read) -> dict[str, Tensor]:
+        error = (read["pred"].double() - read["target"].double()).abs() ** power
+        keep = kept(read, error)
+        return {"total": _total(error, keep), "count": _count(error, keep)}
+
+    return collect
 
 
 # --- from sums to a number --------------------------------------------------------------------------------------------------
@@ -178,9 +224,25 @@ def _counted_late(sums: Sums) -> Sums:
     return counts_by_class(predicted, target, sums.get("all.keep"), max(classes, 1))
 
 
-def _auc(sums: Sums, operator: Any) -> float:
-    keep = sums.get("all.keep", torch.ones_like(sums["all.target"], dtype=torch.bool))
-    return mean_auc(sums["all.pred"][keep].cpu(), sums["all.target"][keep].cpu())
+def _agreement(kind: str) -> Callable[[Sums, Any], float]:
+    def rule(sums: Sums, operator: Any) -> float:
+        if "all.target" in sums:
+            sums = _counted_late(sums)
+        return agreement(kind, sums["hit"], sums["predicted"], sums["actual"])
+
+    return rule
+
+
+def _ranked(mean: Callable[[Tensor, Tensor], float]) -> Callable[[Sums, Any], float]:
+    def rule(sums: Sums, operator: Any) -> float:
+        keep = sums.get("all.keep", torch.ones_like(sums["all.target"], dtype=torch.bool))
+        return mean(sums["all.pred"][keep].cpu(), sums["all.target"][keep].cpu())
+
+    return rule
+
+
+def _root(sums: Sums, operator: Any) -> float:
+    return math.sqrt(_mean(sums, operator))
 
 
 def _r2(sums: Sums, operator: Any) -> float:
@@ -197,9 +259,12 @@ def _perplexity(sums: Sums, operator: Any) -> float:
 
 
 _METRICS: dict[str, tuple[Callable[[Any, Read], dict[str, Tensor]], Callable[[Sums, Any], float]]] = {
-    "accuracy": (_accuracy, _mean), "exact_match": (_exact, _mean), "auc": (_scores, _auc), "r2": (_errors, _r2),
-    "perplexity": (_likelihood, _perplexity),
+    "accuracy": (_accuracy, _mean), "exact_match": (_exact, _mean), "auc": (_scores, _ranked(mean_auc)), "r2": (_errors, _r2),
+    "average_precision": (_scores, _ranked(mean_average_precision)), "perplexity": (_likelihood, _perplexity),
+    "calibration_error": (_calibration, lambda sums, operator: gap(sums["bins"])),
+    "mae": (_distance(1), _mean), "rmse": (_distance(2), _root),
     **{kind: (_by_class, _retrieval(kind)) for kind in ("precision", "recall", "f1", "iou")},
+    **{kind: (_by_class, _agreement(kind)) for kind in ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa")},
 }  # fmt: skip
 
-__all__ = ["Accumulator", "outputs_of"]
+__all__ = ["Accumulator", "confidences", "gap", "in_bins", "kept", "outputs_of"]

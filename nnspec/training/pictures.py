@@ -1,4 +1,4 @@
-"""Pictures of a run: the learning curve, and the confusion matrix of a classifier."""
+"""Pictures of a run: the learning curve, and the confusion matrix and reliability diagram of a classifier."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnspec.recipes.judging import RESERVED
+from nnspec.reporting.canvas import DPI, empty_figure
 from nnspec.training.measure import Evaluation
 from nnspec.training.standing import Standing
 
@@ -17,7 +18,6 @@ _PANEL = (4.4, 3.3)
 _MOST_PANELS_A_ROW = 3
 #: Up to so many classes their counts are written into the matrix.
 _MOST_WRITTEN = 20
-DPI = 130
 
 
 def draw_curve(path: Path, title: str, history: Sequence[Mapping[str, Any]], final: Evaluation, best: Standing) -> Path | None:
@@ -50,18 +50,6 @@ def _title(name: str, final: Evaluation) -> str:
         "  ".join(f"{key} {value:.4g}" for key, value in list(figures.items())[at : at + 3]) for at in range(0, len(figures), 3)
     ]
     return f"{name}, {final.part} ({final.samples:,} samples)\n" + "\n".join(said)
-
-
-def empty_figure(width: float, height: float) -> Any:
-    """An empty figure that no window shows; None where matplotlib is not installed."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _panels(history: Sequence[Mapping[str, Any]], final: Evaluation) -> list[str]:
@@ -114,8 +102,10 @@ def draw_confusion(path: Path, title: str, final: Evaluation) -> Path | None:
         _write_counts(axes, matrix, shares)
         names = final.class_names or tuple(map(str, range(count)))
         slanted = max(map(len, names)) > 3
-        axes.set_xticks(range(count), names, fontsize=8, rotation=45 if slanted else 0, ha="right" if slanted else "center")
-        axes.set_yticks(range(count), names, fontsize=8)
+        axes.set_xticks(
+            range(count), names, fontsize=8, rotation=45 if slanted else 0, ha="right" if slanted else "center", parse_math=False
+        )
+        axes.set_yticks(range(count), names, fontsize=8, parse_math=False)
     axes.set_xlabel("predicted", fontsize=9)
     axes.set_ylabel("target", fontsize=9)
     axes.set_title(f"{title}: {final.part}, {sum(map(sum, matrix)):,} decisions", fontsize=10, fontweight="bold")
@@ -130,3 +120,33 @@ def _write_counts(axes: Any, matrix: Sequence[Sequence[int]], shares: Sequence[S
             if value:
                 colour = "white" if shares[row][column] > 0.55 else "black"
                 axes.text(column, row, f"{value:,}", ha="center", va="center", fontsize=size, color=colour)
+
+
+def draw_calibration(path: Path, title: str, final: Evaluation) -> Path | None:
+    """Draw a reliability diagram into a PNG: in each range of confidence the share that is right, and how many decisions lie there. None
+    where no scores of classes are measured."""
+    calibration = final.calibration
+    figure = empty_figure(4.6, 5.2) if calibration is not None else None
+    if calibration is None or figure is None:
+        return None
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    places, widths = [each.low for each in calibration.bins], [each.high - each.low for each in calibration.bins]
+    upper.bar(
+        places, [each.accuracy for each in calibration.bins], widths, align="edge", color=_TRAIN, edgecolor="white", label="right"
+    )
+    confident = [each.confidence for each in calibration.bins]
+    upper.plot(confident, confident, "o", markersize=3.5, color=_VALIDATION, label="mean confidence")
+    upper.plot([0, 1], [0, 1], linestyle="--", linewidth=1, color=_QUIET)
+    upper.set_ylim(0, 1)
+    upper.set_ylabel("share that is right", fontsize=9)
+    upper.legend(fontsize=8, frameon=False, loc="upper left")
+    lower.bar(places, [each.samples for each in calibration.bins], widths, align="edge", color=_QUIET, edgecolor="white")
+    lower.set_ylabel("decisions", fontsize=9)
+    lower.set_xlabel("confidence", fontsize=9)
+    lower.set_xlim(0, 1)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    upper.set_title(f"{title}: {final.part}, calibration error {calibration.error:.3f}", fontsize=10, fontweight="bold")
+    figure.savefig(path, dpi=DPI)
+    return path

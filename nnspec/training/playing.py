@@ -46,6 +46,13 @@ class Returns:
             "mean_steps": sum(self.lengths) / len(self.lengths),
         }  # fmt: skip
 
+    def document(self) -> dict[str, Any]:
+        """The episodes for programs."""
+        return {
+            "episodes": len(self.returns), "metrics": self.metrics, "returns": list(self.returns), "lengths": list(self.lengths),
+            "notes": list(self.notes),
+        }  # fmt: skip
+
 
 class Policy:
     """What the agent decides when it sees an observation: an action's number. In inference mode, without gradient."""

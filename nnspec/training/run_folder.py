@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        #: Told of each line of the log.
+        self.followers: list[Callable[[Mapping[str, Any]], None]] = []
 
     @classmethod
     def create(cls, base: Path, name: str) -> RunFolder:
@@ -176,6 +178,8 @@ class RunFolder:
         with (self.path / _LOG).open("a", encoding="utf-8") as file:
             file.write(_line(record))
             file.flush()
+        for follow in self.followers:
+            follow(record)
 
     def rewrite_log(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the log back to these records (after resuming at an earlier step)."""

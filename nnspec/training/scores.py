@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,23 @@ def averaged(kind: str, hit: Tensor, predicted: Tensor, actual: Tensor, average:
     return float(by_class[occurs].mean()) if bool(occurs.any()) else 0.0
 
 
+def agreement(kind: str, hit: Tensor, predicted: Tensor, actual: Tensor) -> float:
+    """One of "balanced_accuracy", "matthews_corrcoef", "cohen_kappa" from counts by class. NaN of nothing."""
+    hit, predicted, actual = hit.double(), predicted.double(), actual.double()
+    total, right = actual.sum(), hit.sum()
+    if not float(total):
+        return float("nan")
+    if kind == "balanced_accuracy":
+        occurs = actual > 0
+        return float((hit[occurs] / actual[occurs]).mean())
+    chance = (predicted * actual).sum()
+    if kind == "cohen_kappa":
+        expected = chance / total**2
+        return float((right / total - expected) / (1 - expected)) if float(expected) < 1 else float("nan")
+    spread = (total**2 - (predicted**2).sum()) * (total**2 - (actual**2).sum())
+    return float((right * total - chance) / spread.sqrt()) if float(spread) > 0 else 0.0
+
+
 def by_class(matrix: list[list[int]]) -> list[dict[str, float]]:
     """Precision, recall, F1 and the number of samples of each class, from counts by (target, predicted)."""
     rows: list[dict[str, float]] = []
@@ -41,17 +60,55 @@ def by_class(matrix: list[list[int]]) -> list[dict[str, float]]:
     return rows
 
 
+def averages(matrix: list[list[int]]) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 over all classes, from counts by (target, predicted): "macro", the mean over the classes that occur, and
+    "weighted" by their samples. Empty of nothing."""
+    counts = torch.tensor(matrix)
+    hit, actual, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    if not int(actual.sum()):
+        return {}
+    return {
+        average: {
+            **{kind: averaged(kind, hit, predicted, actual, average) for kind in ("precision", "recall", "f1")},
+            "samples": int(actual.sum()),
+        }
+        for average in ("macro", "weighted")
+    }
+
+
 def mean_auc(scores: Tensor, target: Tensor) -> float:
     """Scores (K,) against yes and no (K,), or scores (K, C) against classes (K,): the mean over classes, each against the rest.
 
     With two classes it is that of the second. A class that is always or never there does not count; NaN where none does.
     """
+    return _over_classes(rank_auc, scores, target)
+
+
+def mean_average_precision(scores: Tensor, target: Tensor) -> float:
+    """The same of average precision; a class that is never there does not count."""
+    return _over_classes(average_precision, scores, target)
+
+
+def _over_classes(figure: Callable[[Tensor, Tensor], float], scores: Tensor, target: Tensor) -> float:
     if scores.dim() == 1:
-        return rank_auc(scores, target > 0.5 if target.is_floating_point() else target.bool())
+        return figure(scores, target > 0.5 if target.is_floating_point() else target.bool())
     classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
-    found = [rank_auc(scores[:, each], target == each) for each in classes]
+    found = [figure(scores[:, each], target == each) for each in classes]
     known = [value for value in found if value == value]
     return sum(known) / len(known) if known else float("nan")
+
+
+def average_precision(scores: Tensor, positive: Tensor) -> float:
+    """The sum over thresholds of precision times the recall that is gained; equal scores are one threshold. NaN without a positive.
+
+    Source: https://scikit-learn.org/stable/modules/generated/sklearn.metrics.average_precision_score.html
+    """
+    values, places, counts = torch.unique(scores, return_inverse=True, return_counts=True)
+    yes = torch.zeros(len(values), dtype=torch.float64).index_add_(0, places, positive.double())
+    if not float(yes.sum()):
+        return float("nan")
+    gained, taken = yes.flip(0), counts.double().flip(0).cumsum(0)
+    return float((gained * gained.cumsum(0) / taken).sum() / yes.sum())
 
 
 def rank_auc(scores: Tensor, positive: Tensor) -> float:

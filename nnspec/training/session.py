@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from nnspec.training.errors import Interrupted, TrainingError
+from nnspec.training.errors import Interrupted, Pruned, TrainingError
 
 
 class WritesManifest(Protocol):
@@ -32,7 +32,8 @@ def recorded(write: WritesManifest, *ends: Callable[[], None]) -> Iterator[None]
         yield
     except (Interrupted, TrainingError) as error:
         with suppress(OSError):  # the first error is the one to tell
-            write("stopped" if isinstance(error, Interrupted) else "failed", reason=str(error))
+            statuses = {Interrupted: "stopped", Pruned: "pruned"}
+            write(statuses.get(type(error), "failed"), reason=str(error))
         raise
     finally:
         for end in ends:

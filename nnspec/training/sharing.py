@@ -38,6 +38,7 @@ def verify_sharing(recipe: Recipe, processes: int) -> None:
         (bool(recipe.steps[0].name), "a recipe with steps takes the gradients of some networks at a time"),
         (_generates(recipe), "each process generates as long as its own samples need"),
         (settings.get("precision") == "float16", "with `precision float16` each process would scale its gradients by itself; take bfloat16"),
+        (settings.get("ema") is not None, "an average is kept of whole weights"),
         (settings.get("memory_format", "contiguous") != "contiguous", "weights in parts lie `memory_format contiguous`"),
     ]  # fmt: skip
     for wrong, reason in reasons:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
+from nnspec.training.average import Average
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.evaluate import load_weights
@@ -24,7 +25,7 @@ from nnspec.training.update import Updater
 
 def captured(
     module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, state: Mapping[str, Any],
-    ranks: Ranks = ALONE,
+    average: Average, ranks: Ranks = ALONE,
 ) -> Checkpoint:  # fmt: skip
     """Weights, optimizer, random state and running figures as they are now, with the loop's own `state`. All processes call it; it is whole,
     and can be gone on from by any number of them, in the first."""
@@ -37,7 +38,9 @@ def captured(
     if device.type == "cuda":
         files["random"] |= _named("cuda", ranks.stacked(torch.cuda.get_rng_state(device)))
     rest = {name: settings for name, (_, settings) in states.items()}
-    return Checkpoint(files, plain({**state, "optimizers": rest, "scaler": updater.state()}))
+    return Checkpoint(
+        average.files(files), plain({**state, "optimizers": rest, "scaler": updater.state(), "average": average.state()})
+    )
 
 
 def _named(device: str, states: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -54,13 +57,18 @@ def _optimizer(step: str) -> str:
 
 
 def put_back(
-    found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, ranks: Ranks = ALONE
-) -> None:
+    found: Checkpoint, module: RecipeModule, updater: Updater, running: RunningFigures, device: torch.device, average: Average,
+    ranks: Ranks = ALONE,
+) -> None:  # fmt: skip
     """The reverse of `captured`, but for the loop's own state. Raises CheckpointError for the state of another recipe.
 
     Where there were fewer processes before, those that are new draw from the step on.
     """
-    load_weights(module, found.tensors)
+    try:
+        tensors = average.restore(found.tensors, found.state.get("average") or {})
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint does not fit the networks of the spec: {error}") from error
+    load_weights(module, tensors)
     try:
         for name, optimizer in updater.optimizers.items():
             optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnspec.checker import Report, check_source
 from nnspec.data import DataError
@@ -20,19 +20,22 @@ from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
 from nnspec.training.measure import Evaluation
+from nnspec.training.mistakes import draw_mistakes
 from nnspec.training.precision import chosen_device
 from nnspec.training.prepared import prepare
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.ranks import Ranks, joined, launched_as, mesh, of_environment, restarts
+from nnspec.training.reported import report_of
 from nnspec.training.run_folder import RunFolder, WatchedFolder
 from nnspec.training.sample import COUNT, TEXTS, data_read, draw, first_samples, keep
+from nnspec.training.scalars import Follower, follower
 from nnspec.training.sharing import said, verify_sharing
 
 
 @dataclass(frozen=True)
 class RunResult:
     """A finished training: its folder, steps, seconds, the measurements of the test part (else of the last there is), the log, and its
-    pictures where they could be drawn; `samples` are those of samples."""
+    pictures where they could be drawn; `samples` are those of samples, and `report` is the page that shows all of it."""
 
     run: Path
     steps: int
@@ -42,6 +45,7 @@ class RunResult:
     curve: Path | None = None
     confusion: Path | None = None
     samples: tuple[Path, ...] = ()
+    report: Path | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -51,9 +55,10 @@ class RunResult:
 
 def train(report: Report, recipe: str | None = None, *, device: str = "auto", settings: Mapping[str, Any] | None = None,
           resume: str | Path | bool | None = None, out: str | Path = "runs",
-          progress: Progress | None = None) -> RunResult | AgentResult:  # fmt: skip
+          progress: Progress | None = None, called: str = "", log: Sequence[str] = ()) -> RunResult | AgentResult:  # fmt: skip
     """Train a recipe of a checked spec, or let an agent act and learn. `settings` are as for the check ("train.epochs"); `resume` names a
-    run, or True for the newest one in `out`, whose settings then hold where no others are given.
+    run, or True for the newest one in `out`, whose settings then hold where no others are given. A new run is `called` as its recipe, unless
+    something else is said; `log` names who is told of the lines of the log as well ("tensorboard").
 
     One of several processes (torchrun and what sets the same variables: RANK, WORLD_SIZE, ...) takes its share of every batch, and all return
     the same figures; the first alone writes the run folder, tells of progress and draws pictures.
@@ -62,31 +67,43 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     """
     ranks = of_environment()
     with joined(ranks, chosen_device(device, ranks)):
-        return _trained(report, recipe, device, settings or {}, resume, Path(out), progress or Silent(), ranks)
+        new = _New(Path(out), called, tuple(map(follower, log)))
+        return _trained(report, recipe, device, settings or {}, resume, new, progress or Silent(), ranks)
+
+
+class _New(NamedTuple):
+    """Where a new run is made, what it is called if not as its recipe, and who follows its log."""
+
+    out: Path
+    called: str
+    followers: tuple[Callable[[Path], Follower], ...]
 
 
 def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[str, Any], resume: str | Path | bool | None,
-             out: Path, progress: Progress, ranks: Ranks) -> RunResult | AgentResult:  # fmt: skip
+             new: _New, progress: Progress, ranks: Ranks) -> RunResult | AgentResult:  # fmt: skip
     listener = progress if ranks.first else Silent()
     with ranks.agreed():
-        found = _to_go_on_with(report, recipe, resume, out, listener) if ranks.first else None
+        found = _to_go_on_with(report, recipe, resume, new.out, listener) if ranks.first else None
     place = ranks.of_first(str(found.path) if found is not None else "")
     folder = WatchedFolder(Path(place)) if place and not ranks.first else found
     with ranks.agreed():
         report, chosen = _meant(report, recipe, settings, folder)
         verify_sharing(chosen, ranks.size)
     if chosen.acting is not None:
-        return train_agent(report, chosen, named, listener, folder, out)
+        return train_agent(report, chosen, named, listener, folder, *new)
     device = chosen_device(named, ranks)
     in_row = mesh(ranks, device) if ranks.size > 1 and chosen.settings.get("parallel") == "fsdp" else None
     with ranks.agreed():
         report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
         trainer = Trainer(report, chosen, datasets, device, listener, ranks, in_row)
         if folder is None:
-            load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), out, listener.message)
+            load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), new.out, listener.message)
     for sentence in said(chosen, trainer.module, trainer.batches, ranks, device):
         listener.message(sentence)
-    final = trainer.run(folder or _new_folder(out, chosen.name, ranks), resumed=folder is not None)
+    run = folder or _new_folder(new.out, new.called or chosen.name, ranks)
+    if ranks.first:
+        run.followers += [begin(run.path) for begin in new.followers]
+    final = trainer.run(run, resumed=folder is not None)
     if not ranks.first:
         return RunResult(trainer.folder.path, trainer.step, trainer.seconds, final, trainer.history)
     return _drawn(report, chosen, trainer, final, listener)
@@ -120,9 +137,12 @@ def _drawn(report: Report, chosen: Recipe, trainer: Trainer, final: Evaluation, 
     if curve is None:
         listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
     confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
+    pictures.draw_calibration(run / "calibration.png", chosen.name, final)
+    draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
     _draw_items(report, trainer, listener)
     drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
-    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn)
+    page = report_of(trainer.folder, final.document(), listener)
+    return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn, page)
 
 
 def _draw_items(report: Report, trainer: Trainer, listener: Progress) -> None:

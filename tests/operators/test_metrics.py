@@ -22,7 +22,9 @@ def metric(name: str, pred: TensorType, target: TensorType, keep: TensorType | N
     return cls(tensors, {key: cls.attribute_fields()[key].accept(value) for key, value in given.items()})
 
 
-@pytest.mark.parametrize("name", ["accuracy", "precision", "recall", "f1", "iou"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "precision", "recall", "f1", "iou", "balanced_accuracy", "matthews_corrcoef", "cohen_kappa"]
+)
 @pytest.mark.parametrize(
     ("pred", "target", "form", "axis", "classes"),
     [
@@ -57,6 +59,9 @@ def test_predictions_of_classes(
         ("accuracy", TensorType((4, 6, 6)), index(6, (4, 6)), {}, "NN207"),
         ("exact_match", TensorType((), "int64"), TensorType((), "int64"), {}, "NN203"),
         ("r2", NUMBERS, TensorType((N, 1)), {}, "NN201"),
+        ("mae", NUMBERS, TensorType((N, 1)), {}, "NN201"),
+        ("rmse", NUMBERS, TensorType((N, 1)), {}, "NN201"),
+        ("average_precision", NUMBERS, TensorType((N, 1)), {}, "NN201"),
         ("perplexity", TensorType((N, 5)), index(5, (N, 1)), {}, "NN201"),
     ],
 )
@@ -84,8 +89,9 @@ def test_more_guesses_than_classes() -> None:
         (TensorType((N, 3)), index(3, (N,)), "scores"),
     ],
 )
-def test_area_under_the_curve(pred: TensorType, target: TensorType, form: str) -> None:
-    made = metric("auc", pred, target)
+@pytest.mark.parametrize("name", ["auc", "average_precision", "calibration_error"])
+def test_rankings(name: str, pred: TensorType, target: TensorType, form: str) -> None:
+    made = metric(name, pred, target)
     assert made.form == form
     assert all(str(each.claim) == "2 <= 2" for each in made.infer().obligations)
 
@@ -104,5 +110,6 @@ def test_keep_has_the_first_axes() -> None:
 
 def test_every_metric_gives_one_number() -> None:
     assert {name for name, cls in OPERATORS.items() if cls.is_metric} == {
-        "accuracy", "precision", "recall", "f1", "iou", "auc", "r2", "perplexity", "exact_match",
+        "accuracy", "precision", "recall", "f1", "iou", "auc", "r2", "perplexity", "exact_match", "balanced_accuracy", "matthews_corrcoef",
+        "cohen_kappa", "average_precision", "calibration_error", "mae", "rmse",
     }  # fmt: skip

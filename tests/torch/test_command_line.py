@@ -184,3 +184,30 @@ def test_python_interface(folder: Path) -> None:
     assert caught.value.findings[0].code == "NN103"
     result = nnspec.train(folder / "small.nn", device="cpu", epochs=1, out=str(folder / "python"))
     assert result.metrics["accuracy"] > 0.5
+
+
+def test_evaluate_keeps_its_figures(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), "--device", "cpu", "-o", str(folder / "kept")]) == 0
+    printed = capsys.readouterr()
+    assert {path.name for path in (folder / "kept").iterdir()} == {"evaluation.json", "confusion.png", "calibration.png"}
+    kept = json.loads((folder / "kept" / "evaluation.json").read_text())
+    assert f"calibration error {kept['calibration']['error']:.4f}" in printed.out
+    assert "macro average" in printed.out
+    assert "wrote " in printed.err
+    assert main(["evaluate", str(run), "--device", "cpu", "-o", str(folder / "small.nn")]) == 2
+
+
+def test_the_report_of_a_run(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (run / "report.html").read_text(encoding="utf-8")
+    for shown in (
+        "Learning curves",
+        "confusion matrix",
+        "calibration",
+        "mistakes and doubts",
+        "batch_size",
+        "Small(width: int = 16)",
+    ):
+        assert shown in text, shown
+    assert main(["report", str(run), "-o", str(folder / "page.html")]) == 0
+    assert (folder / "page.html").read_text(encoding="utf-8") == text
+    assert main(["compare", str(run), "--json"]) == 0

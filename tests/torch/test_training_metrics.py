@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy
@@ -19,7 +20,7 @@ from nnspec.dims import symbol
 from nnspec.operators.declare import OPERATORS
 from nnspec.recipes.recipe import Metric
 from nnspec.training.metrics import Accumulator
-from nnspec.training.scores import by_class
+from nnspec.training.scores import averages, by_class
 from nnspec.types import TensorType
 
 pytestmark = pytest.mark.torch
@@ -249,3 +250,125 @@ def test_figures_of_each_class() -> None:
     expected = sklearn.precision_recall_fscore_support(target, decided)
     for place, name in enumerate(("precision", "recall", "f1", "samples")):
         assert [row[name] for row in rows] == pytest.approx(expected[place].tolist())
+
+
+# --- agreement, ranking, confidence, distance ---------------------------------------------------------------------------------
+
+
+@given(CASES, st.booleans())
+@settings(deadline=None, max_examples=80)
+def test_agreement(case: tuple[int, int, int, bool, bool], known: bool) -> None:
+    tensors, chosen = classes_drawn(*case)
+    target, decided = tensors["target"].numpy()[chosen], tensors["pred"].argmax(1).numpy()[chosen]
+    classes = {"target": case[1] if known else None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes that are predicted and never there
+        same(measured("balanced_accuracy", tensors, classes), sklearn.balanced_accuracy_score(target, decided))
+        same(measured("matthews_corrcoef", tensors, classes), sklearn.matthews_corrcoef(target, decided))
+        same(measured("cohen_kappa", tensors, classes), sklearn.cohen_kappa_score(target, decided))
+
+
+def test_agreement_of_one_class() -> None:
+    tensors = {"pred": torch.tensor([[2.0, 1.0]] * 5), "target": torch.zeros(5, dtype=torch.int64)}
+    assert measured("balanced_accuracy", tensors, {"target": 2}) == 1.0
+    assert measured("matthews_corrcoef", tensors, {"target": 2}) == 0.0
+    assert math.isnan(measured("cohen_kappa", tensors, {"target": 2}))
+
+
+@given(CASES)
+@settings(deadline=None, max_examples=60)
+def test_average_precision(case: tuple[int, int, int, bool, bool]) -> None:
+    tensors, chosen = classes_drawn(*case)
+    scores, target = tensors["pred"].double().numpy()[chosen], tensors["target"].numpy()[chosen]
+    ours = measured("average_precision", tensors, {"target": case[1]})
+    places = [1] if case[1] == 2 else range(case[1])
+    found = [sklearn.average_precision_score(target == each, scores[:, each]) for each in places if (target == each).any()]
+    same(ours, float(numpy.mean(found)) if found else math.nan)
+    if case[1] == 2 and (target == 1).any():
+        yes = {**tensors, "pred": tensors["pred"][:, 1], "target": tensors["target"].bool()}
+        same(measured("average_precision", yes), sklearn.average_precision_score(target, scores[:, 1]))
+
+
+def by_hand(confidence: numpy.ndarray[Any, Any], right: numpy.ndarray[Any, Any], bins: int) -> float:
+    """Guo et al. 2017, equation 3, bin by bin."""
+    total = 0.0
+    for place in range(bins):
+        low, high = place / bins, (place + 1) / bins
+        inside = (confidence > low) & (confidence <= high) if place else confidence <= high
+        if inside.any():
+            total += inside.sum() / len(confidence) * abs(confidence[inside].mean() - right[inside].mean())
+    return total
+
+
+@given(CASES, st.integers(1, 20))
+@settings(deadline=None, max_examples=60)
+def test_calibration_error(case: tuple[int, int, int, bool, bool], bins: int) -> None:
+    tensors, chosen = classes_drawn(*case)
+    probabilities = tensors["pred"].softmax(1).double().numpy()[chosen]
+    target = tensors["target"].numpy()[chosen]
+    expected = by_hand(probabilities.max(1), probabilities.argmax(1) == target, bins)
+    assert measured("calibration_error", tensors, {"target": case[1]}, bins=bins) == pytest.approx(expected, abs=1e-6)
+    if case[1] == 2:
+        logit = tensors["pred"][:, 1] - tensors["pred"][:, 0]
+        if not bool((logit == 0).any()):
+            yes = {**tensors, "pred": logit, "target": tensors["target"].bool()}
+            assert measured("calibration_error", yes, bins=bins) == pytest.approx(expected, abs=1e-6)
+
+
+def test_calibration_error_against_scikit_learn() -> None:
+    """`calibration_curve` gives the share of positives by probability; of confidences above a half, that is what is right."""
+    from sklearn.calibration import calibration_curve
+
+    generator = torch.Generator().manual_seed(5)
+    logit = torch.randn(4000, generator=generator).abs() + 0.01
+    target = torch.rand(4000, generator=generator) < 0.7
+    confidence = logit.sigmoid().double().numpy()
+    right, mean = calibration_curve(target.numpy(), confidence, n_bins=10, strategy="uniform")
+    counts = numpy.histogram(confidence, bins=10, range=(0, 1))[0]
+    expected = float((numpy.abs(right - mean) * counts[counts > 0]).sum() / 4000)
+    assert measured("calibration_error", {"pred": logit, "target": target}, size=512, bins=10) == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+@given(st.integers(0, 2**31), st.integers(3, 60), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_distances(seed: int, count: int, kept: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {"pred": torch.randn(count, 2, generator=generator), "target": torch.randn(count, 2, generator=generator)}
+    chosen = torch.ones(count, dtype=torch.bool)
+    if kept:
+        chosen = torch.rand(count, generator=generator) < 0.6
+        chosen[:2] = True
+        tensors["keep"] = chosen
+    target, pred = (tensors[name][chosen].double().flatten().numpy() for name in ("target", "pred"))
+    same(measured("mae", tensors), sklearn.mean_absolute_error(target, pred))
+    same(measured("rmse", tensors), sklearn.root_mean_squared_error(target, pred))
+
+
+def test_which_way_is_better_of_the_others() -> None:
+    classes = {"pred": torch.randn(4, 3), "target": torch.zeros(4, dtype=torch.int64)}
+    numbers = {"pred": torch.randn(4), "target": torch.randn(4)}
+    for name in ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa", "average_precision"):
+        assert not metric(name, classes, {"target": 3}).lower_is_better
+    assert metric("calibration_error", classes, {"target": 3}).lower_is_better
+    assert all(metric(name, numbers, {}).lower_is_better for name in ("mae", "rmse"))
+
+
+def test_nothing_that_counts_gives_no_number_of_the_others() -> None:
+    tensors = {"pred": torch.randn(4, 3), "target": torch.zeros(4, dtype=torch.int64), "keep": torch.zeros(4, dtype=torch.bool)}
+    for name in ("balanced_accuracy", "matthews_corrcoef", "cohen_kappa", "average_precision", "calibration_error"):
+        assert math.isnan(measured(name, tensors, {"target": 3})), name
+    numbers = {"pred": torch.randn(4), "target": torch.randn(4), "keep": torch.zeros(4, dtype=torch.bool)}
+    assert all(math.isnan(measured(name, numbers)) for name in ("mae", "rmse"))
+
+
+def test_averages_of_classes() -> None:
+    generator = torch.Generator().manual_seed(3)
+    target, decided = (torch.randint(0, 4, (80,), generator=generator) for _ in range(2))
+    expected = sklearn.classification_report(target, decided, output_dict=True)
+    found = averages(sklearn.confusion_matrix(target, decided).tolist())
+    for ours, theirs in (("macro", "macro avg"), ("weighted", "weighted avg")):
+        for name, called in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score"), ("samples", "support")):
+            assert found[ours][name] == pytest.approx(expected[theirs][called])
+    assert averages([[0, 0], [0, 0]]) == {}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from training_specs import Listener, digits, trained
 
+from nnspec.data import Dataset
 from nnspec.training import Evaluation
-from nnspec.training.pictures import draw_confusion, draw_curve
+from nnspec.training.mistakes import chosen, draw_mistakes
+from nnspec.training.pictures import draw_calibration, draw_confusion, draw_curve
+from nnspec.training.reliability import Bin, Calibration, Decisions
 
 pytestmark = pytest.mark.torch
 
@@ -101,3 +106,56 @@ def test_without_matplotlib_a_run_has_no_pictures_and_says_so(tmp_path: Path, mo
     result = trained(tmp_path, digits(), listener, epochs=1)
     assert (result.curve, result.confusion) == (None, None)
     assert any("no learning-curve picture: pip install 'nnspec[plot]'" in each for each in listener.messages)
+
+
+CALIBRATION = Calibration(0.1, (Bin(0.4, 0.5, 10, 0.45, 0.3), Bin(0.9, 1.0, 40, 0.97, 0.95)), "softmax")
+
+
+def test_the_reliability_diagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = drawn(monkeypatch)
+    path = draw_calibration(tmp_path / "calibration.png", "Net", replace(FINAL, calibration=CALIBRATION))
+    assert path is not None
+    upper, lower = figures[0].axes
+    assert [bar.get_height() for bar in upper.patches] == [0.3, 0.95]
+    assert [round(bar.get_x(), 3) for bar in upper.patches] == [0.4, 0.9]
+    assert [bar.get_height() for bar in lower.patches] == [10, 40]
+    assert upper.get_title() == "Net: test, calibration error 0.100"
+    assert draw_calibration(tmp_path / "none.png", "Net", FINAL) is None
+
+
+def decided(confidence: list[float], predicted: list[int], target: list[int]) -> Decisions:
+    return Decisions(torch.tensor(confidence), torch.tensor(predicted), torch.tensor(target))
+
+
+def test_mistakes_that_are_shown() -> None:
+    decisions = decided([0.9, 0.6, 0.99, 0.51, 0.7], [0, 1, 1, 0, 0], [0, 0, 0, 0, -1])
+    assert chosen(decisions) == ([2, 1], [3, 4, 0]), (
+        "the surest mistakes, then what is least sure; an ignored target is no mistake"
+    )
+
+
+def test_the_sheet_of_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = drawn(monkeypatch)
+    pictures = torch.arange(5).float().reshape(5, 1, 1, 1).expand(5, 1, 8, 8) / 5 + torch.linspace(0, 0.1, 8)
+    data = {"d": Dataset("d", {"test": {"label": torch.zeros(5), "image": pictures}})}
+    decisions = decided([0.9, 0.6, 0.99, 0.51, 0.7], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0])
+    final = Evaluation("test", 5, 0.6, {}, class_names=("$\\no$", "a very long name"), decisions=decisions)
+    assert draw_mistakes(tmp_path / "mistakes.png", "Net", final, data) is not None
+    titles = [axes.get_title() for axes in figures[0].axes]
+    assert titles == [
+        "$\\no$ \u2192 a very \u2026  0.99",
+        "$\\no$ \u2192 a very \u2026  0.60",
+        "$\\no$  0.51",
+        "$\\no$  0.70",
+        "$\\no$  0.90",
+    ]
+    first = figures[0].axes[0].images[0].get_array()
+    assert first.shape == (8, 8)
+    assert float(first.max()) == 1.0
+    assert draw_mistakes(tmp_path / "no.png", "Net", replace(final, samples=6), data) is None, "not a decision for each sample"
+    tables = {"d": Dataset("d", {"test": {"x": torch.zeros(5, 3)}})}
+    assert draw_mistakes(tmp_path / "no.png", "Net", final, tables) is None
+
+
+def test_names_of_classes_are_no_mathematics(tmp_path: Path) -> None:
+    assert draw_confusion(tmp_path / "confusion.png", "Net", replace(FINAL, class_names=("$\\bad$", "$_"))) is not None

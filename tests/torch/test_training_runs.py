@@ -37,6 +37,10 @@ def test_the_folder_of_a_run(tmp_path: Path) -> None:
         "spec",
         "curve.png",
         "confusion.png",
+        "calibration.png",
+        "mistakes.png",
+        "evaluation.json",
+        "report.html",
     }
     assert (result.run / "spec" / "model.nn").read_text() == digits()
     assert found["status"] == "finished"
@@ -373,3 +377,77 @@ def test_every_sample_once_an_epoch_and_others_go_round() -> None:
     assert Batches(data, 3, 7, True, torch.device("cpu")).count == 3
     assert Batches(data, None, 7, False, torch.device("cpu")).sizes == (10,)
     assert not torch.equal(epoch_order(100, 0, 1), epoch_order(100, 1, 0))
+
+
+# --- what is kept of the end ------------------------------------------------------------------------------------------------
+
+
+def test_the_evaluation_is_kept_as_it_was_measured(tmp_path: Path) -> None:
+    result = trained(tmp_path, digits())
+    assert result.final is not None
+    kept = json.loads((result.run / "evaluation.json").read_text())
+    assert kept == json.loads(json.dumps(result.final.document()))
+    assert kept["metrics"] == result.metrics
+    assert sum(map(sum, kept["confusion"])) == 1258
+    assert sum(each["samples"] for each in kept["calibration"]["bins"]) == 1258
+    again = evaluate(result.run, device="cpu")
+    assert not hasattr(again, "returns")
+    assert again.document() == result.final.document()  # type: ignore[union-attr]  # no agent
+
+
+def test_the_calibration_is_that_of_the_networks_outputs(tmp_path: Path) -> None:
+    from nnspec.training import predict
+
+    measured = "measure accuracy(logits, digits.label)"
+    text = digits().replace(measured, f"{measured}, calibration_error(logits, digits.label)")
+    result = trained(tmp_path, text)
+    final = result.final
+    assert final is not None
+    assert final.calibration is not None
+    assert final.decisions is not None
+    assert final.calibration.error == pytest.approx(result.metrics["calibration_error"], abs=1e-9)
+    assert final.calibration.confidence == "softmax"
+    dataset = restored_digits(result.run)
+    numpy.savez(tmp_path / "all.npz", image=dataset["image"].numpy())
+    logits = predict(result.run, tmp_path / "all.npz", device="cpu")["logits"]
+    confidence, predicted = logits.softmax(1).max(1)
+    assert torch.equal(final.decisions.predicted, predicted)
+    assert torch.allclose(final.decisions.confidence, confidence, atol=1e-6)
+    assert torch.equal(final.decisions.target, dataset["label"])
+    right = float((predicted == dataset["label"]).double().mean())
+    assert right == pytest.approx(result.metrics["accuracy"])
+    whole = sum(each.samples * each.accuracy for each in final.calibration.bins) / 1258
+    assert whole == pytest.approx(right)
+
+
+def restored_digits(run: Path) -> Any:
+    """The test part of the digits that a run was measured on."""
+    from nnspec.training.evaluate import restore
+    from nnspec.training.run_folder import RunFolder
+
+    return restore(RunFolder.open(run), torch.device("cpu")).datasets["digits"].parts["test"]
+
+
+def test_probabilities_are_taken_as_they_are(tmp_path: Path) -> None:
+    text = digits().replace("measure accuracy(logits, digits.label)", "measure accuracy(softmax(logits, dim=1), digits.label)")
+    ours, theirs = trained(tmp_path, text).final, trained(tmp_path, digits()).final
+    assert ours is not None
+    assert theirs is not None
+    assert ours.calibration is not None
+    assert theirs.calibration is not None
+    assert ours.calibration.confidence == "probabilities"
+    assert ours.calibration.error == pytest.approx(theirs.calibration.error, abs=1e-6)
+
+
+def test_a_disk_that_takes_no_report_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nnspec.training.reported as reported
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(reported, "write_report", full)
+    listener = Listener()
+    result = trained(tmp_path, digits(), listener, epochs=1)
+    assert result.report is None
+    assert manifest(result.run)["status"] == "finished"
+    assert "no report of the run: no space left on device" in listener.messages
