@@ -71,7 +71,7 @@ def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
 def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
     """Refuse what is not an array of numbers, and a header that announces more than the entry holds."""
     with archive.open(entry) as file:
-        shape, dtype = _header(file)
+        shape, dtype = read_header(file)
     if dtype.hasobject:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} holds pickled objects, which are not read; save it as numbers")
     announced, held = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size
@@ -79,7 +79,8 @@ def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} announces {announced:,} bytes and has at most {held:,}")
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], numpy.dtype[Any]]:
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], numpy.dtype[Any]]:
+    """Shape and element type that an .npy file announces. Raises ValueError."""
     from numpy.lib import format as npy
 
     version = npy.read_magic(file)

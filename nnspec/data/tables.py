@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from nnspec.data.samples import RawFields, Samples, Strings
 from nnspec.recipes.recipe import Column, DataSource
 
 _LONGEST_FIELD = 1 << 20
+_LONGEST_LINE = 8 << 20
 _SHOWN = 5
 _SHOWN_CHARACTERS = 40
 _LARGEST_WHOLE = 2**63
@@ -72,7 +73,7 @@ def read_columns(
 def _rows(path: Path, delimiter: str, names: Sequence[str] | None, quote: str | None) -> tuple[list[Row], list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = _records(file, delimiter, quote, path)
+            rows = _records(_bounded(file, path), delimiter, quote, path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
     if not rows:
@@ -85,6 +86,16 @@ def _rows(path: Path, delimiter: str, names: Sequence[str] | None, quote: str | 
             f"{path} has a header ({', '.join(map(_short, header))}) and no rows; `names=` is for files without a header"
         )
     return rows[1:], header
+
+
+def _bounded(file: IO[str], path: Path) -> Iterator[str]:
+    """The lines, none longer than a table has: a file without line ends, or with a billion columns, is none."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) == _LONGEST_LINE:
+            raise DataError(f"{path}, line {number} is longer than {_LONGEST_LINE:,} characters: it is no table")
+        yield line
 
 
 def _records(lines: Iterable[str], delimiter: str, quote: str | None, path: Path) -> list[Row]:

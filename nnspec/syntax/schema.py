@@ -62,6 +62,7 @@ _WORDS: Final = {
     "precision": "The type that products are computed in.",
     "memory_format": "How pictures lie in memory.",
     "activation_checkpointing": "Whether to compute activations again instead of keeping them.",
+    "on_nan": "What to do where a loss or a gradient is NaN or infinite.",
     "accumulate": "Batches whose gradients are added up before a step.",
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",

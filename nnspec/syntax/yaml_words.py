@@ -14,7 +14,7 @@ TYPE_WORDS: Final = frozenset(("column", "input"))
 WORDS: Final = TYPE_WORDS | {
     "output", "init", "minimize", "measure", "optimizer", "epochs", "batch_size", "steps", "episodes", "seed", "drop_last",
     "patience", "keep_best", "measure_every", "clip_grad_norm", "clip_grad_value", "accumulate", "precision", "memory_format",
-    "activation_checkpointing", "split", "step", "update", "freeze", "load", "act", "explore", "solved", "learn",
+    "activation_checkpointing", "on_nan", "split", "step", "update", "freeze", "load", "act", "explore", "solved", "learn",
 }  # fmt: skip
 """Words that stand without a name of their own. Adding one changes what a YAML key of that name means."""
 

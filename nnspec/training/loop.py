@@ -1,6 +1,6 @@
 """The loop of a training: epochs, measurements, checkpoints, and when to stop.
 
-A line of the log covers an epoch, or as many steps as `measure_every steps=` says. Nothing in a step waits for the device.
+Samples are in memory and batches are made in this process: there are no workers whose random state could be lost. A line of the log covers an epoch, or as many steps as `measure_every steps=` says. Nothing in a step waits for the device.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from nnspec.data import Dataset
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
-from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training import checkpoint, divergence, manifest, preflight, shortage, signals
 from nnspec.training.batches import Batches
-from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
+from nnspec.training.culprit import explained
+from nnspec.training.divergence import NotFinite
+from nnspec.training.errors import CheckpointError, Interrupted, TrainingError, why
 from nnspec.training.evaluate import load_weights, place_of
 from nnspec.training.execution import LAYOUTS, arrange, lay_out, measured_layouts
 from nnspec.training.frozen import freeze
@@ -30,7 +32,7 @@ from nnspec.training.run_folder import RunFolder
 from nnspec.training.running import RunningFigures
 from nnspec.training.session import recorded, seeded
 from nnspec.training.standing import Standing, measure_every
-from nnspec.training.state import captured, put_back, read_history
+from nnspec.training.state import captured, put_back, put_back_weights, read_history, verified
 from nnspec.training.update import Updater
 
 _TELL_EVERY = 0.25
@@ -93,7 +95,7 @@ class Trainer:
         with seeded(self.device, self.seed):
             if resumed:
                 self._restore()
-            elif self.layout not in LAYOUTS:
+            if self.layout not in LAYOUTS:
                 self._choose_layout()
             self.sessions.append({"step": self.step, "environment": manifest.environment(self.device)})
             self._write_manifest("running")
@@ -118,24 +120,38 @@ class Trainer:
 
     def _epochs(self) -> None:
         try:
+            if self.updater.watch.policy == "rollback" and not checkpoint.is_there(self.folder.checkpoints):
+                self._save()
             while self.step < self.total and not self._waited_enough():
                 self._rest_of_epoch()
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"the memory ran out at step {self.step + 1}: lower `batch_size`, or raise `accumulate` instead ({error})"
-            ) from error
+        except NotFinite as found:
+            raise TrainingError(divergence.told(found, self.step, self.epoch + 1, "")) from found
+        except (RuntimeError, MemoryError) as error:
+            if not shortage.is_shortage(error):
+                raise
+            said = shortage.told(self.recipe, self.updater.watch.batch, self.device, error)
+            raise TrainingError(f"the memory ran out at step {self.step + 1:,}: {said}") from None
         except (PreconditionError, IndexError) as error:
             raise TrainingError(f"step {self.step + 1} cannot be computed: {error}") from error
 
     def _rest_of_epoch(self) -> None:
         self.module.train()
         for samples, batch in self.batches.epoch(self.epoch, self.position):
-            outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged)
-            self.running.add(outputs, samples)
+            try:
+                outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged)
+            except NotFinite as found:
+                self._roll_back(found, self.step + 1)
+                outputs, updated = {}, self.updater.completes(self.position)
+            if outputs:
+                self.running.add(outputs, samples)
             self.position += 1
             if updated:
                 self.step += 1
-                self._after_update()
+                try:
+                    self._after_update()
+                except NotFinite as found:  # seen late: where no step waits for the device, or in what would have been kept
+                    self._roll_back(found, self.step - found.ago // self.updater.accumulate)
+                    self._after_update()
                 if self.step >= self.total or self._waited_enough():
                     return
         self.epoch, self.position = self.epoch + 1, 0
@@ -158,11 +174,14 @@ class Trainer:
 
     def _end_line(self) -> None:
         """Measure, write a line of the log, and keep a checkpoint."""
+        losses = self._finite_losses()
+        divergence.verify_weights(self.module, self.updater.optimizers)
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "step": self.step,
-            **self._finite_losses(),
+            **losses,
             **self.running.metrics(),
+            **self.updater.watch.figures(),
         }
         self._tell()
         if self._measures():
@@ -198,17 +217,26 @@ class Trainer:
             self.progress.step(self.step, self.epoch + 1, losses, self.running.fresh_samples / passed)
 
     def _finite_losses(self) -> dict[str, float]:
-        """The losses of the line so far. Raises TrainingError where one is no finite number."""
+        """The losses of the line so far. Raises NotFinite where one is no finite number."""
         losses = self.running.losses()
         if all(map(math.isfinite, losses.values())):
             return losses
-        name, before = self.running.first_not_finite() or ("loss", 0)
-        step = self.step - before // self.updater.accumulate
-        rate = self.updater.optimizers[name.partition(".")[2]].rate
-        raise TrainingError(
-            f"the {_called(name)} is {losses[name]} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {rate:g}), "
-            "or clip gradients with `clip_grad_norm 1.0`"
-        )
+        name, ago = self.running.first_not_finite() or ("loss", 0)
+        raise NotFinite("loss", name, losses[name], ago)
+
+    def _roll_back(self, found: NotFinite, step: int) -> None:
+        """Go back to the weights of the last checkpoint, and on with the data. Raises TrainingError where that is not wanted, or no help."""
+        watch = self.updater.watch
+        said = divergence.told(found, step, self.epoch + 1, explained(found, self.recipe, self.module, self.device, step))
+        advice = divergence.advice(watch, {name: each.rate for name, each in self.updater.optimizers.items()}.get(found.step, 0.0))
+        if watch.policy != "rollback" or watch.rollbacks >= divergence.MOST_ROLLBACKS:
+            raise TrainingError(f"{said}: {advice}") from found
+        put_back_weights(checkpoint.load(self.folder.checkpoints, told=self.progress.message), self.module, self.updater)
+        self.updater.forget_gradients()
+        if found.batch is None:  # what was added up since is not finite either
+            self.running.clear()
+        watch.rollbacks += 1
+        self.progress.message(f"{said}; back to the weights of the last checkpoint ({watch.rollbacks} of {divergence.MOST_ROLLBACKS} times)")
 
     # --- keeping ------------------------------------------------------------------------------------------------------------
 
@@ -217,6 +245,7 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
+        divergence.verify_weights(self.module, self.updater.optimizers)
         began = time.perf_counter()
         passed = self.line_seconds + began - self.line_began
         state = {
@@ -229,8 +258,8 @@ class Trainer:
             checkpoint.save(self.folder.checkpoints, self.step, found, keep=self.standing.kept())
         except OSError as error:
             raise TrainingError(
-                f"the checkpoint of step {self.step} cannot be written ({error.strerror or error}); those before it in "
-                f"{self.folder.checkpoints} are whole: make room, and go on with --resume {self.folder.path}"
+                f"the checkpoint of step {self.step} cannot be written ({why(error)}); those before it in {self.folder.checkpoints} "
+                f"are whole, and --resume {self.folder.path} goes on from the last of them"
             ) from error
         self.saved_at = time.perf_counter()
         self.saving = self.saved_at - began
@@ -240,14 +269,19 @@ class Trainer:
         for sentence in manifest.differences(before, self.report, self.datasets, self.device):
             self.progress.message(sentence)
         self.sessions = list(before.get("sessions", []))
+        self.folder.sweep()
+        if before["status"] != "finished" and not checkpoint.is_there(self.folder.checkpoints):
+            self.folder.rewrite_log(())
+            self.progress.message(f"{self.folder.path} ended before its first checkpoint: beginning again at step 0")
+            return
         found = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
-        state = found.state
+        state = verified(found.state, self.batches.count)
         if state["steps_per_epoch"] != self.updater.per_epoch:
             raise CheckpointError(
                 f"the run had {state['steps_per_epoch']} steps an epoch, and now there are {self.updater.per_epoch}: with other data or another "
                 "batch size a new run is needed"
             )
-        self.layout = state.get("memory_format", self.layout)
+        self.layout = str(state.get("memory_format", self.layout))
         if self.layout in LAYOUTS:
             lay_out(self.module, self.layout)
         put_back(found, self.module, self.updater, self.running, self.device)
@@ -297,8 +331,3 @@ class Trainer:
         load_weights(self.module, found.tensors)
         return f"step_{step}", place_of(found)
 
-
-def _called(loss: str) -> str:
-    """What a loss is called in messages."""
-    step = loss.partition(".")[2]
-    return f"loss of `{step}`" if step else "loss"

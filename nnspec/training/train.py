@@ -12,9 +12,9 @@ from nnspec.data import DataError
 from nnspec.errors import SpecError
 from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
-from nnspec.training import pictures
+from nnspec.training import checkpoint, pictures, shortage
 from nnspec.training.agents import AgentResult, train_agent
-from nnspec.training.errors import TrainingError
+from nnspec.training.errors import TrainingError, drawing
 from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
@@ -64,17 +64,23 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     if chosen.acting is not None:
         return train_agent(report, chosen, device, listener, folder, Path(out))
     report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
-    trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
-    if folder is None:
+    try:
+        trainer = Trainer(report, chosen, datasets, chosen_device(device), listener)
+    except (RuntimeError, MemoryError) as error:
+        if not shortage.is_shortage(error):
+            raise
+        raise TrainingError(f"{shortage.told_of_weights(chosen)} (about {shortage.room_for(chosen_device(device), error) >> 20:,} MiB are free)") from None
+    if folder is None or not checkpoint.is_there(folder.checkpoints):
         load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)
     final = trainer.run(folder or RunFolder.create(Path(out), chosen.name), resumed=folder is not None)
     run = trainer.folder.path
-    curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
-    if curve is None:
-        listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
-    confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
-    _draw_items(report, trainer, listener)
-    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
+    with drawing(run):
+        curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
+        if curve is None:
+            listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
+        confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
+        _draw_items(report, trainer, listener)
+        drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
     return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nnspec.recipes.order import runs_in
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training.divergence import NotFinite, Watch
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer
 from nnspec.training.precision import autocast
@@ -30,6 +31,7 @@ class Updater:
         self.accumulate: int = settings.get("accumulate", 1)
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
+        self.watch = Watch(recipe, module, device, scaled=self.scaler.is_enabled())
 
     @property
     def per_epoch(self) -> int:
@@ -43,30 +45,50 @@ class Updater:
     def step(
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
     ) -> tuple[dict[str, Tensor], bool]:
-        """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated.
+        """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated, or an update was left out.
 
-        `measured` is what schedules that follow a measurement go by.
+        `measured` is what schedules that follow a measurement go by. Nothing is given of a batch that is left out (`on_nan skip`). Raises
+        NotFinite.
         """
         batch.update(schedules(self.recipe, place, self.device))
-        if self.recipe.steps[0].name:
-            return self._iteration(batch, place, measured), True
-        return self._one_loss(batch, position, place, measured)
+        self.watch.begin(batch)
+        outputs: dict[str, Tensor] = {}
+        try:
+            if self.recipe.steps[0].name:
+                outputs = self._iteration(batch, place, measured)
+            else:
+                outputs = self._one_loss(batch, position, place, measured)
+        except NotFinite as found:
+            self.watch.leave_out(found)
+        complete = self.completes(position)
+        if complete and not self.watch.end_update():
+            self.forget_gradients()
+        return outputs, complete
+
+    def completes(self, position: int) -> bool:
+        """Whether an update is due after the batch at this position of the epoch."""
+        return (position + 1) % self.accumulate == 0 or position + 1 == self.batches
+
+    def forget_gradients(self) -> None:
+        """Begin the next update without any."""
+        for optimizer in self.optimizers.values():
+            optimizer.torch.zero_grad(set_to_none=True)
 
     def _one_loss(
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
-    ) -> tuple[dict[str, Tensor], bool]:
+    ) -> dict[str, Tensor]:
         step = self.recipe.steps[0]
         with autocast(self.recipe, self.device):
             outputs = self.module.compute_training(batch)
         first = position - position % self.accumulate
         together = min(self.accumulate, self.batches - first)
         loss = outputs[step.loss]
+        self.watch.see_loss(step.loss, loss)
         torch.autograd.backward(self.scaler.scale(loss / together if together > 1 else loss))
-        complete = position + 1 == first + together
-        if complete:
+        if self.completes(position) and not self.watch.spoiled:
             self._update(step, place, measured)
             self.scaler.update()
-        return outputs, complete
+        return outputs
 
     def _iteration(self, batch: dict[str, Tensor], place: Place, measured: Sequence[float]) -> dict[str, Tensor]:
         """Every step whose turn it is, in the order written."""
@@ -76,6 +98,7 @@ class Updater:
             with autocast(self.recipe, self.device):
                 outputs |= stage.run({**batch, **outputs})
             if stage.step is not None:
+                self.watch.see_loss(stage.step.loss, outputs[stage.step.loss])
                 loss = self.scaler.scale(outputs[stage.step.loss])
                 inputs = self.optimizers[stage.step.name].parameters
                 torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
@@ -88,8 +111,8 @@ class Updater:
         optimizer = self.optimizers[step.name]
         if self.norm is not None or self.value is not None:
             self.scaler.unscale_(optimizer.torch)
-        if self.norm is not None:
-            nn.utils.clip_grad_norm_(optimizer.parameters, self.norm)
+        norm = nn.utils.clip_grad_norm_(optimizer.parameters, self.norm) if self.norm is not None else None
+        self.watch.see_gradients(step.name, optimizer.parameters, norm)
         if self.value is not None:
             nn.utils.clip_grad_value_(optimizer.parameters, self.value)
         optimizer.set_rates(place, measured)
