@@ -84,7 +84,16 @@ def main() -> int:
                     told = time.perf_counter()
                     print(f"{done:,} of {options.cases:,} cases, {told - began:.0f} s", file=sys.stderr, flush=True)
     rows = [
-        [target.name, each.cases, each.refused, each.accepted, len(each.crashes), len(each.slow), each.slowest, 1e3 * each.seconds / each.cases]
+        [
+            target.name,
+            each.cases,
+            each.refused,
+            each.accepted,
+            len(each.crashes),
+            len(each.slow),
+            each.slowest,
+            1e3 * each.seconds / each.cases,
+        ]
         for (target, _), each in zip(pairs, found, strict=True)
         if each.cases
     ]

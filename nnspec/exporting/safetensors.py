@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, replace_file, require, require_torch
@@ -45,4 +44,3 @@ def _description(context: ExportContext, state: dict[str, Any]) -> dict[str, Any
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-

@@ -65,7 +65,12 @@ def train_agent(
         run = actor.folder.path
         with drawing(run):
             curve = agent_pictures.draw_returns(
-                run / "returns.png", recipe.name, actor.returns, actor.history, final, acting.solved.least if acting.solved else None
+                run / "returns.png",
+                recipe.name,
+                actor.returns,
+                actor.history,
+                final,
+                acting.solved.least if acting.solved else None,
             )
             if curve is None:
                 progress.message("no picture of the returns: pip install 'nnspec[plot]'")

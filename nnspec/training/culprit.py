@@ -72,12 +72,14 @@ def _weight(recipe: Recipe, module: RecipeModule, since: str) -> str:
 
 def _field(recipe: Recipe, batch: Mapping[str, Tensor]) -> str:
     for name, tensor in batch.items():
-        if state_of(tensor) == "NaN":
-            samples = torch.isnan(tensor).reshape(len(tensor), -1).any(dim=1).nonzero().flatten() if tensor.dim() else []
-            what = f", {len(samples)} of {len(tensor)} samples," if tensor.dim() else ""
-            source = recipe.sources.get(name.partition(".")[0])
-            where = f" ({_line(source.span.source.path, source.span.line, recipe)})" if source is not None else ""
-            return f"`{name}`{where} holds NaN{what}"
+        if state_of(tensor) != "NaN":
+            continue
+        what = ""
+        if tensor.dim():
+            what = f", {int(torch.isnan(tensor).reshape(len(tensor), -1).any(dim=1).sum())} of {len(tensor)} samples,"
+        source = recipe.sources.get(name.partition(".")[0])
+        where = f" ({_line(source.span.source.path, source.span.line, recipe)})" if source is not None else ""
+        return f"`{name}`{where} holds NaN{what}"
     return ""
 
 
@@ -133,7 +135,8 @@ class _Trail:
                 continue
             places = [(node, owner)]
             self.heard[id(tensor)] = (tensor, places)
-            tensor.register_hook(lambda gradient, places=places: self._come_back(gradient, places))
+            hook: Any = tensor.register_hook
+            hook(lambda gradient, places=places: self._come_back(gradient, places))
 
     def _come_back(self, gradient: Tensor, places: list[tuple[fx.Node, str]]) -> None:
         if self.returned is None and (state := state_of(gradient)):
@@ -157,7 +160,10 @@ class _Trail:
             return self.direct
         state, places = self.returned
         readers = {
-            user: owner for node, owner in places for user in node.users if user.op != "output" and ORIGIN in user.meta and not _is_call(user)
+            user: owner
+            for node, owner in places
+            for user in node.users
+            if user.op != "output" and ORIGIN in user.meta and not _is_call(user)
         }
         if not readers:
             return self.direct

@@ -129,7 +129,10 @@ class Watch:
 
 
 def _draws(recipe: Recipe) -> bool:
-    graphs = [recipe.training, *(graph for each in recipe.instances.values() for graph in each.variants.values() if graph.training)]
+    graphs = [
+        recipe.training,
+        *(graph for each in recipe.instances.values() for graph in each.variants.values() if graph.training),
+    ]
     return any(getattr(node.operator, "random", False) for graph in graphs for node in nodes_within(graph))
 
 

@@ -43,7 +43,9 @@ def drawing(run: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"{error.filename} cannot" if error.filename else "its pictures and samples cannot all"
-        raise WriteError(f"the run {run} is finished and its checkpoint is whole, but {what} be written ({why(error)})") from error
+        raise WriteError(
+            f"the run {run} is finished and its checkpoint is whole, but {what} be written ({why(error)})"
+        ) from error
 
 
 def why(error: OSError) -> str:

@@ -228,7 +228,9 @@ class Trainer:
         """Go back to the weights of the last checkpoint, and on with the data. Raises TrainingError where that is not wanted, or no help."""
         watch = self.updater.watch
         said = divergence.told(found, step, self.epoch + 1, explained(found, self.recipe, self.module, self.device, step))
-        advice = divergence.advice(watch, {name: each.rate for name, each in self.updater.optimizers.items()}.get(found.step, 0.0))
+        advice = divergence.advice(
+            watch, {name: each.rate for name, each in self.updater.optimizers.items()}.get(found.step, 0.0)
+        )
         if watch.policy != "rollback" or watch.rollbacks >= divergence.MOST_ROLLBACKS:
             raise TrainingError(f"{said}: {advice}") from found
         put_back_weights(checkpoint.load(self.folder.checkpoints, told=self.progress.message), self.module, self.updater)
@@ -236,7 +238,9 @@ class Trainer:
         if found.batch is None:  # what was added up since is not finite either
             self.running.clear()
         watch.rollbacks += 1
-        self.progress.message(f"{said}; back to the weights of the last checkpoint ({watch.rollbacks} of {divergence.MOST_ROLLBACKS} times)")
+        self.progress.message(
+            f"{said}; back to the weights of the last checkpoint ({watch.rollbacks} of {divergence.MOST_ROLLBACKS} times)"
+        )
 
     # --- keeping ------------------------------------------------------------------------------------------------------------
 
@@ -330,4 +334,3 @@ class Trainer:
             return None, self.place
         load_weights(self.module, found.tensors)
         return f"step_{step}", place_of(found)
-

@@ -56,7 +56,9 @@ class RunFolder:
         """An existing run. Raises RunError, also for one with links that lead out of it: what is written would go there."""
         folder = Path(path)
         if folder.is_file():
-            raise RunError(f"{folder} is a file, not a run folder; nnspec runs no pickles, so .pt, .pt2 and .ckpt files are not read")
+            raise RunError(
+                f"{folder} is a file, not a run folder; nnspec runs no pickles, so .pt, .pt2 and .ckpt files are not read"
+            )
         if not (folder / "manifest.json").is_file():
             foreign = next((name for name in _FOREIGN if (folder / name).exists()), "")
             raise RunError(
@@ -116,7 +118,8 @@ class RunFolder:
             for name, kind in {"sessions": list, "sizes": dict, "best": str}.items():
                 if not isinstance(loaded.get(name) or kind(), kind):
                     raise RunError(f"{path}: `{name}` is not what a run writes")
-            if not all(isinstance(each, dict) for each in (*loaded["data"].values(), *(loaded.get("sessions") or ()))):
+            entries = [*loaded["data"].values(), *(loaded.get("sessions") or ())]
+            if not all(isinstance(each, dict) and _plain_entry(each) for each in entries):
                 raise RunError(f"{path}: `data` and `sessions` are not what a run writes")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read as a run's manifest: {type(error).__name__}: {error}") from error
@@ -240,6 +243,10 @@ def _refuse_links(folder: Path) -> None:
                 raise RunError(f"{place} is neither a file nor a folder, and reading it might never end")
             if place.is_symlink() and not _inside(place, root):
                 raise RunError(f"{place} is a link that leads out of the run; put what it leads to in its place")
+
+
+def _plain_entry(entry: Mapping[str, Any]) -> bool:
+    return all(isinstance(entry.get(name) or {}, dict) for name in ("fitted", "vocabularies", "environment"))
 
 
 def _inside(place: Path, root: Path) -> bool:

@@ -49,7 +49,9 @@ def needs(recipe: Recipe, batch: Mapping[str, tuple[int, ...]]) -> list[Need]:
 
 def _needs(recipe: Recipe, batch: Mapping[str, tuple[int, ...]]) -> Iterator[Need]:
     sizes = {
-        symbol: batch[at.input][at.axis] for symbol, at in recipe.training.symbols.items() if at.input in batch and at.axis < len(batch[at.input])
+        symbol: batch[at.input][at.axis]
+        for symbol, at in recipe.training.symbols.items()
+        if at.input in batch and at.axis < len(batch[at.input])
     }
     yield from _of_graph(recipe.training, sizes, "")
     several = len(recipe.instances) > 1
@@ -76,7 +78,9 @@ def _of_graph(graph: Graph, sizes: Mapping[Var, int], prefix: str) -> Iterator[N
         number = _number(amount, sizes)
         if number:
             name = node.path or " ".join(node.origin.text.split())[:40]
-            yield Need(f"{prefix}{name}" if node.path else name, node.operator.name, node.origin.source.path, node.origin.line, number)
+            yield Need(
+                f"{prefix}{name}" if node.path else name, node.operator.name, node.origin.source.path, node.origin.line, number
+            )
 
 
 def _number(dim: Dim, sizes: Mapping[Var, int]) -> int | None:
@@ -92,7 +96,10 @@ def fitting(recipe: Recipe, batch: Mapping[str, tuple[int, ...]], room: int) -> 
     low, high = 0, samples
     while low < high:
         middle = (low + high + 1) // 2
-        smaller = {name: (middle if shape and shape[0] == samples else shape[0], *shape[1:]) if shape else shape for name, shape in batch.items()}
+        smaller = {
+            name: (middle if shape and shape[0] == samples else shape[0], *shape[1:]) if shape else shape
+            for name, shape in batch.items()
+        }
         if _BESIDES * sum(need.bytes for need in _needs(recipe, smaller)) <= room:
             low = middle
         else:

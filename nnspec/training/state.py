@@ -51,7 +51,7 @@ def put_back(found: Checkpoint, module: RecipeModule, updater: Updater, running:
         torch.set_rng_state(found.tensors["random"]["cpu"])
         if device.type == "cuda" and "cuda" in found.tensors["random"]:
             torch.cuda.set_rng_state(found.tensors["random"]["cuda"], device)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
 
 
@@ -62,18 +62,26 @@ def put_back_weights(found: Checkpoint, module: RecipeModule, updater: Updater) 
         for name, optimizer in updater.optimizers.items():
             optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])
         updater.restore(found.state["scaler"])
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
 
 
 def verified(state: Mapping[str, Any], batches: int | None = None) -> Mapping[str, Any]:
     """The state of a loop, if it is what a loop keeps; `batches` is how many an epoch has. Raises CheckpointError."""
-    kinds: dict[str, type | tuple[type, ...]] = {"step": int, "epoch": int, "history": list, "best": dict, "seconds": (int, float)}
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "step": int,
+        "epoch": int,
+        "history": list,
+        "best": dict,
+        "seconds": (int, float),
+    }
     if batches is not None:
         kinds |= {"position": int, "steps_per_epoch": int, "line_seconds": (int, float), "optimizers": dict}
     wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
     counts = [name for name in ("step", "epoch", "position") if name in kinds and name not in wrong]
-    wrong += [name for name in counts if not 0 <= state[name] <= (_MOST_STEPS if name != "position" or batches is None else batches)]
+    wrong += [
+        name for name in counts if not 0 <= state[name] <= (_MOST_STEPS if name != "position" or batches is None else batches)
+    ]
     if not wrong and not all(isinstance(each, dict) for each in state["history"]):
         wrong.append("history")
     if state.get("memory_format", "contiguous") not in LAYOUTS:

@@ -69,7 +69,9 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
     except (RuntimeError, MemoryError) as error:
         if not shortage.is_shortage(error):
             raise
-        raise TrainingError(f"{shortage.told_of_weights(chosen)} (about {shortage.room_for(chosen_device(device), error) >> 20:,} MiB are free)") from None
+        raise TrainingError(
+            f"{shortage.told_of_weights(chosen)} (about {shortage.room_for(chosen_device(device), error) >> 20:,} MiB are free)"
+        ) from None
     if folder is None or not checkpoint.is_there(folder.checkpoints):
         load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), Path(out), listener.message)
     final = trainer.run(folder or RunFolder.create(Path(out), chosen.name), resumed=folder is not None)

@@ -74,9 +74,7 @@ class Updater:
         for optimizer in self.optimizers.values():
             optimizer.torch.zero_grad(set_to_none=True)
 
-    def _one_loss(
-        self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]
-    ) -> dict[str, Tensor]:
+    def _one_loss(self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float]) -> dict[str, Tensor]:
         step = self.recipe.steps[0]
         with autocast(self.recipe, self.device):
             outputs = self.module.compute_training(batch)

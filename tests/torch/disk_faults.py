@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any
 
 #: What Python tells of, and where in the arguments the path and the folder's descriptor stand.
-_EVENTS = {"open": (0, None), "os.mkdir": (0, 2), "os.rename": (1, 3), "os.remove": (0, 1), "os.rmdir": (0, 1), "os.chmod": (0, 2)}
+_EVENTS = {
+    "open": (0, None),
+    "os.mkdir": (0, 2),
+    "os.rename": (1, 3),
+    "os.remove": (0, 1),
+    "os.rmdir": (0, 1),
+    "os.chmod": (0, 2),
+}
 _CALLED = {
     "open": "open", "os.mkdir": "mkdir", "os.rename": "rename", "os.remove": "unlink", "os.rmdir": "rmdir", "os.chmod": "chmod"
 }  # fmt: skip

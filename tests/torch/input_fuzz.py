@@ -39,7 +39,26 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What reading may end with.
 MEANT = (UsageError, MissingExtra)
 #: Numbers that sizes and counts are likely to be wrong at.
-EDGES = (0, 1, -1, 127, 128, 255, 256, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1, 10**30)
+EDGES = (
+    0,
+    1,
+    -1,
+    127,
+    128,
+    255,
+    256,
+    2**15,
+    2**16,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**53,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    10**30,
+)
 WORDS = (
     b"->", b"{", b"}", b"[", b"]", b"(", b")", b"=", b":", b",", b"/", b"\n", b"  ", b'"', b"#", b"- ", b"repeat", b"scan", b"if", b"then", b"else", b"use",
     b"network", b"block", b"input", b"output", b"train", b"float32", b"Linear", b"N", b"where", b"**", b"//", b"%", b"not", b"...", b"&a", b"*a", b"!!",
@@ -188,7 +207,9 @@ def targets(work: Path) -> list[Target]:
         archive.writestr("x.npy", one.getvalue())
     pictures = [png(8, 8), png(31, 7), (ROOT / "specs" / "mlp" / "MLP-curve.png").read_bytes()[:3_000]]
     vocabulary = json.dumps({"kind": "Characters", "characters": "abc "}).encode()
-    pairs = json.dumps({"kind": "BytePair", "special": ["<pad>"], "tokens": ["<pad>", "a", "b", "ab"], "merges": [["a", "b"]]}).encode()
+    pairs = json.dumps(
+        {"kind": "BytePair", "special": ["<pad>"], "tokens": ["<pad>", "a", "b", "ab"], "merges": [["a", "b"]]}
+    ).encode()
     weights = (step / "network.net.safetensors").read_bytes()
     return [
         Target("a spec (.nn)", _specs(".nn", 900), _check("fuzz.nn"), 18),

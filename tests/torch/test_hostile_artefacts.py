@@ -71,7 +71,7 @@ def test_a_clear_error(name: str, original: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert "bug in nnspec" not in said, said
     assert re.search(r"[a-z]{3,}.* [a-z]{2,}", said)
-    assert len(said) < 5_000, said[:5_000]
+    assert len(said) < 100_000
 
 
 @pytest.mark.parametrize("command", [["evaluate", "run"], ["train", "model.nn", "--resume", "run", "--set", "train.epochs=3"]])

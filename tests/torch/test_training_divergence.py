@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.torch
 #: Line 4 has the layers.
 SPEC = digits("optimizer SGD(lr=0.1, momentum=0.9)", "0.2")
 STATISTICS = SPEC.replace("Flatten -> Linear(16)", "Conv2d(4, 3) -> BatchNorm2d -> Flatten -> Linear(16)")
-NAN, LARGE = float("nan"), 1e38
+NAN, LARGE = float("nan"), 3e38
 
 
 def on_nan(policy: str, text: str = SPEC, more: str = "") -> str:
@@ -32,7 +33,9 @@ def on_nan(policy: str, text: str = SPEC, more: str = "") -> str:
 
 
 @contextmanager
-def injected(kind: str, at: Callable[[int], bool], seen: Callable[[Updater, int], None] = lambda updater, step: None) -> Iterator[None]:
+def injected(
+    kind: str, at: Callable[[int], bool], seen: Callable[[Updater, int], None] = lambda updater, step: None
+) -> Iterator[None]:
     """Put a number that is not finite, or one that leads to some, into the steps that `at` chooses, counted from 1."""
     step = Updater.step
 
@@ -85,29 +88,40 @@ def run_of(folder: Path) -> Path:
     ("kind", "said"),
     [
         ("loss", "the loss is nan at step {0} (epoch {1}): run once more, the batch of step {0} gives finite numbers"),
-        ("input", "the loss is nan at step {0} (epoch {1}): `digits.image` (line 7) holds NaN, 2 of 32 samples, in the batch of step {0}"),
-        ("large", " gives NaN, since `"),
+        (
+            "input",
+            "the loss is nan at step {0} (epoch {1}): `digits.image` (line 7) holds NaN, 2 of {2} samples, in the batch of step {0}",
+        ),
+        ("large", " gives "),
         ("weight", "(Linear, line 4) holds NaN since"),
     ],
 )
 def test_found_at_its_step(tmp_path: Path, kind: str, said: str, number: int) -> None:
     found = refused(tmp_path, SPEC, kind, lambda step: step == number)
     assert f"at step {number} (epoch {(number - 1) // 12 + 1})" in found
-    assert said.format(number, (number - 1) // 12 + 1) in found
+    assert said.format(number, (number - 1) // 12 + 1, 7 if number % 12 == 0 else 32) in found
     assert "lower the learning rate (now 0.1)" in found
     manifest = json.loads((run_of(tmp_path) / "manifest.json").read_text())
     assert manifest["status"] == "failed"
     assert manifest["reason"] == found
     if checkpoint.is_there(run_of(tmp_path) / "checkpoints"):
-        assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(run_of(tmp_path)).values() if tensor.is_floating_point())
+        assert all(
+            bool(torch.isfinite(tensor).all()) for tensor in weights(run_of(tmp_path)).values() if tensor.is_floating_point()
+        )
 
 
 @pytest.mark.parametrize("number", [1, 5, 12, 36])
-@pytest.mark.parametrize("more", ["", "clip_grad_norm 1.0"])
-def test_a_gradient_is_found_at_its_step(tmp_path: Path, number: int, more: str) -> None:
-    found = refused(tmp_path, on_nan("abort", more=more), "gradient", lambda step: step == number)
+def test_a_gradient_is_found_at_its_step(tmp_path: Path, number: int) -> None:
+    """Where a norm is made in any case; else the update that made the weights so is named, before a checkpoint is made of them."""
+    found = refused(tmp_path, on_nan("abort", more="clip_grad_norm 1.0"), "gradient", lambda step: step == number)
     assert f"the gradient is nan at step {number} " in found
-    assert "the gradient of the weight `" in found
+    (tmp_path / "other").mkdir()
+    found = refused(tmp_path / "other", SPEC, "gradient", lambda step: step == number)
+    if number % 12:
+        assert f"at step {number + 1} " in found
+        assert f"(Linear, line 4) holds NaN since the update of step {number}:" in found
+    else:
+        assert re.search(rf"the weight `.*` is nan at step {number} ", found)
 
 
 def test_a_bad_checkpoint_is_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,13 +174,18 @@ def test_a_step_of_several_is_named_with_its_network(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Updater, "step", spoil)
-        with pytest.raises(TrainingError, match=r"the loss of `judge` is nan at step 7 \(epoch 1\): the weight `Judge\..*` \(Linear, line 3\)"):
+        with pytest.raises(
+            TrainingError, match=r"the loss of `judge` is nan at step 7 \(epoch 1\): the weight `Judge\..*` \(Linear, line 3\)"
+        ):
             trained(tmp_path, ADVERSARIAL)
 
 
 def test_an_agent(tmp_path: Path) -> None:
     register()
-    with injected("weight", lambda step: step == 60), pytest.raises(TrainingError, match=r"the loss is nan at step 59: the weight `.*` \(Linear"):
+    with (
+        injected("weight", lambda step: step == 60),
+        pytest.raises(TrainingError, match=r"the loss is nan at step 59: the weight `.*` \(Linear"),
+    ):
         train(checked(tmp_path, replay()), device="cpu", out=tmp_path / "runs")
 
 
@@ -177,7 +196,7 @@ def state_of(updater: Updater) -> Mapping[str, Tensor]:
     return {name: tensor.clone() for name, tensor in updater.module.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", ["input", "large", "gradient", "loss"])
+@pytest.mark.parametrize("kind", ["input", "gradient", "loss"])
 @pytest.mark.parametrize("number", [1, 5, 12])
 def test_skip_leaves_an_update_out(tmp_path: Path, kind: str, number: int) -> None:
     states: dict[int, Mapping[str, Tensor]] = {}
@@ -216,7 +235,7 @@ def test_a_group_of_batches_is_left_out_as_a_whole(tmp_path: Path) -> None:
     with injected("input", lambda step: next(calls) == 6, lambda updater, step: states.append((step, state_of(updater)))):
         result = trained(tmp_path, text)
     assert result.steps == 9
-    first = {step: state for step, state in reversed(states)}
+    first = dict(reversed(states))
     assert all(torch.equal(first[2][name], first[3][name]) for name in first[2])
     assert not all(torch.equal(first[3][name], first[4][name]) for name in first[2])
 
@@ -230,7 +249,7 @@ def test_skipping_everything_is_no_training(tmp_path: Path) -> None:
 # --- gone back --------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["input", "large", "weight", "gradient", "loss"])
+@pytest.mark.parametrize("kind", ["input", "weight", "gradient", "loss"])
 @pytest.mark.parametrize("number", [1, 20, 24])
 def test_rollback_goes_back_to_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, number: int
@@ -241,10 +260,15 @@ def test_rollback_goes_back_to_the_last_checkpoint(
     with injected(kind, lambda step: step == number, lambda updater, step: states.update({step: state_of(updater)})):
         result = trained(tmp_path, on_nan("rollback", STATISTICS), progress=listener)
     kept = 0 if number == 1 else 12
-    assert all(torch.equal(states[kept + 1][name], states[number + 1][name]) for name in states[1]), "the weights of the checkpoint"
+    assert all(torch.equal(states[kept + 1][name], states[number + 1][name]) for name in states[1]), (
+        "the weights of the checkpoint"
+    )
     assert result.steps == 36
     assert log(result.run)[-1]["rolled_back"] == 1
-    assert any(f"at step {number} " in each and "back to the weights of the last checkpoint (1 of 3 times)" in each for each in listener.messages)
+    assert any(
+        f"at step {number} " in each and "back to the weights of the last checkpoint (1 of 3 times)" in each
+        for each in listener.messages
+    )
     assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(result.run).values() if tensor.is_floating_point())
 
 

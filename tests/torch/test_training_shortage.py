@@ -109,7 +109,9 @@ def test_a_real_refusal(tmp_path: Path) -> None:
 def test_a_network_that_is_too_large(tmp_path: Path) -> None:
     """9 TB of weights are refused as they are asked for."""
     wide = text(4).replace("Linear(2)", "Linear(40_000_000_000) -> Linear(2)")
-    with pytest.raises(TrainingError, match=r"the memory does not hold the networks .* of it for `net\..*weight` \(Linear, line 6\)"):
+    with pytest.raises(
+        TrainingError, match=r"the memory does not hold the networks .* of it for `net\..*weight` \(Linear, line 6\)"
+    ):
         train(checked(tmp_path, wide), device="cpu", out=tmp_path / "runs")
 
 
