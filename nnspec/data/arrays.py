@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +19,11 @@ from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
 from nnspec.recipes.recipe import Column, DataSource
 
+#: What reading a broken archive, or a broken array, raises.
+UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError, OverflowError, KeyError, TypeError, struct.error, zlib.error,
+    tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
 _LARGEST = 4 << 30
 _MOST_ENTRIES = 10_000
 #: Arrays of zeros may shrink a thousandfold; beyond this size that is a bomb.
@@ -47,7 +55,7 @@ def read_arrays(path: Path, wanted: set[str] | None = None) -> dict[str, numpy.n
             for name in found:
                 _check_header(archive, names[name], path)
             arrays = {name: _array(archive, names[name]) for name in found}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as an .npz file: {error}") from error
     missing = sorted((wanted or set()) - arrays.keys())
     if missing:

@@ -24,8 +24,8 @@ MOST_IN_A_ROW, MOST_ROLLBACKS = 20, 3
 class NotFinite(Exception):
     """A loss, a gradient or a weight is NaN or infinite.
 
-    `kind` is "loss", "gradient", "weight" or "memory" (of an optimizer), `name` that of the loss (as outputs call it), the step or the weight. `ago` counts batches
-    back from the last one. `batch` is what was computed with, where it is at hand, and `random` the random state before.
+    `kind` is "loss", "gradient", "weight" or "memory" (of an optimizer), `name` that of the loss (as outputs call it), the step or the weight.
+    `ago` counts batches back from the last one. `batch` is what was computed with, where it is at hand, and `random` the random state before.
     """
 
     def __init__(self, kind: str, name: str, value: float = math.nan, ago: int = 0) -> None:

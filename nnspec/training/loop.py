@@ -1,6 +1,7 @@
 """The loop of a training: epochs, measurements, checkpoints, and when to stop.
 
-Samples are in memory and batches are made in this process: there are no workers whose random state could be lost. A line of the log covers an epoch, or as many steps as `measure_every steps=` says. Nothing in a step waits for the device.
+Samples are in memory and batches are made in this process: there are no workers whose random state could be lost. A line of the log covers an
+epoch, or as many steps as `measure_every steps=` says. Nothing in a step waits for the device, but for `on_nan skip`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data import DataError, load
-from nnspec.data.arrays import read_arrays, read_header
+from nnspec.data.arrays import UNREADABLE, read_arrays, read_header
 from nnspec.data.citations import normalized
 from nnspec.data.dataset import standardized
 from nnspec.data.images import SUFFIXES, read_picture
@@ -139,7 +139,7 @@ def _load(file: Path) -> numpy.ndarray[Any, Any]:
     try:
         _verify_header(file)
         found: numpy.ndarray[Any, Any] = numpy.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{file} cannot be read as an .npy file: {error}") from error
     if not isinstance(found, numpy.ndarray):
         raise DataError(f"{file} holds several arrays; call it .npz")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,9 @@ from nnspec.graph.memory import memory_owners
 from nnspec.recipes.recipe import Recipe
 from nnspec.types import DTYPE_BYTES
 
-#: What a step takes beyond what is kept of the forward pass: gradients of results, and what single operations need.
-_BESIDES = 1.5
+#: What a step takes at once beyond what is kept of the forward pass: so many times what the largest node keeps, for its result and for
+#: gradients; and a share on all of it, for the gaps that allocators leave.
+_LARGEST, _GAPS = 3, 1.1
 _ON_THE_CPU = "DefaultCPUAllocator"
 
 
@@ -90,6 +91,11 @@ def _number(dim: Dim, sizes: Mapping[Var, int]) -> int | None:
         return None
 
 
+def at_once(found: Sequence[Need]) -> int:
+    """The bytes that a step takes at once, as counted."""
+    return int(_GAPS * (sum(need.bytes for need in found) + _LARGEST * max((need.bytes for need in found), default=0)))
+
+
 def fitting(recipe: Recipe, batch: Mapping[str, tuple[int, ...]], room: int) -> int:
     """The most samples that fit into so many bytes, as counted; 0 where not even one does."""
     samples = next(iter(batch.values()))[0]
@@ -100,7 +106,7 @@ def fitting(recipe: Recipe, batch: Mapping[str, tuple[int, ...]], room: int) -> 
             name: (middle if shape and shape[0] == samples else shape[0], *shape[1:]) if shape else shape
             for name, shape in batch.items()
         }
-        if _BESIDES * sum(need.bytes for need in _needs(recipe, smaller)) <= room:
+        if at_once(list(_needs(recipe, smaller))) <= room:
             low = middle
         else:
             high = middle - 1
@@ -157,7 +163,8 @@ def told(recipe: Recipe, batch: Mapping[str, Tensor], device: torch.device, erro
     )
     fits = 0 if whole else fitting(recipe, shapes, room)
     if fits:
-        return f"{said}: `batch_size {min(fits, samples - 1)}` would fit, with `accumulate {-(-samples // max(min(fits, samples - 1), 1))}` for the same steps"
+        fits = max(min(fits, samples - 1), 1)
+        return f"{said}: `batch_size {fits}` would fit, with `accumulate {-(-samples // fits)}` for the same steps"
     return f"{said}: not even one sample fits; `activation_checkpointing true` keeps less"
 
 
@@ -175,8 +182,8 @@ def told_of_weights(recipe: Recipe) -> str:
     size = sum(bytes for bytes, _ in entries.values())
     name, (most, entry) = max(entries.items(), key=lambda each: each[1][0])
     return (
-        f"the memory does not hold the networks and the data: weights need {_memory(size)}, {_memory(most)} of it for `{name}` ({entry.operator}, "
-        f"line {entry.span.line}), and as much again for gradients"
+        f"the memory does not hold the networks and the data: weights need {_memory(size)}, {_memory(most)} of it for `{name}` "
+        f"({entry.operator}, line {entry.span.line}), and as much again for gradients"
     )
 
 

@@ -405,6 +405,7 @@ def _source(text: str) -> Case:
     return case
 
 
+LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 9)}]\n" for i in range(12))
 CASES: dict[str, Case] = {
     **{f"safetensors to load: {name}": _loaded(content) for name, content in SAFETENSORS.items()},
     **{f"safetensors in a checkpoint: {name}": _in_checkpoint(content) for name, content in SAFETENSORS.items()
@@ -487,17 +488,17 @@ CASES: dict[str, Case] = {
     "a picture of 4 gigapixels": _picture(lambda root: png(65_000, 65_000, zlib.compress(bytes(1_000)))),
     "a picture of 60 megapixels": _picture(lambda root: png(7_800, 7_800)),
     "a GIF of 4 gigapixels": _picture(lambda root: gif(65_000, 65_000)),
-    "a picture that is cut off": _picture(lambda root: png(8, 8)[:50]),
+    "a picture that is cut off": _picture(lambda root: png(64, 64, zlib.compress(os.urandom(64 * 65)))[:500]),
     "PostScript called .png": _picture(lambda root: POSTSCRIPT.replace(b"MARK", str(root.parent / CANARY).encode())),
     "a pickle called .png": _picture(_pickled),
-    "a picture that is a link": _linked_picture,
+    "a picture that leads out": _linked_picture,
     "an IDX that lies": _idx(lambda: idx((60_000, 28, 28), bytes(100))),
     "an IDX of 255 axes": _idx(lambda: bytes((0, 0, 8, 255)) + b"\xff" * 1_020),
     "an IDX of 2 ** 64": _idx(lambda: idx((0xFFFFFFFF, 0xFFFFFFFF))),
     "a packed IDX of 300 MB": _idx(lambda: _zeros(300 << 20), packed=True),
     "a packed IDX that is longer than it says": _idx(lambda: gzip.compress(idx((1, 28, 28)) + bytes(64 << 20)), packed=True),
     "no gzip": _idx(lambda: b"\x1f\x8b" + b"\xff" * 100, packed=True),
-    "a billion laughs": _checked("a0: &a0 [ha, ha]\n" + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 9)}]\n" for i in range(12)), "evil.yaml"),
+    "a billion laughs": _checked(LAUGHS, "evil.yaml"),
     "YAML that makes an object": _checked('network A: !!python/object/apply:os.mkdir ["MARK"]\n', "evil.yaml"),
     "YAML that includes a file": _checked("network A: !include /etc/passwd\n", "evil.yaml"),
     "`use` with ../": _checked(f'use Block from "../{OUTSIDE}/block.nn"{USES}'),
@@ -541,3 +542,6 @@ def project(root: Path) -> None:
     run = train(check_path(root / "model.nn"), device="cpu", out=root / "runs").run
     run.rename(root / "run")
     (root / "runs").rmdir()
+    manifest = json.loads((root / "run" / "manifest.json").read_text())
+    manifest["spec"]["folder"] = ".."  # where its data lie, now that it has been moved
+    (root / "run" / "manifest.json").write_text(json.dumps(manifest))

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 FAMILIES = families()
 #: One for each kind of loop, data and state: random draws, recurrent and ragged batches, windows, several steps, whole graphs, agents.
 CHOSEN = (
-    "perceptron/perceptron:Perceptron", "cnn/color_cnn:ColorCNN", "resnet/resnet20:ResNet20", "rnn/row_classifier:RowGRU", "rnn/text_classifier:Spam",
+    "perceptron/perceptron:Perceptron", "cnn/color_cnn:ColorCNN", "resnet/resnet20:ResNet20", "rnn/row_classifier:RowGRU",
+    "rnn/text_classifier:Spam",
     "transformer/gpt:Shakespeare", "transformer/bert:Pretrain", "transformer/seq2seq:Seq2Seq", "vae/vae:VAE", "gan/wgan_gp:WGANGP",
     "graph/gat:GAT", "q_agent/tabular:LakeSARSA", "q_agent/dqn:DQN",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from training_specs import checked, recipe
 
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training import TrainingError, train
-from nnspec.training.shortage import fitting, is_shortage, needs
+from nnspec.training.shortage import at_once, fitting, is_shortage, needs
 
 pytestmark = pytest.mark.torch
 
@@ -73,9 +73,8 @@ def test_the_most_that_fits(tmp_path: Path) -> None:
     one = sum(need.bytes for need in needs(own, shapes(1)))
     for room in (0, one, 2 * one, 20 * one, 1_000 * one):
         samples = fitting(own, shapes(64), room)
-        used = 1.5 * sum(need.bytes for need in needs(own, shapes(samples))) if samples else 0
-        assert used <= room
-        assert samples == 64 or 1.5 * sum(need.bytes for need in needs(own, shapes(samples + 1))) > room
+        assert samples == 0 or at_once(needs(own, shapes(samples))) <= room
+        assert samples == 64 or at_once(needs(own, shapes(samples + 1))) > room
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs fork and /proc")
