@@ -60,7 +60,8 @@ EDGES = (
     10**30,
 )
 WORDS = (
-    b"->", b"{", b"}", b"[", b"]", b"(", b")", b"=", b":", b",", b"/", b"\n", b"  ", b'"', b"#", b"- ", b"repeat", b"scan", b"if", b"then", b"else",
+    b"->", b"{", b"}", b"[", b"]", b"(", b")", b"=", b":", b",", b"/", b"\n", b"  ", b'"', b"#", b"- ", b"repeat", b"scan", b"if", b"then",
+    b"else",
     b"use", b"network", b"block", b"input", b"output", b"train", b"float32", b"Linear", b"N", b"where", b"**", b"//", b"%", b"not", b"...",
     b"&a", b"*a", b"!!", b"null", b"true", b"1e999", b"NaN", b"-0", b"\xff", b"\0", b"\xe2\x80\xae",
     b'"data_offsets"', b'"shape"', b'"dtype"', b"F32", b"BOOL",

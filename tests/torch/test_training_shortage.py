@@ -23,8 +23,8 @@ pytestmark = pytest.mark.torch
 SPEC = """
 network Net {
   input x: float32[N, 3, 32, 32]
-  a = x -> Conv2d(8, 3, padding=1) -> ReLU
-  b = a -> Conv2d(WIDTH, 3, padding=1) -> Sigmoid
+  a = x -> Conv2d(8, 1) -> ReLU
+  b = a -> Conv2d(WIDTH, 1) -> Sigmoid
   output y: float32[N, 2] = b -> AdaptiveAvgPool2d(1) -> Flatten -> Linear(2)
 }
 train R {
