@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench bench-train bench-front bench-all clean fuzz zoo zoo-quick
+.PHONY: help setup demo test check snapshots format bench bench-train bench-front bench-all clean fuzz zoo zoo-quick soak
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
@@ -76,9 +76,14 @@ bench-front: $(READY)  ## how fast a cold check is, how checks and compiling gro
 bench-all: $(READY)  ## run the other benchmarks, one after the other
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
-fuzz: $(READY)  ## the checker against torch on 20,000 random networks, and fused networks against themselves (about half an hour)
+fuzz: $(READY)  ## damaged input by the million, the checker against torch and fused networks against themselves on 20,000 random networks
+	$(BIN)/python benchmarks/hostile_input.py
+	$(BIN)/python benchmarks/input_fuzz.py --cases 1000000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
+
+soak: $(READY)  ## trainings killed, stopped and with a failing disk, at every call that writes and 200 random times; all recipes gone on with
+	$(BIN)/python benchmarks/soak.py
 
 zoo: $(READY)  ## train every spec on real data to the figure it has to reach, and write specs/README.md (hours; NNSPEC_DATA names the data)
 	$(BIN)/python -m benchmarks.zoo

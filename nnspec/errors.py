@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 from nnspec.diagnostics import Diagnostic
@@ -31,3 +32,22 @@ class UsageError(Exception):
 
 class DataError(UsageError):
     """Data that is not there, cannot be read, or is not what the spec says. Names the file, the place in it, and what to do."""
+
+
+def remedy(error: OSError) -> str:
+    """What to do about an error of the system, as a clause; "" for one that no setting of the machine explains."""
+    return _REMEDIES.get(error.errno or 0, "")
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room: the quota of the disk is used up",
+    errno.EFBIG: "raise the limit on the size of a file (`ulimit -f`)",
+    errno.EIO: "the disk reports a fault: save what is on it, and write to another one",
+    errno.EACCES: "allow writing there, or name another folder",
+    errno.EPERM: "allow writing there, or name another folder",
+    errno.EROFS: "it is mounted for reading only: name another folder",
+    errno.EMFILE: "raise the limit on open files (`ulimit -n`)",
+    errno.ENFILE: "the machine has too many open files: close some",
+    errno.ENOMEM: "free memory on the machine",
+}

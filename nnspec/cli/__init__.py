@@ -124,7 +124,24 @@ def _failed(error: Exception) -> int:
     if callable(show) and isinstance(code, int):  # a usage error of Typer
         show()
         return code
+    if isinstance(error, OSError):
+        from nnspec.errors import remedy
+
+        if remedy(error):
+            return _refused(error, remedy(error))
     return _crash(error)
+
+
+def _refused(error: OSError, advice: str) -> int:
+    """The system will not have it: a full disk, a folder that may not be written. Standard output may be what is full."""
+    import os
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    where = f"{error.filename}: " if error.filename else ""
+    return _say(f"nnspec: {where}{error.strerror or error}: {advice}", 2)
 
 
 def _crash(error: Exception) -> int:
@@ -145,5 +162,10 @@ def _crash(error: Exception) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr)
+    except OSError:  # standard error is on the full disk: the exit code has to say it
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return code

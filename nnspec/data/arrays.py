@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +19,11 @@ from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
 from nnspec.recipes.recipe import Column, DataSource
 
+#: What reading a broken archive, or a broken array, raises.
+UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError, OverflowError, KeyError, TypeError, struct.error, zlib.error,
+    tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
 _LARGEST = 4 << 30
 _MOST_ENTRIES = 10_000
 #: Arrays of zeros may shrink a thousandfold; beyond this size that is a bomb.
@@ -47,7 +55,7 @@ def read_arrays(path: Path, wanted: set[str] | None = None) -> dict[str, numpy.n
             for name in found:
                 _check_header(archive, names[name], path)
             arrays = {name: _array(archive, names[name]) for name in found}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as an .npz file: {error}") from error
     missing = sorted((wanted or set()) - arrays.keys())
     if missing:
@@ -71,7 +79,7 @@ def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
 def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
     """Refuse what is not an array of numbers, and a header that announces more than the entry holds."""
     with archive.open(entry) as file:
-        shape, _, dtype = header(file)
+        shape, _, dtype = read_header(file)
     if dtype.hasobject:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} holds pickled objects, which are not read; save it as numbers")
     announced, held = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size
@@ -79,7 +87,7 @@ def _check_header(archive: zipfile.ZipFile, entry: str, path: Path) -> None:
         raise DataError(f"`{entry.removesuffix('.npy')}` of {path} announces {announced:,} bytes and has at most {held:,}")
 
 
-def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
     """Shape, whether the first axis runs fastest, and element type that an array announces. Raises ValueError."""
     from numpy.lib import format as npy
 

@@ -18,6 +18,10 @@ from nnspec.errors import MissingExtra
 from nnspec.recipes.recipe import DataSource
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+#: Few bytes can unpack to many pixels.
+_MOST_PIXELS = 48_000_000
+#: By what is in the file, not by its name: Pillow reads others too, and has another program run what is in some of them (PostScript).
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -69,7 +73,11 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> Ten
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path) as image:
+            with pillow.open(path, formats=_FORMATS) as image:
+                if image.width * image.height > _MOST_PIXELS:  # known before anything is unpacked
+                    raise DataError(
+                        f"{path} has {image.width:,} x {image.height:,} pixels, beyond the limit of {_MOST_PIXELS:,}; bring it to a smaller size"
+                    )
                 picture = image.convert(_MODES[channels])
                 if size is not None:
                     picture = picture.resize((size[1], size[0]), pillow.Resampling.BILINEAR)

@@ -39,8 +39,10 @@ class Lookup:
             candidate = _resolved(base, path)
             if not candidate.is_relative_to(base.resolve()):
                 outside = True
-            elif candidate.exists():
+            elif candidate.is_file() or candidate.is_dir():
                 return candidate
+            elif candidate.exists():
+                raise DataError(f'"{path}" is neither a file nor a folder, and reading it might never end')
         looked = ", ".join(map(str, bases))
         if outside:
             raise DataError(

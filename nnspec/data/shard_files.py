@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from nnspec.data.arrays import header
+from nnspec.data.arrays import read_header
 from nnspec.data.errors import DataError
 
 _LONGEST_HEADER = 100 << 20
@@ -66,7 +66,7 @@ def _npz(path: Path, wanted: set[str]) -> tuple[dict[str, Piece], list[str]]:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise DataError(f"{path} is compressed, so its samples cannot be read one by one: write it with `numpy.savez`")
             with archive.open(entry) as file:
-                shape, fortran, dtype = header(file)
+                shape, fortran, dtype = read_header(file)
                 before = file.tell()
             if fortran or not shape or dtype.kind not in "biuf":
                 what = "is stored column by column" if fortran else f"holds {dtype}" if shape else "has no axis of samples"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nnspec.exporting.base import ExportContext, ExportResult, agreed, require_torch
+import io
+
+from nnspec.exporting.base import ExportContext, ExportResult, agreed, replace_file, require_torch
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -20,7 +22,9 @@ def export(context: ExportContext) -> ExportResult:
     program = tracing.traced(tracing.network_to_trace(context), inputs, axes)
     fixed = tracing.fixed_axes(program, axes)
     with tracing.quiet():
-        torch.export.save(program, context.path, extra_files=_extra_files(context))
+        written = io.BytesIO()  # torch's own writer calls a full disk an "unexpected position"
+        torch.export.save(program, written, extra_files=_extra_files(context))
+        replace_file(context.path, written.getvalue())
         loaded = torch.export.load(context.path).module()
     largest = 0.0
     for values in tracing.inputs_to_compare(context, inputs, fixed):

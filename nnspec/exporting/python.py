@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed, replace_file
 from nnspec.exporting.inlining import Inlined
 from nnspec.exporting.python_parts import GROUP, Parts, is_plain
 from nnspec.exporting.python_statements import Names, Statements
@@ -17,7 +17,7 @@ from nnspec.passes.admissible import NoAdmissibleSizes
 def export(context: ExportContext) -> ExportResult:
     """Write the source; where torch is installed, run it with the network's weights and compare at two sets of sizes."""
     text = source(context.graph)
-    context.path.write_text(text, encoding="utf-8")
+    replace_file(context.path, text)
     try:
         import torch  # noqa: F401  (only asks whether it is there)
     except ModuleNotFoundError:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, require, require_torch
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, replace_file, require, require_torch
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -17,9 +15,9 @@ def export(context: ExportContext) -> ExportResult:
     from safetensors.torch import load_file, save
 
     state = {key: value.detach().cpu().contiguous() for key, value in context.reference.state_dict().items()}
-    _write(context.path, save(_unshared(state), metadata={"format": "pt", "nnspec.network": context.graph.name}))
+    replace_file(context.path, save(_unshared(state), metadata={"format": "pt", "nnspec.network": context.graph.name}))
     description = context.path.with_suffix(".json")
-    _write(description, json.dumps(_description(context, state), indent=2).encode())
+    replace_file(description, json.dumps(_description(context, state), indent=2).encode())
     loaded = load_file(context.path)
     if loaded.keys() != state.keys() or any(not loaded[key].equal(value) for key, value in state.items()):
         raise ExportMismatch(f"{context.path} does not hold the weights that were written")
@@ -46,13 +44,3 @@ def _description(context: ExportContext, state: dict[str, Any]) -> dict[str, Any
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace the file in one step: a crash leaves the old one or the new one."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with open(beside, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)

@@ -14,7 +14,7 @@ from nnspec.recipes.recipe import OptimizerSetting, Recipe
 from nnspec.similar import similar_to
 
 #: What a line of the log holds besides losses and metrics; no metric can be called so.
-RESERVED = ("epoch", "step", "loss", "lr", "seconds")
+RESERVED = ("epoch", "step", "loss", "lr", "seconds", "skipped", "rolled_back")
 
 
 def judged_by(recipe: Recipe) -> tuple[str, bool]:

@@ -60,6 +60,11 @@ SETTINGS: dict[str, Setting] = {
         None,
         "what several processes share: `ddp` each batch, `fsdp` the weights and the optimizer's state as well",
     ),
+    "on_nan": Setting(
+        Choice("abort", "skip", "rollback"),
+        None,
+        "where a loss or a gradient is NaN or infinite: end with an error (`abort`), leave the update out, or go back to the last checkpoint",
+    ),
 }
 #: Those of an agent: what it shares with other recipes, and its own. `measure_every` counts steps or episodes.
 AGENT_SETTINGS: dict[str, Setting] = {
@@ -90,7 +95,7 @@ def value_of(word: str, statement: tree.Statement, scope: Scope, replaced: Any =
         scope.build.report("NN404", f"`{word}` takes one value", place, help=_setting(word).doc)
         return POISON
     expression = statement.values[0]
-    if word in ("keep_best", "precision", "memory_format", "parallel") and isinstance(expression, tree.Name):
+    if word in ("keep_best", "precision", "memory_format", "parallel", "on_nan") and isinstance(expression, tree.Name):
         return accept(word, expression.id, expression.span, scope)
     value = carry(expressions.evaluate(expression, scope))
     return value if is_silent(value) else accept(word, value, expression.span, scope)

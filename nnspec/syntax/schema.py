@@ -66,6 +66,7 @@ _WORDS: Final = {
     "cuda_graphs": "Whether to start the kernels of a step together on a GPU.",
     "parallel": "What several processes share.",
     "ema": "How much of the moving average of the weights each update leaves; it is what is measured and kept.",
+    "on_nan": "What to do where a loss or a gradient is NaN or infinite.",
     "accumulate": "Batches whose gradients are added up before a step.",
     "clip_grad_norm": "Scale gradients down to this norm.",
     "clip_grad_value": "Cut each gradient off at this size.",

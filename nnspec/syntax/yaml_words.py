@@ -14,8 +14,8 @@ TYPE_WORDS: Final = frozenset(("column", "input"))
 WORDS: Final = TYPE_WORDS | {
     "output", "init", "minimize", "measure", "optimizer", "epochs", "batch_size", "steps", "episodes", "seed", "drop_last",
     "folds", "fold", "patience", "keep_best", "measure_every", "clip_grad_norm", "clip_grad_value", "ema", "accumulate", "precision",
-    "memory_format", "activation_checkpointing", "cuda_graphs", "parallel", "split", "step", "update", "freeze", "load", "act", "explore",
-    "solved", "learn", "trials", "maximize",
+    "memory_format", "activation_checkpointing", "cuda_graphs", "parallel", "on_nan", "split", "step", "update", "freeze", "load", "act",
+    "explore", "solved", "learn", "trials", "maximize",
 }  # fmt: skip
 """Words that stand without a name of their own. Adding one changes what a YAML key of that name means."""
 

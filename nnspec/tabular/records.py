@@ -6,7 +6,7 @@ import csv
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from nnspec.errors import DataError
 
@@ -14,6 +14,7 @@ from nnspec.errors import DataError
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030")
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _LONGEST_FIELD = 1 << 20
+_LONGEST_LINE = 8 << 20
 _SHOWN_CHARACTERS = 40
 #: `csv` keeps its limit for the whole process.
 _LIMIT = threading.Lock()
@@ -40,7 +41,7 @@ def read_rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
     """All records but blank lines, and the names of the columns. Raises DataError."""
     try:
         with path.open(encoding=_codec(form.encoding), newline="") as file:
-            rows = list(records(file, form, path))
+            rows = list(records(bounded(file, path), form, path))
     except (OSError, UnicodeError) as error:
         raise DataError(unreadable(path, form.encoding, error)) from error
     if not rows:
@@ -53,6 +54,16 @@ def read_rows(path: Path, form: Form) -> tuple[list[Row], list[str]]:
             f"{path} has a header ({', '.join(map(short, header))}) and no rows; `names=` is for files without a header"
         )
     return rows[1:], header
+
+
+def bounded(file: IO[str], path: Path) -> Iterator[str]:
+    """The lines, none longer than a table has: a file without line ends, or with a billion columns, is none. Raises DataError."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) == _LONGEST_LINE:
+            raise DataError(f"{path}, line {number} is longer than {_LONGEST_LINE:,} characters: it is no table")
+        yield line
 
 
 def records(lines: Iterable[str], form: Form, path: Path) -> Iterator[Row]:

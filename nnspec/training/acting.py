@@ -20,8 +20,10 @@ from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Acting, Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
-from nnspec.training import agent_state, checkpoint, manifest, preflight, signals
-from nnspec.training.errors import CheckpointError, Interrupted, TrainingError
+from nnspec.training import agent_state, checkpoint, divergence, manifest, preflight, signals
+from nnspec.training.culprit import explained
+from nnspec.training.divergence import NotFinite
+from nnspec.training.errors import CheckpointError, Interrupted, TrainingError, why
 from nnspec.training.evaluate import load_weights
 from nnspec.training.measure import Place
 from nnspec.training.memory import LastTransition, ReplayMemory
@@ -29,7 +31,7 @@ from nnspec.training.playing import Policy, Returns, play
 from nnspec.training.progress import Progress
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.session import recorded, seeded
-from nnspec.training.state import read_history
+from nnspec.training.state import read_history, verified
 from nnspec.training.tracking import Followers
 from nnspec.training.update import Updater
 from nnspec.training.world import ACTING, DRAWING, EXPLORING, JUDGING, MEASURING, World, episode_seed, stream
@@ -145,6 +147,9 @@ class Actor:
             while not self._is_over():
                 self._one_step()
                 self._after_step()
+        except NotFinite as found:
+            said = divergence.told(found, self.step, None, explained(found, self.recipe, self.module, self.device, self.step))
+            raise TrainingError(f"{said}: {divergence.advice(self.updater.watch, self.updater.optimizers[''].rate)}") from found
         except (PreconditionError, IndexError, torch.OutOfMemoryError) as error:
             raise TrainingError(f"step {self.step + 1:,} cannot be computed: {error}") from error
 
@@ -267,28 +272,25 @@ class Actor:
         return found
 
     def _mean_loss(self) -> float | None:
-        """The loss of the line; None where nothing was learned. Raises TrainingError where it is no number."""
+        """The loss of the line; None where nothing was learned. Raises NotFinite where it is no number."""
         if not self.losses:
             return None
         loss = float(self.loss) / self.losses
         if math.isfinite(loss):
             return loss
-        rate = self.updater.optimizers[""].rate
-        raise TrainingError(
-            f"the loss is {loss} by step {self.step:,}: lower the learning rate (now {rate:g}), or clip gradients with "
-            "`clip_grad_norm 1.0`"
-        )
+        raise NotFinite("loss", "loss", loss)
 
     # --- keeping ------------------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
+        divergence.verify_weights(self.module, self.updater.optimizers)
         began = time.perf_counter()
         try:
             checkpoint.save(self.folder.checkpoints, self.step, agent_state.captured(self), keep=self._kept())
         except OSError as error:
             raise TrainingError(
-                f"the checkpoint of step {self.step:,} cannot be written ({error.strerror or error}); those before it in "
-                f"{self.folder.checkpoints} are whole: make room, and go on with --resume {self.folder.path}"
+                f"the checkpoint of step {self.step:,} cannot be written ({why(error)}); those before it in {self.folder.checkpoints} "
+                f"are whole, and --resume {self.folder.path} goes on from the last of them"
             ) from error
         self.saved_at = time.perf_counter()
         self.saving = self.saved_at - began
@@ -302,7 +304,13 @@ class Actor:
         for sentence in chain(manifest.differences(before, self.report, {}, self.device), self._other_gymnasium(before)):
             self.progress.message(sentence)
         self.sessions = list(before.get("sessions", []))
+        self.folder.sweep()
+        if before["status"] != "finished" and not checkpoint.is_there(self.folder.checkpoints):
+            self.folder.rewrite_log(())
+            self.progress.message(f"{self.folder.path} ended before its first checkpoint: beginning again at step 0")
+            return
         found = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
+        verified(found.state)
         agent_state.put_back(found, self)
         self.history = read_history(found.state["history"])
         self.folder.rewrite_log(self.history)

@@ -72,7 +72,7 @@ def put_back(found: Checkpoint, actor: Actor) -> None:
         actor.returns, actor.lengths = tensors["episodes"]["returns"].tolist(), tensors["episodes"]["lengths"].tolist()
         actor.step, actor.updates, actor.losses = int(state["step"]), int(state["updates"]), int(state["losses"])
         actor.rate, actor.best, actor.seconds = float(state["rate"]), dict(state["best"]), float(state["seconds"])
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint is that of another agent ({error}); start a new run") from error
 
 

@@ -17,6 +17,7 @@ from nnspec.torch_backend.threads import threads
 from nnspec.training import agent_pictures
 from nnspec.training.acting import JUDGED, Actor
 from nnspec.training.checkpoint import load as load_checkpoint
+from nnspec.training.errors import drawing
 from nnspec.training.evaluate import load_weights
 from nnspec.training.playing import Policy, Returns, play
 from nnspec.training.precision import chosen_device
@@ -75,13 +76,19 @@ def train_agent(
         folder.followers += [begin(folder.path) for begin in followers]
         final = actor.run(folder, resumed=resumed is not None)
         run = actor.folder.path
-        curve = agent_pictures.draw_returns(
-            run / "returns.png", recipe.name, actor.returns, actor.history, final, acting.solved.least if acting.solved else None
-        )
-        if curve is None:
-            progress.message("no picture of the returns: pip install 'nnspec[plot]'")
-        policy = agent_pictures.draw_policy(run / "policy.png", recipe.name, acting.environment.operator, actor.policy)
-        page = report_of(actor.folder, final.document(), progress)
+        with drawing(run):
+            curve = agent_pictures.draw_returns(
+                run / "returns.png",
+                recipe.name,
+                actor.returns,
+                actor.history,
+                final,
+                acting.solved.least if acting.solved else None,
+            )
+            if curve is None:
+                progress.message("no picture of the returns: pip install 'nnspec[plot]'")
+            policy = agent_pictures.draw_policy(run / "policy.png", recipe.name, acting.environment.operator, actor.policy)
+            page = report_of(actor.folder, final.document(), progress)
     return AgentResult(run, actor.step, len(actor.returns), actor.seconds, final, actor.history, curve, policy, page)
 
 

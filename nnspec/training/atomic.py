@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
+
+#: `.NAME.` and the eight signs of `tempfile`.
+_PARTIAL = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -20,6 +24,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         sync_folder(path.parent)
     finally:
         Path(partial).unlink(missing_ok=True)
+
+
+def sweep_partial(folder: Path) -> None:
+    """Remove what `write_atomic` left in a folder when it was cut off. Raises OSError. Nobody else may be writing there."""
+    for each in folder.glob(".*.tmp"):
+        if _PARTIAL.fullmatch(each.name):
+            each.unlink(missing_ok=True)
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -35,6 +35,8 @@ def not_captured(recipe: Recipe, device: torch.device, optimizers: Mapping[str, 
         return "several batches make a step"
     if settings.get("precision") == "float16":
         return "the scaling of gradients waits for them"
+    if settings.get("on_nan") == "skip":
+        return "each update waits until its loss has been looked at"
     if settings.get("activation_checkpointing", False):
         return "activation checkpointing looks at the random state"
     for optimizer in optimizers.values():

@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from nnspec.training.atomic import sync_folder, write_atomic, write_synced
+from nnspec.training.atomic import sweep_partial, sync_folder, write_atomic, write_synced
 from nnspec.training.errors import CheckpointError
 
 #: How many of the newest are kept.
@@ -30,6 +30,7 @@ _VERSION = 1
 _FOLDER = re.compile(r"step_\d{1,18}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,200}\.(safetensors|json)")
 _TENSORS = ".safetensors"
+_LARGEST_MANIFEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,32 @@ def _steps(folder: Path) -> list[Path]:
     return sorted(found, key=lambda each: int(each.name[5:]), reverse=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what saves left that were cut off, before a run is gone on with; what stood aside comes back where it is needed.
+
+    Raises OSError. Nobody else may be writing there.
+    """
+    for aside in folder.glob("step_*.old"):
+        final = aside.with_name(aside.name.removesuffix(".old"))
+        if not _FOLDER.fullmatch(final.name):
+            continue
+        if not final.exists():
+            os.rename(aside, final)
+        elif _is_whole(final):
+            shutil.rmtree(aside)
+    for left in folder.glob("step_*.tmp"):
+        shutil.rmtree(left)
+    sweep_partial(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        _read(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +172,11 @@ def load(folder: Path, name: str | None = None, told: Callable[[str], None] = la
     raise CheckpointError(
         f"no checkpoint in {folder} is whole: {'; '.join(broken)}" if broken else f"{folder} holds no checkpoint"
     )
+
+
+def is_there(folder: Path) -> bool:
+    """Whether there is a checkpoint to try."""
+    return next(_candidates(folder), None) is not None
 
 
 def _named(folder: Path, name: str) -> Checkpoint:
@@ -172,7 +204,10 @@ def _candidates(folder: Path) -> Iterator[Path]:
 def _read(folder: Path) -> Checkpoint:
     """A checkpoint of which every file is as it was written. Raises CheckpointError."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        place = folder / "manifest.json"
+        if place.stat().st_size > _LARGEST_MANIFEST:
+            raise CheckpointError(f"its manifest has {place.stat().st_size:,} bytes")
+        manifest = json.loads(place.read_bytes())
         if manifest["version"] != _VERSION:
             raise CheckpointError(f"it has the version {manifest['version']!r}, and this is {_VERSION}")
         data = {name: _content(folder, name, entry) for name, entry in manifest["files"].items()}
@@ -182,7 +217,7 @@ def _read(folder: Path) -> Checkpoint:
         state = json.loads(data["state.json"])
         if not isinstance(state, dict):
             raise CheckpointError("its state is not an object")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError) as error:
         raise CheckpointError(f"{type(error).__name__}: {error}") from error
     return Checkpoint(tensors, state)
 
@@ -193,7 +228,17 @@ def _content(folder: Path, name: str, entry: Mapping[str, Any]) -> bytes:
         raise CheckpointError(f"the manifest names {name!r}, which is not a file of the checkpoint")
     if path.stat().st_size != entry["bytes"]:
         raise CheckpointError(f"{name} has {path.stat().st_size:,} bytes, expected {entry['bytes']:,}")
+    if path.stat().st_size > _memory():
+        raise CheckpointError(f"{name} has {path.stat().st_size:,} bytes, more than this machine has memory")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise CheckpointError(f"{name} has changed since it was written")
     return content
+
+
+def _memory() -> int:
+    """The bytes of memory that the machine has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no such question
+        return 1 << 62

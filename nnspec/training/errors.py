@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from nnspec.errors import UsageError
+from nnspec.errors import UsageError, remedy
 
 
 class RunError(UsageError):
@@ -37,6 +39,39 @@ class LostProcess(TrainingError):
 
 class Pruned(TrainingError):
     """A search has given up on a run: others were better by then."""
+
+
+class WriteError(TrainingError):
+    """A file of a run cannot be written. Says what to do; what was written before is whole."""
+
+
+@contextmanager
+def writing(path: Path, run: Path) -> Iterator[None]:
+    """Turn what the system says while a file of a run is written into WriteError."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written ({why(error)}); the checkpoints in {run} are whole, and --resume {run} goes on from the last of them"
+        ) from error
+
+
+@contextmanager
+def drawing(run: Path) -> Iterator[None]:
+    """Turn what the system says while pictures and samples of a finished run are written into WriteError."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename} cannot" if error.filename else "its pictures and samples cannot all"
+        raise WriteError(
+            f"the run {run} is finished and its checkpoint is whole, but {what} be written ({why(error)})"
+        ) from error
+
+
+def why(error: OSError) -> str:
+    """What the system says, and what to do about it."""
+    advice = remedy(error)
+    return f"{error.strerror or error}" + (f": {advice}" if advice else "")
 
 
 class Interrupted(Exception):

@@ -5,9 +5,10 @@ Every weight of the named part has to be there in its shape, under its own name 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +26,8 @@ from nnspec.training.run_folder import RunFolder
 from nnspec.training.shards import as_held
 
 _SHOWN = 3
+#: What the library takes at most.
+_LARGEST_HEADER = 100_000_000
 
 
 class Source(NamedTuple):
@@ -78,9 +81,28 @@ def _of_path(path: str, folders: tuple[Path, ...]) -> Source:
     if found.is_dir():
         return _of_run(RunFolder.open(found))
     try:
+        _refuse_doubles(found)
         return Source(path, {"": load_file(found)}, None)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read as a safetensors file: {error}") from error
+    except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a safetensors file ({error}); pickles such as .pt and .bin are not read, since they can run code"
+        ) from error
+
+
+def _refuse_doubles(path: Path) -> None:
+    """Refuse a file that names a tensor twice: which of them is meant, readers disagree on."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if size <= _LARGEST_HEADER else b""
+    if len(header) == size:
+        json.loads(header, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("its header names a tensor twice")
+    return found
 
 
 def _of_recipe(named: tuple[str, str, str], out: Path) -> Source:

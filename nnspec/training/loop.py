@@ -17,12 +17,14 @@ from nnspec.data import Dataset
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
-from nnspec.training import checkpoint, manifest, preflight, signals
+from nnspec.training import checkpoint, divergence, manifest, preflight, shortage, signals
 from nnspec.training.average import Average
 from nnspec.training.batch_statistics import share_statistics
 from nnspec.training.batches import Batches
 from nnspec.training.checkpoint import Checkpoint
-from nnspec.training.errors import CheckpointError, Elsewhere, Interrupted, TrainingError
+from nnspec.training.culprit import explained
+from nnspec.training.divergence import NotFinite
+from nnspec.training.errors import CheckpointError, Elsewhere, Interrupted, TrainingError, why
 from nnspec.training.evaluate import load_weights, place_of
 from nnspec.training.execution import LAYOUTS, arrange, lay_out, measured_layouts
 from nnspec.training.frozen import freeze
@@ -35,7 +37,7 @@ from nnspec.training.running import RunningFigures
 from nnspec.training.session import recorded, seeded
 from nnspec.training.shards import shard
 from nnspec.training.standing import Standing, measure_every
-from nnspec.training.state import captured, gathered, put_back, read_history
+from nnspec.training.state import captured, gathered, put_back, put_back_weights, read_history, verified
 from nnspec.training.update import Updater
 
 _TELL_EVERY = 0.25
@@ -108,7 +110,7 @@ class Trainer:
             share_statistics(self.module, self.ranks)
             if resumed:
                 self._restore()
-            elif self.layout not in LAYOUTS:
+            if self.layout not in LAYOUTS:
                 self._choose_layout()
             self.sessions.append({"step": self.step, "environment": manifest.environment(self.device, self.ranks.size)})
             self._write_manifest("running")
@@ -133,12 +135,17 @@ class Trainer:
 
     def _epochs(self) -> None:
         try:
+            if self.updater.watch.policy == "rollback" and not checkpoint.is_there(self.folder.checkpoints):
+                self._save()
             while self.step < self.total and not self._waited_enough():
                 self._rest_of_epoch()
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"the memory ran out at step {self.step + 1}: lower `batch_size`, or raise `accumulate` instead ({error})"
-            ) from error
+        except NotFinite as found:
+            raise TrainingError(divergence.told(found, self.step, self.epoch + 1, "")) from found
+        except (RuntimeError, MemoryError) as error:
+            if not shortage.is_shortage(error):
+                raise
+            said = shortage.told(self.recipe, self.updater.watch.batch, self.device, error)
+            raise TrainingError(f"the memory ran out at step {self.step + 1:,}: {said}") from None
         except (PreconditionError, IndexError) as error:
             raise TrainingError(f"step {self.step + 1} cannot be computed: {error}") from error
 
@@ -146,13 +153,22 @@ class Trainer:
         self.module.train()
         for samples, batch in self.batches.epoch(self.epoch, self.position):
             weight = self.batches.weight(self.position)
-            outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged, weight)
-            self.running.add(outputs, samples)
+            try:
+                outputs, updated = self.updater.step(batch, self.position, self.place, self.standing.judged, weight)
+            except NotFinite as found:
+                self._roll_back(found, self.step + 1)
+                outputs, updated = {}, self.updater.completes(self.position)
+            if outputs:
+                self.running.add(outputs, samples)
             self.position += 1
             if updated:
                 self.step += 1
                 self.average.follow()
-                self._after_update()
+                try:
+                    self._after_update()
+                except NotFinite as found:  # seen late: where no step waits for the device, or in what would have been kept
+                    self._roll_back(found, self.step - found.ago // self.updater.accumulate)
+                    self._after_update()
                 if self.step >= self.total or self._waited_enough():
                     return
         self.epoch, self.position = self.epoch + 1, 0
@@ -187,11 +203,14 @@ class Trainer:
 
     def _end_line(self) -> None:
         """Measure, write a line of the log, and keep a checkpoint."""
+        losses = self._finite_losses()
+        self._verify_weights()
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "step": self.step,
-            **self._finite_losses(),
+            **losses,
             **self.running.metrics(),
+            **self.updater.watch.figures(),
         }
         self._tell()
         if self._measures():
@@ -228,18 +247,36 @@ class Trainer:
             self.progress.step(self.step, self.epoch + 1, losses, self.running.fresh_samples * self.ranks.size / passed)
 
     def _finite_losses(self) -> dict[str, float]:
-        """The losses of the line so far. Raises TrainingError where one is no finite number."""
+        """The losses of the line so far. Raises NotFinite where one is no finite number."""
         losses = self.running.losses()
         if all(map(math.isfinite, losses.values())):
             return losses
-        name, before = self.running.first_not_finite() or ("loss", 0)
-        step = self.step - before // self.updater.accumulate
-        rate = self.updater.optimizers[name.partition(".")[2]].rate
         if not self.ranks.first:  # all come here, and one says so
             raise Elsewhere(0)
-        raise TrainingError(
-            f"the {_called(name)} is {losses[name]} since step {step} (epoch {self.epoch + 1}): lower the learning rate (now {rate:g}), "
-            "or clip gradients with `clip_grad_norm 1.0`"
+        name, ago = self.running.first_not_finite() or ("loss", 0)
+        raise NotFinite("loss", name, losses[name], ago)
+
+    def _verify_weights(self) -> None:
+        """What is about to be kept. Raises NotFinite."""
+        with self.ranks.agreed():
+            divergence.verify_weights(self.module, self.updater.optimizers)
+
+    def _roll_back(self, found: NotFinite, step: int) -> None:
+        """Go back to the weights of the last checkpoint, and on with the data. Raises TrainingError where that is not wanted, or no help."""
+        watch = self.updater.watch
+        clause = explained(found, self.recipe, self.module, self.device, step) if self.ranks.size == 1 else ""
+        said = divergence.told(found, step, self.epoch + 1, clause)
+        rates = {name: each.rate for name, each in self.updater.optimizers.items()}
+        if watch.policy != "rollback" or watch.rollbacks >= divergence.MOST_ROLLBACKS:
+            raise TrainingError(f"{said}: {divergence.advice(watch, rates.get(found.step, 0.0))}") from found
+        last = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
+        put_back_weights(last, self.module, self.updater, self.average)
+        self.updater.forget_gradients()
+        if found.batch is None:  # what was added up since is not finite either
+            self.running.clear()
+        watch.rollbacks += 1
+        self.progress.message(
+            f"{said}; back to the weights of the last checkpoint ({watch.rollbacks} of {divergence.MOST_ROLLBACKS} times)"
         )
 
     # --- keeping ------------------------------------------------------------------------------------------------------------
@@ -249,6 +286,7 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
+        self._verify_weights()
         began = time.perf_counter()
         passed = self.line_seconds + began - self.line_began
         state = {
@@ -268,8 +306,8 @@ class Trainer:
             checkpoint.save(self.folder.checkpoints, self.step, found, keep=self.standing.kept())
         except OSError as error:
             raise TrainingError(
-                f"the checkpoint of step {self.step} cannot be written ({error.strerror or error}); those before it in "
-                f"{self.folder.checkpoints} are whole: make room, and go on with --resume {self.folder.path}"
+                f"the checkpoint of step {self.step} cannot be written ({why(error)}); those before it in {self.folder.checkpoints} "
+                f"are whole, and --resume {self.folder.path} goes on from the last of them"
             ) from error
 
     def _restore(self) -> None:
@@ -277,14 +315,21 @@ class Trainer:
         for sentence in manifest.differences(before, self.report, self.datasets, self.device, self.ranks.size):
             self.progress.message(sentence)
         self.sessions = list(before.get("sessions", []))
+        with self.ranks.agreed():
+            if self.ranks.first:
+                self.folder.sweep()
+        if before["status"] != "finished" and not checkpoint.is_there(self.folder.checkpoints):
+            self.folder.rewrite_log(())
+            self.progress.message(f"{self.folder.path} ended before its first checkpoint: beginning again at step 0")
+            return
         found = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
-        state = found.state
+        state = verified(found.state, self.batches.count)
         if state["steps_per_epoch"] != self.updater.per_epoch:
             raise CheckpointError(
                 f"the run had {state['steps_per_epoch']} steps an epoch, and now there are {self.updater.per_epoch}: with other data or another "
                 "batch size a new run is needed"
             )
-        before_it, self.layout = self.layout, state.get("memory_format", self.layout)
+        before_it, self.layout = self.layout, str(state.get("memory_format", self.layout))
         if self.layout in LAYOUTS and self.layout != before_it:
             lay_out(self.module, self.layout)
         put_back(found, self.module, self.updater, self.running, self.device, self.average, self.ranks)
@@ -335,9 +380,3 @@ class Trainer:
             return None, self.place
         load_weights(self.module, found.tensors)
         return f"step_{step}", place_of(found)
-
-
-def _called(loss: str) -> str:
-    """What a loss is called in messages."""
-    step = loss.partition(".")[2]
-    return f"loss of `{step}`" if step else "loss"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nnspec.data import DataError, load, parquet
-from nnspec.data.arrays import read_arrays
+from nnspec.data.arrays import UNREADABLE, read_arrays, read_header
 from nnspec.data.citations import normalized
 from nnspec.data.dataset import standardized
 from nnspec.data.fitting import fill_gaps, fit_steps
@@ -140,12 +141,25 @@ def _only(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> str:
 
 def _load(file: Path) -> numpy.ndarray[Any, Any]:
     try:
+        _verify_header(file)
         found: numpy.ndarray[Any, Any] = numpy.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{file} cannot be read as an .npy file: {error}") from error
     if not isinstance(found, numpy.ndarray):
         raise DataError(f"{file} holds several arrays; call it .npz")
     return found
+
+
+def _verify_header(file: Path) -> None:
+    """Refuse a file that announces more than it holds: memory would be taken for that. Raises ValueError."""
+    with file.open("rb") as opened:
+        if opened.read(6) != b"\x93NUMPY":
+            return
+        opened.seek(0)
+        shape, _, dtype = read_header(opened)
+        announced, held = math.prod(shape) * dtype.itemsize, file.stat().st_size
+    if announced > held and not dtype.hasobject:
+        raise ValueError(f"it announces {announced:,} bytes and has at most {held:,}")
 
 
 def _tensor(array: numpy.ndarray[Any, Any], file: Path, name: str = "") -> Tensor:

@@ -17,6 +17,7 @@ from nnspec.recipes.division import measured
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError, check_values
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training import shortage
 from nnspec.training.batches import Batches, part_batch, part_batches
 from nnspec.training.errors import TrainingError
 from nnspec.training.measure import Place, schedules
@@ -24,7 +25,7 @@ from nnspec.training.precision import autocast
 from nnspec.training.ranks import Ranks
 
 #: What torch raises for a batch that it cannot compute.
-_REFUSALS = (ValueError, IndexError, torch.OutOfMemoryError)
+_REFUSALS = (ValueError, IndexError)
 #: What it says of values that no probabilities are (NN608): the spec's mistake, or the data's.
 _OF_VALUES = "between 0 and 1"
 
@@ -112,7 +113,14 @@ def _rehearse(recipe: Recipe, module: RecipeModule, batches: Batches, device: to
             last = samples != batches.sizes[0]
             for batch in batches.examples(samples):
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), autocast(recipe, device):
-                    _compute(module.compute_training, {**batch, **schedules(recipe, Place(), device)}, samples, last)
+                    given = {**batch, **schedules(recipe, Place(), device)}
+                    try:
+                        _compute(module.compute_training, given, samples, last)
+                    except (RuntimeError, MemoryError) as error:
+                        if not shortage.is_shortage(error):
+                            raise
+                        said = shortage.told(recipe, batch, device, error)
+                        raise TrainingError(f"the memory does not hold a step: {said}") from None
     finally:
         with torch.no_grad():
             for name, buffer in module.named_buffers():
@@ -129,7 +137,7 @@ def _compute(run: Any, batch: dict[str, Tensor], samples: int, last: bool) -> No
     except _REFUSALS as error:
         raise TrainingError(f"{what} cannot be computed: {error}{advice}") from error
     except RuntimeError as error:
-        if not last and _OF_VALUES not in str(error):
+        if shortage.is_shortage(error) or (not last and _OF_VALUES not in str(error)):
             raise
         raise TrainingError(f"{what} cannot be computed: {error}{advice}") from error
 
@@ -158,7 +166,12 @@ def _measure(recipe: Recipe, module: RecipeModule, batch: dict[str, Tensor], par
             module.compute_evaluation({**batch, **schedules(recipe, Place(), device)})
     except PreconditionError as error:
         raise DataError(f"the {part} part, in a batch of {samples} samples, is not what the spec needs: {error}") from error
-    except (*_REFUSALS, RuntimeError) as error:
+    except (*_REFUSALS, RuntimeError, MemoryError) as error:
+        if shortage.is_shortage(error):
+            raise TrainingError(
+                f"the memory does not hold the {part} part in batches of {samples:,} samples: lower `batch_size` (about "
+                f"{shortage.room_for(device, error) >> 20:,} MiB are free)"
+            ) from None
         if isinstance(error, RuntimeError) and not isinstance(error, _REFUSALS) and _OF_VALUES not in str(error):
             raise
         raise TrainingError(f"the {part} part cannot be computed in a batch of {samples} samples: {error}") from error

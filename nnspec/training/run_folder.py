@@ -13,14 +13,18 @@ from typing import Any
 
 from nnspec.checker import Report, check_path
 from nnspec.data.vocabulary import Vocabulary, read_state
-from nnspec.training.atomic import write_atomic
-from nnspec.training.errors import RunError
+from nnspec.training import checkpoint
+from nnspec.training.atomic import sweep_partial, write_atomic
+from nnspec.training.errors import RunError, why, writing
 
 _SPEC = "spec"
 _LOG = "metrics.jsonl"
 _VOCABULARIES = "vocabulary"
 #: The name of a text: "sms.text", "book". It names a file.
 _KEY = re.compile(r"\w+(\.\w+)?")
+_LARGEST_MANIFEST = 64 << 20
+#: What folders of other libraries' checkpoints hold.
+_FOREIGN = (".metadata", "data.pkl", "pytorch_model.bin", "checkpoint.pt", "model.pt")
 _NAME = re.compile(r"(.+)-(\d{8}-\d{6})(?:-(\d+))?")
 
 
@@ -45,16 +49,25 @@ class RunFolder:
                     raise RunError(f"{base} is a file, so no run can be kept below it; name a folder") from None
                 continue
             except OSError as error:
-                raise RunError(f"no run can be kept below {base}: {error.strerror or error}") from error
+                raise RunError(f"no run can be kept below {base}: {why(error)}") from error
             return cls(path)
         raise RunError(f"no free name for a run below {base}")
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
-        """An existing run. Raises RunError."""
+        """An existing run. Raises RunError, also for one with links that lead out of it: what is written would go there."""
         folder = Path(path)
+        if folder.is_file():
+            raise RunError(
+                f"{folder} is a file, not a run folder; nnspec runs no pickles, so .pt, .pt2 and .ckpt files are not read"
+            )
         if not (folder / "manifest.json").is_file():
-            raise RunError(f"{folder} is not a run folder: it has no manifest.json")
+            foreign = next((name for name in _FOREIGN if (folder / name).exists()), "")
+            raise RunError(
+                f"{folder} is not a run folder: it has no manifest.json"
+                + (f", and what holds {foreign} is another library's, which may run code when it is read" if foreign else "")
+            )
+        _refuse_links(folder)
         return cls(folder)
 
     @classmethod
@@ -84,29 +97,42 @@ class RunFolder:
     # --- the spec and the manifest ------------------------------------------------------------------------------------------
 
     def write_spec(self, report: Report) -> str:
-        """Copy the spec and the files it uses, in their places to one another; returns the spec's own place."""
+        """Copy the spec and the files it uses, in their places to one another; returns the spec's own place. Raises WriteError."""
         sources = report.sources
         base = os.path.commonpath([os.path.dirname(os.path.abspath(source.path)) for source in sources])
         for source in sources:
             place = self.path / _SPEC / os.path.relpath(os.path.abspath(source.path), base)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, source.text)
-        write_atomic(self.path / _SPEC / "nnspec.toml", "# marks the root that `use` may not leave\n")
+            with writing(place, self.path):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(place, source.text)
+        mark = self.path / _SPEC / "nnspec.toml"
+        with writing(mark, self.path):
+            write_atomic(mark, "# marks the root that `use` may not leave\n")
         return Path(os.path.relpath(os.path.abspath(report.source.path), base)).as_posix()
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
-        """Replace the manifest. Raises OSError."""
-        write_atomic(self.path / "manifest.json", json.dumps(plain(content), indent=1, default=str, allow_nan=False) + "\n")
+        """Replace the manifest. Raises WriteError; the old one is then as it was."""
+        path = self.path / "manifest.json"
+        with writing(path, self.path):
+            write_atomic(path, json.dumps(plain(content), indent=1, default=str, allow_nan=False) + "\n")
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What is known of the run. Raises RunError where it cannot be read."""
         path = self.path / "manifest.json"
         try:
+            if path.stat().st_size > _LARGEST_MANIFEST:
+                raise RunError(f"{path} has {path.stat().st_size:,} bytes, which no run's manifest has")
             loaded = json.loads(path.read_bytes())
             for name, kind in {"recipe": str, "settings": dict, "spec": dict, "data": dict, "status": str}.items():
                 if not isinstance(loaded[name], kind):
                     raise RunError(f"{path}: `{name}` is not what a run writes")
+            for name, kind in {"sessions": list, "sizes": dict, "best": str}.items():
+                if not isinstance(loaded.get(name) or kind(), kind):
+                    raise RunError(f"{path}: `{name}` is not what a run writes")
+            entries = [*loaded["data"].values(), *(loaded.get("sessions") or ())]
+            if not all(isinstance(each, dict) and _plain_entry(each) for each in entries):
+                raise RunError(f"{path}: `data` and `sessions` are not what a run writes")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{path} cannot be read as a run's manifest: {type(error).__name__}: {error}") from error
         return dict(loaded)
@@ -128,12 +154,13 @@ class RunFolder:
         return report
 
     def write_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> dict[str, str]:
-        """Keep fitted vocabularies, by the names of their texts; returns where each lies, as seen from the run."""
+        """Keep fitted vocabularies, by the names of their texts; returns where each lies, as seen from the run. Raises WriteError."""
         places = {}
         for key, vocabulary in vocabularies.items():
             place = self.path / _VOCABULARIES / f"{key}.json"
-            place.parent.mkdir(exist_ok=True)
-            write_atomic(place, json.dumps(vocabulary.state(), ensure_ascii=False, indent=0) + "\n")
+            with writing(place, self.path):
+                place.parent.mkdir(exist_ok=True)
+                write_atomic(place, json.dumps(vocabulary.state(), ensure_ascii=False, indent=0) + "\n")
             places[key] = f"{_VOCABULARIES}/{place.name}"
         return places
 
@@ -174,16 +201,30 @@ class RunFolder:
     # --- measurements -------------------------------------------------------------------------------------------------------
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Add a line to metrics.jsonl, whole or not at all for a reader that looks at whole lines."""
-        with (self.path / _LOG).open("a", encoding="utf-8") as file:
+        """Add a line to metrics.jsonl, whole or not at all for a reader that looks at whole lines. Raises WriteError."""
+        path = self.path / _LOG
+        with writing(path, self.path), path.open("a", encoding="utf-8") as file:
             file.write(_line(record))
             file.flush()
         for follow in self.followers:
             follow(record)
 
     def rewrite_log(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Take the log back to these records (after resuming at an earlier step)."""
-        write_atomic(self.path / _LOG, "".join(map(_line, records)))
+        """Take the log back to these records (after resuming at an earlier step). Raises WriteError."""
+        path = self.path / _LOG
+        with writing(path, self.path):
+            write_atomic(path, "".join(map(_line, records)))
+
+    def sweep(self) -> None:
+        """Remove what writes left that were cut off, before the run is gone on with. Raises WriteError."""
+        with writing(self.path, self.path):
+            for folder in (self.path, self.path / _VOCABULARIES, *self._spec_folders()):
+                sweep_partial(folder)
+            checkpoint.sweep(self.checkpoints)
+
+    def _spec_folders(self) -> list[Path]:
+        root = self.path / _SPEC
+        return [root, *(each for each in root.rglob("*") if each.is_dir() and not each.is_symlink())]
 
     def history(self) -> list[dict[str, Any]]:
         """The records so far; a last line that was cut off is left out."""
@@ -221,6 +262,28 @@ def _runs(base: Path) -> Iterable[tuple[Path, re.Match[str]]]:
         match = _NAME.fullmatch(each.name)
         if match is not None and (each / "manifest.json").is_file():
             yield each, match
+
+
+def _refuse_links(folder: Path) -> None:
+    root = folder.resolve()
+    for base, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            place = Path(base) / name
+            if name in files and not place.is_symlink() and not place.is_file():
+                raise RunError(f"{place} is neither a file nor a folder, and reading it might never end")
+            if place.is_symlink() and not _inside(place, root):
+                raise RunError(f"{place} is a link that leads out of the run; put what it leads to in its place")
+
+
+def _plain_entry(entry: Mapping[str, Any]) -> bool:
+    return all(isinstance(entry.get(name) or {}, dict) for name in ("fitted", "vocabularies", "environment"))
+
+
+def _inside(place: Path, root: Path) -> bool:
+    try:
+        return place.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links that lead to one another
+        return False
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from nnspec.training.errors import Interrupted, Pruned, TrainingError
+from nnspec.training.errors import Interrupted, Pruned, TrainingError, WriteError
 
 
 class WritesManifest(Protocol):
@@ -31,7 +31,7 @@ def recorded(write: WritesManifest, *ends: Callable[[], None]) -> Iterator[None]
     try:
         yield
     except (Interrupted, TrainingError) as error:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError, WriteError):  # the first error is the one to tell
             statuses = {Interrupted: "stopped", Pruned: "pruned"}
             write(statuses.get(type(error), "failed"), reason=str(error))
         raise

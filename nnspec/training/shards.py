@@ -58,6 +58,12 @@ def is_sharded(tensor: Tensor) -> bool:
     return hasattr(tensor, "full_tensor")
 
 
+def own_part(tensor: Tensor) -> Tensor:
+    """What this process holds of a tensor; the tensor itself where that is whole."""
+    local = getattr(tensor, "to_local", None)
+    return tensor if local is None else local()
+
+
 def whole(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
     """The whole of each tensor, in the first process; the others, which all take part, get nothing."""
     found: dict[str, Tensor] = {}

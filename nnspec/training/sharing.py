@@ -32,6 +32,10 @@ def verify_sharing(recipe: Recipe, processes: int) -> None:
         raise TrainingError(
             f"a batch has {settings['batch_size']} samples, fewer than there are processes ({processes}): start fewer, or raise `batch_size`"
         )
+    if settings.get("on_nan", "abort") != "abort":
+        raise TrainingError(
+            f"`on_nan {settings['on_nan']}` is for one process: several end where a loss is not finite; leave it out"
+        )
     if settings.get("parallel") != "fsdp":
         return
     reasons = [

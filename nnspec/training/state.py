@@ -15,12 +15,15 @@ from nnspec.training.average import Average
 from nnspec.training.checkpoint import Checkpoint
 from nnspec.training.errors import CheckpointError
 from nnspec.training.evaluate import load_weights
+from nnspec.training.execution import LAYOUTS
 from nnspec.training.optimizers import own_tensors
 from nnspec.training.ranks import ALONE, Ranks
 from nnspec.training.run_folder import plain
 from nnspec.training.running import RunningFigures
 from nnspec.training.shards import is_sharded, whole
 from nnspec.training.update import Updater
+
+_MOST_STEPS = 1 << 53
 
 
 def captured(
@@ -39,7 +42,16 @@ def captured(
         files["random"] |= _named("cuda", ranks.stacked(torch.cuda.get_rng_state(device)))
     rest = {name: settings for name, (_, settings) in states.items()}
     return Checkpoint(
-        average.files(files), plain({**state, "optimizers": rest, "scaler": updater.state(), "average": average.state()})
+        average.files(files),
+        plain(
+            {
+                **state,
+                "optimizers": rest,
+                "scaler": updater.state(),
+                "average": average.state(),
+                "not_finite": updater.watch.state(),
+            }
+        ),
     )
 
 
@@ -64,15 +76,9 @@ def put_back(
 
     Where there were fewer processes before, those that are new draw from the step on.
     """
+    put_back_weights(found, module, updater, average)
     try:
-        tensors = average.restore(found.tensors, found.state.get("average") or {})
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"the checkpoint does not fit the networks of the spec: {error}") from error
-    load_weights(module, tensors)
-    try:
-        for name, optimizer in updater.optimizers.items():
-            optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])
-        updater.restore(found.state["scaler"])
+        updater.watch.restore(found.state.get("not_finite", {}))
         running.restore(found.tensors["running"])
         random = found.tensors["random"]
         own, on_device = (_of_rank(name, ranks.rank) for name in ("cpu", "cuda"))
@@ -82,7 +88,22 @@ def put_back(
             torch.set_rng_state(random[own])
         if device.type == "cuda" and on_device in random:
             torch.cuda.set_rng_state(random[on_device], device)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
+
+
+def put_back_weights(found: Checkpoint, module: RecipeModule, updater: Updater, average: Average) -> None:
+    """Weights, their average, and what the optimizers remember of them. Raises CheckpointError for the state of another recipe."""
+    try:
+        tensors = average.restore(found.tensors, found.state.get("average") or {})
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint does not fit the networks of the spec: {error}") from error
+    load_weights(module, tensors)
+    try:
+        for name, optimizer in updater.optimizers.items():
+            optimizer.restore(found.tensors[_optimizer(name)], found.state["optimizers"][name])
+        updater.restore(found.state["scaler"])
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint is that of another recipe ({error}); start a new run") from error
 
 
@@ -96,6 +117,33 @@ def gathered(recipe: Recipe, module: RecipeModule, ranks: Ranks, device: torch.d
     alone = lower_recipe(recipe).to(device)
     load_weights(alone, {**files, "recipe": own_tensors(module)})
     return alone
+
+
+def verified(state: Mapping[str, Any], batches: int | None = None) -> Mapping[str, Any]:
+    """The state of a loop, if it is what a loop keeps; `batches` is how many an epoch has. Raises CheckpointError."""
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "step": int,
+        "epoch": int,
+        "history": list,
+        "best": dict,
+        "seconds": (int, float),
+    }
+    if batches is not None:
+        kinds |= {"position": int, "steps_per_epoch": int, "line_seconds": (int, float), "optimizers": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(state.get(name), kind)]
+    counts = [name for name in ("step", "epoch", "position") if name in kinds and name not in wrong]
+    wrong += [
+        name for name in counts if not 0 <= state[name] <= (_MOST_STEPS if name != "position" or batches is None else batches)
+    ]
+    if not wrong and not all(isinstance(each, dict) for each in state["history"]):
+        wrong.append("history")
+    if state.get("memory_format", "contiguous") not in LAYOUTS:
+        wrong.append("memory_format")
+    if not isinstance(state.get("not_finite", {}), dict):
+        wrong.append("not_finite")
+    if wrong:
+        raise CheckpointError(f"`{wrong[0]}` in the checkpoint's state is not what a run writes")
+    return state
 
 
 def read_history(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from nnspec.errors import SpecError
 from nnspec.recipes.folds import is_cross_validation
 from nnspec.recipes.recipe import Recipe
 from nnspec.syntax import tree
-from nnspec.training import pictures
+from nnspec.training import checkpoint, pictures, shortage
 from nnspec.training.agents import AgentResult, train_agent
-from nnspec.training.errors import TrainingError
+from nnspec.training.errors import TrainingError, drawing
 from nnspec.training.first_weights import load_first_weights
 from nnspec.training.gallery import draw_samples
 from nnspec.training.loop import Trainer
@@ -95,8 +95,15 @@ def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[s
     in_row = mesh(ranks, device) if ranks.size > 1 and chosen.settings.get("parallel") == "fsdp" else None
     with ranks.agreed():
         report, chosen, datasets = prepare(report, chosen, Path(report.source.path).resolve().parent, folder, listener.message)
-        trainer = Trainer(report, chosen, datasets, device, listener, ranks, in_row)
-        if folder is None:
+        try:
+            trainer = Trainer(report, chosen, datasets, device, listener, ranks, in_row)
+        except (RuntimeError, MemoryError) as error:
+            if not shortage.is_shortage(error):
+                raise
+            raise TrainingError(
+                f"{shortage.told_of_weights(chosen)} (about {shortage.room_for(device, error) >> 20:,} MiB are free)"
+            ) from None
+        if folder is None or not checkpoint.is_there(folder.checkpoints):
             load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), new.out, listener.message)
     for sentence in said(chosen, trainer.module, trainer.batches, ranks, device):
         listener.message(sentence)
@@ -133,15 +140,16 @@ def _new_folder(out: Path, name: str, ranks: Ranks) -> RunFolder:
 def _drawn(report: Report, chosen: Recipe, trainer: Trainer, final: Evaluation, listener: Progress) -> RunResult:
     """The result, with its pictures."""
     run = trainer.folder.path
-    curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
-    if curve is None:
-        listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
-    confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
-    pictures.draw_calibration(run / "calibration.png", chosen.name, final)
-    draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
-    _draw_items(report, trainer, listener)
-    drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
-    page = report_of(trainer.folder, final.document(), listener)
+    with drawing(run):
+        curve = pictures.draw_curve(run / "curve.png", chosen.name, trainer.history, final, best=trainer.standing)
+        if curve is None:
+            listener.message("no learning-curve picture: pip install 'nnspec[plot]'")
+        confusion = pictures.draw_confusion(run / "confusion.png", chosen.name, final)
+        pictures.draw_calibration(run / "calibration.png", chosen.name, final)
+        draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
+        _draw_items(report, trainer, listener)
+        drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
+        page = report_of(trainer.folder, final.document(), listener)
     return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn, page)
 
 

@@ -15,6 +15,7 @@ from nnspec.recipes.order import runs_in
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.capture import CapturedStep, not_captured
+from nnspec.training.divergence import NotFinite, Watch
 from nnspec.training.exchange import exchange
 from nnspec.training.measure import Place, schedules
 from nnspec.training.optimizers import ScheduledOptimizer
@@ -37,6 +38,7 @@ class Updater:
         self.accumulate: int = settings.get("accumulate", 1)
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
+        self.watch = Watch(recipe, module, device, scaled=self.scaler.is_enabled(), alone=ranks.size == 1)
         self._captured: CapturedStep | None = None
         if ranks.size == 1 and not_captured(recipe, device, self.optimizers) is None:
             self._captured = CapturedStep(self._whole, self.optimizers[recipe.steps[0].name], told)
@@ -53,33 +55,53 @@ class Updater:
     def step(
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float], weight: float = 1.0
     ) -> tuple[dict[str, Tensor], bool]:
-        """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated.
+        """Take in the batch at a position of the epoch: the losses and metrics, and whether weights were updated, or an update was left out.
 
         `measured` is what schedules that follow a measurement go by, `weight` how much of the whole batch this is, where processes share it.
+        Nothing is given of a batch that is left out (`on_nan skip`). Raises NotFinite.
         """
         batch.update(schedules(self.recipe, place, self.device))
-        if self.recipe.steps[0].name:
-            return self._iteration(batch, place, measured, weight), True
-        return self._one_loss(batch, position, place, measured, weight)
+        self.watch.begin(batch)
+        outputs: dict[str, Tensor] = {}
+        try:
+            if self.recipe.steps[0].name:
+                outputs = self._iteration(batch, place, measured, weight)
+            else:
+                outputs = self._one_loss(batch, position, place, measured, weight)
+        except NotFinite as found:
+            self.watch.leave_out(found)
+        complete = self.completes(position)
+        if complete and not self.watch.end_update():
+            self.forget_gradients()
+        return outputs, complete
+
+    def completes(self, position: int) -> bool:
+        """Whether an update is due after the batch at this position of the epoch."""
+        return (position + 1) % self.accumulate == 0 or position + 1 == self.batches
+
+    def forget_gradients(self) -> None:
+        """Begin the next update without any."""
+        for optimizer in self.optimizers.values():
+            optimizer.torch.zero_grad(set_to_none=True)
 
     def _one_loss(
         self, batch: dict[str, Tensor], position: int, place: Place, measured: Sequence[float], weight: float
-    ) -> tuple[dict[str, Tensor], bool]:
+    ) -> dict[str, Tensor]:
         step = self.recipe.steps[0]
         if self._captured is not None:
             self.optimizers[step.name].set_rates(place, measured)
-            return self._captured.run(batch), True
-        first = position - position % self.accumulate
-        together = min(self.accumulate, self.batches - first)
-        complete = position + 1 == first + together
+            return self._captured.run(batch)
+        together = min(self.accumulate, self.batches - (position - position % self.accumulate))
+        complete = self.completes(position)
         with autocast(self.recipe, self.device):
             outputs = self.exchange.compute(batch, complete)
+        self.watch.see_loss(step.loss, outputs[step.loss])
         torch.autograd.backward(self.scaler.scale(self.exchange.scaled(outputs[step.loss], weight, together)))
-        if complete:
+        if complete and not self.watch.spoiled:
             self.optimizers[step.name].set_rates(place, measured)
             self._update(step)
             self.scaler.update()
-        return outputs, complete
+        return outputs
 
     def _whole(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch and its update, with the learning rates that are set."""
@@ -98,6 +120,7 @@ class Updater:
             with autocast(self.recipe, self.device):
                 outputs |= stage.run({**batch, **outputs})
             if stage.step is not None:
+                self.watch.see_loss(stage.step.loss, outputs[stage.step.loss])
                 loss = self.scaler.scale(self.exchange.scaled(outputs[stage.step.loss], weight, 1))
                 inputs = self.optimizers[stage.step.name].parameters
                 torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
@@ -112,8 +135,8 @@ class Updater:
         self.exchange.bring_together(optimizer.parameters)
         if self.norm is not None or self.value is not None:
             self.scaler.unscale_(optimizer.torch)
-        if self.norm is not None:
-            nn.utils.clip_grad_norm_(optimizer.parameters, self.norm)
+        norm = nn.utils.clip_grad_norm_(optimizer.parameters, self.norm) if self.norm is not None else None
+        self.watch.see_gradients(step.name, optimizer.parameters, norm)
         if self.value is not None:
             nn.utils.clip_grad_value_(optimizer.parameters, self.value)
         self.scaler.step(optimizer.torch)

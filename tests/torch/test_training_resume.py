@@ -173,7 +173,9 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "write_synced", full)
-        with pytest.raises(TrainingError, match=r"the checkpoint of step 24 cannot be written \(No space left on device\)"):
+        with pytest.raises(
+            TrainingError, match=r"the checkpoint of step 24 cannot be written \(No space left on device: make room on the disk\)"
+        ):
             trained(tmp_path, RECIPES["momentum"])
     run = next((tmp_path / "runs").iterdir())
     manifest = json.loads((run / "manifest.json").read_text())
