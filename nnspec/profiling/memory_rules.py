@@ -106,7 +106,8 @@ def _cell_weights(call: Call) -> Dim:
     """The weights of one layer in one direction."""
     operator = _layer(call)
     sizes = [product(weight.dims) * DTYPE_BYTES[weight.dtype] for weight in operator.weights()]
-    return total(sizes) // (operator.num_layers * operator.directions)
+    each: Dim = total(sizes) // (operator.num_layers * operator.directions)
+    return each
 
 
 def _gates(call: Call) -> Dim:
