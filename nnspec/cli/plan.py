@@ -41,7 +41,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Plan a training on many devices: what fits, how long a step takes.
+    """Plan a training on many devices: memory and time.
 
     For one device, and for several with DDP, FSDP and tensor parallelism: memory of each, bytes that each sends in a step, time of a step,
     and the largest batch. All of it is counted from the spec; `docs/guide/profiling.md` has the formulas.

@@ -102,19 +102,23 @@ def _states(call: Call) -> Dim:
     return product((samples, steps, operator.hidden_size)) * DTYPE_BYTES[operator.input.dtype]
 
 
-def _own_weights(call: Call) -> Dim:
-    return total(size for _, size in call.weights)
+def _cell_weights(call: Call) -> Dim:
+    """The weights of one layer in one direction."""
+    operator = _layer(call)
+    sizes = [product(weight.dims) * DTYPE_BYTES[weight.dtype] for weight in operator.weights()]
+    each: Dim = total(sizes) // (operator.num_layers * operator.directions)
+    return each
 
 
 def _gates(call: Call) -> Dim:
     """The gates of all steps of a layer before what is kept of them is made; oneDNN has the weights in its own layout as well."""
     number = {"LSTM": 4, "GRU": 3}.get(call.operator, 1)
-    return number * _states(call) + (_own_weights(call) if call.operator == "LSTM" else 0)
+    return number * _states(call) + (_cell_weights(call) if call.operator == "LSTM" else 0)
 
 
 def _gate_gradients(call: Call) -> Dim:
-    """Gradients of all steps, and sums for the weights; of an LSTM as measured, for oneDNN's workspace is its own."""
-    return (13 * _states(call) // 2 if call.operator == "LSTM" else _states(call)) + _own_weights(call)
+    """Gradients of all steps, and parts of sums for the weights; of an LSTM as measured, for oneDNN's workspace is its own."""
+    return (13 * _states(call) // 2 if call.operator == "LSTM" else _states(call)) + _cell_weights(call) // 4
 
 
 # --- convolutions -------------------------------------------------------------------------------------------------------------
