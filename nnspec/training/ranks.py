@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from nnspec.training.errors import Elsewhere, LostProcess, TrainingError
 
@@ -194,7 +196,11 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[Ranks]:
 def _meet(device: torch.device) -> None:
     address, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     try:
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        store, rank, size = next(rendezvous("env://"))
+        # torchrun keeps its store when it starts processes again, and with it where the lost ones could be found
+        store = PrefixStore(f"nnspec/{restarts()}", store)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     except (RuntimeError, ValueError) as error:
         if "EADDRINUSE" in str(error):
             raise TrainingError(f"port {port} of {address} is in use: set MASTER_PORT to one that is free") from error
