@@ -448,7 +448,7 @@ CASES: dict[str, Case] = {
     "a best checkpoint that is a list": _run_manifest({"best": [1]}),
     "settings that are none": _run_manifest({"settings": {"train.epochs": [[]]}}),
     "settings of a bomb": _run_manifest({"settings": {"train.batch_size": "9 ** 9 ** 9 ** 9"}}),
-    "sizes that are none": _run_manifest({"sizes": {"R.d.vocab": "x"}}),
+    "sizes that are none": _run_manifest({"sizes": [7]}),
     "sessions that are none": _run_manifest({"sessions": [7]}, RESUME),
     "data that is none": _run_manifest({"data": {"d": 7}}),
     "fitted numbers that are none": _run_manifest({"data": {"d": {"fitted": 7, "vocabularies": {"../../x": "y"}}}}),

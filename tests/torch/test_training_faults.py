@@ -70,7 +70,7 @@ def finished(report: Report, out: Path) -> Path:
 
 
 #: Every so many calls one is tried; `benchmarks/soak.py` tries them all.
-EVERY = 9
+EVERY = 19
 
 
 def test_a_kill_at_any_call_of_a_training(report: Report, whole: tuple[Path, Disk, float], tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_error_at_any_call_of_a_training_is_told(
     report: Report, whole: tuple[Path, Disk, float], tmp_path: Path, number: int
 ) -> None:
     run, disk, _ = whole
-    for point in range(1 + ERRORS.index(number), disk.calls + 1, 3 * EVERY):
+    for point in range(1 + ERRORS.index(number), disk.calls + 1, 2 * EVERY):
         out = tmp_path / str(point)
         out.mkdir()
         with watched(Disk(out, point, failure(number))) as faulty, pytest.raises(UsageError) as found:
