@@ -1,4 +1,4 @@
-"""Programs of torch.export (`.pt2`), with free axes where the network has symbols."""
+"""Programs of torch.export (`.pt2`), with free axes where the network has symbols. As written they compute the network bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def export(context: ExportContext) -> ExportResult:
 
     axes = tracing.symbolic_axes(context.graph)
     inputs = context.inputs()
-    program = tracing.traced(tracing.network_to_trace(context), inputs, axes)
+    program = tracing.traced(tracing.network_to_trace(context, folded=context.folded), inputs, axes)
     fixed = tracing.fixed_axes(program, axes)
     with tracing.quiet():
         torch.export.save(program, context.path, extra_files=_extra_files(context))
