@@ -26,6 +26,8 @@ COMMANDS: dict[str, str] = {
     "sample": "sample",
     "profile": "profile",
     "export": "export",
+    "import": "importing",
+    "lighten": "lighten",
     "list": "listing",
     "new": "new",
     "doctor": "doctor",
@@ -36,7 +38,7 @@ COMMANDS: dict[str, str] = {
 EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
-    "gymnasium": "agents",
+    "gymnasium": "agents", "openvino": "engines",
 }  # fmt: skip
 
 

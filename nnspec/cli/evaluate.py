@@ -108,3 +108,14 @@ def as_object(result: Evaluation | Returns) -> dict[str, Any]:
         "per_class": result.per_class,
         "notes": list(result.notes),
     }
+
+
+def measured_figures(run: str, device: str) -> dict[str, float]:
+    """The loss and the metrics of a run on the part that it is judged by. Raises UsageError for a run of an agent."""
+    from nnspec.errors import UsageError
+    from nnspec.training import Returns, evaluate
+
+    result = evaluate(run, device=device)
+    if isinstance(result, Returns):
+        raise UsageError(f"{run} is a run of an agent")
+    return result.figures
