@@ -30,6 +30,8 @@ COMMANDS: dict[str, str] = {
     "profile": "profile",
     "plan": "plan",
     "export": "export",
+    "import": "importing",
+    "lighten": "lighten",
     "list": "listing",
     "new": "new",
     "doctor": "doctor",
@@ -41,6 +43,7 @@ EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
     "gymnasium": "agents", "pyarrow": "parquet", "optuna": "hpo", "sqlalchemy": "hpo", "tensorboard": "tensorboard",
+    "openvino": "engines",
 }  # fmt: skip
 
 

@@ -57,7 +57,10 @@ def targets() -> list[Entry]:
     """All export targets."""
     from nnspec.exporting import TARGETS
 
-    return [Entry("targets", name, target.summary) for name, target in TARGETS.items()]
+    return [
+        Entry("targets", name, target.summary + (f"; needs {target.needs}" if target.needs else ""))
+        for name, target in TARGETS.items()
+    ]
 
 
 def first_line(text: str | None) -> str:

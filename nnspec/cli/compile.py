@@ -263,7 +263,7 @@ def write(subject: Subject, folder: str, seed: int) -> list[FilePath]:
     done = []
     for target in ("pt2", "safetensors"):
         path = Path(folder, f"{subject.graph.name}{TARGETS[target].suffix}")
-        given = ExportContext(subject.graph, path, subject.text, sizes=subject.given, seed=seed, state=subject.state)
+        given = ExportContext(subject.graph, path, subject.text, sizes=subject.given, seed=seed, state=subject.state, folded=True)
         done.append(EXPORTERS[target](given).path)
     return done
 

@@ -138,3 +138,14 @@ def keep(result: Evaluation | Returns, folder: Path, title: str) -> list[Path]:
         return [numbers]
     drawn = [draw_confusion(folder / "confusion.png", title, result), draw_calibration(folder / "calibration.png", title, result)]
     return [numbers, *(path for path in drawn if path is not None)]
+
+
+def measured_figures(run: str, device: str) -> dict[str, float]:
+    """The loss and the metrics of a run on the part that it is judged by. Raises UsageError for a run of an agent."""
+    from nnspec.errors import UsageError
+    from nnspec.training import Returns, evaluate
+
+    result = evaluate(run, device=device)
+    if isinstance(result, Returns):
+        raise UsageError(f"{run} is a run of an agent")
+    return result.figures

@@ -16,13 +16,19 @@ def run(
     network: Network = "",
     set_: Settings = [],  # noqa: B006  (Typer copies it)
     with_: Sizes = [],  # noqa: B006
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="FILE", help="Fill the network of a spec from this safetensors file.", show_default=False
+        ),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Export a network for other programs.
 
     What was written is loaded back and compared; the largest difference is shown. A run
-    brings its trained weights, a spec fresh ones.
+    brings its trained weights, a spec fresh ones or those of --weights.
     """
     from pathlib import Path
 
@@ -32,7 +38,8 @@ def run(
     from nnspec.exporting import EXPORTERS, TARGETS
 
     one_of("--to", to, EXPORTERS)
-    given = context(source, network, set_, quiet=quiet)
+    named = to in ("onnx", "openvino")
+    given = context(source, network, set_, quiet=quiet, weights=weights, with_classes=named)
     given.path = Path(output or f"{given.graph.name}{TARGETS[to].suffix}")
     given.sizes = sizes(with_)
     progress(f"writing {given.path}", quiet=quiet)

@@ -33,3 +33,15 @@ def _value(name: str, expression: tree.Expression) -> Any:
         case tree.Unary(operator=("-" | "+") as sign, operand=tree.Number(value=number)):
             return -number if sign == "-" else number
     raise UsageError(f"--set {name}={expression.span.text}: write a number, true, false, none, a word, text or a list of these")
+
+
+def written_value(value: Any) -> str:
+    """A value as the language spells it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written_value, value))}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)

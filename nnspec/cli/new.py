@@ -51,13 +51,13 @@ def run(
     if file is None or findings:
         raise UsageError(f"the spec `{spec.name}` of this installation is damaged: {findings[0].message}")
     write_text(path, written(file, yaml=is_yaml(path)))
-    beside = _used(file, spec.path, os.path.dirname(path), force)
+    beside = copy_used(file, spec.path, os.path.dirname(path), force)
     more = f" It uses {', '.join(beside)}, written beside it." if beside else ""
     say(f"wrote {path}, a copy of {spec.family}/{spec.name}.{more} Next: nnspec check {path}")
     return 0
 
 
-def _used(file: tree.File, origin: str, folder: str, force: bool) -> list[str]:
+def copy_used(file: tree.File, origin: str, folder: str, force: bool) -> list[str]:
     """Copy the specs that one uses, and those that they use, in their places to it; returns what was written. Raises UsageError."""
     import os
 
@@ -84,5 +84,5 @@ def _used(file: tree.File, origin: str, folder: str, force: bool) -> list[str]:
             raise UsageError(f"the spec `{source}` of this installation is damaged: {findings[0].message}")
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
         write_text(target, written(other, yaml=is_yaml(target)))
-        found += [target, *_used(other, source, os.path.dirname(target), force)]
+        found += [target, *copy_used(other, source, os.path.dirname(target), force)]
     return found

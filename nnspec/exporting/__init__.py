@@ -14,17 +14,30 @@ from nnspec.exporting.base import ExportContext, ExportError, ExportMismatch, Ex
 
 
 class Target(NamedTuple):
-    """A target: the module that makes it, the ending of its file, what it is, and whether it can be made without torch."""
+    """A target: the module that makes it, the ending of its file, what it is, whether it can be made without torch, and the extra and what
+    else it needs."""
 
     module: str
     suffix: str
     summary: str
     without_torch: bool = False
+    extra: str = "torch"
+    besides: str = ""
+
+    @property
+    def needs(self) -> str:
+        """What has to be there, for people; "" where nothing has to."""
+        if self.without_torch:
+            return ""
+        extras = "torch" if self.extra == "torch" else f"torch,{self.extra}"
+        return f"nnspec[{extras}]" + (f" and {self.besides}" if self.besides else "")
 
 
 TARGETS: dict[str, Target] = {
-    "onnx": Target("onnx", ".onnx", "an ONNX model, run and compared with onnxruntime"),
-    "pt2": Target("pt2", ".pt2", "a program of torch.export"),
+    "onnx": Target("onnx", ".onnx", "an ONNX model, run and compared with onnxruntime", extra="onnx"),
+    "openvino": Target("openvino", ".xml", "a model of OpenVINO, with its weights in .bin beside it", extra="engines"),
+    "pt2": Target("pt2", ".pt2", "a program of torch.export, equal bit for bit"),
+    "aoti": Target("aoti", ".aoti.pt2", "a package of AOTInductor: machine code for this processor", besides="a C++ compiler"),
     "safetensors": Target("safetensors", ".safetensors", "the weights, with the spec beside them as JSON"),
     "python": Target("python", ".py", "a PyTorch module that needs nothing but torch", without_torch=True),
     "mermaid": Target("mermaid", ".mmd", "a Mermaid flow chart", without_torch=True),

@@ -33,8 +33,9 @@ class ExportMismatch(Exception):
 class ExportContext:
     """A network to be exported. `graph` is its variant for inference, as written; `path` the file to write.
 
-    `state` are its weights by state-dict key (drawn with `seed` if not given), `spec` the resolved text of its spec, `sizes` the
-    sizes of symbols at which the export is traced and compared (chosen if not given).
+    `state` are its weights by state-dict key (drawn with `seed` if not given), `spec` the resolved text of its spec, `sizes` the sizes
+    of symbols at which the export is traced and compared (chosen if not given). `folded` where a program of torch may be the network
+    with its constants and batch norms folded; `class_names` are those of the first output, where they are known.
     """
 
     graph: Graph
@@ -43,6 +44,8 @@ class ExportContext:
     state: Mapping[str, Any] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
+    folded: bool = False
+    class_names: tuple[str, ...] = ()
 
     @cached_property
     def reference(self) -> NetworkModule:
@@ -56,6 +59,22 @@ class ExportContext:
         from nnspec.torch_backend.example_inputs import random_inputs
 
         return random_inputs(self.graph, self.sizes if sizes is None else sizes, seed=self.seed + other, skip=other)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a file may say of the network besides what it computes, as texts: its name, spec, sizes, classes, and who wrote it."""
+        import hashlib
+        import json
+
+        from nnspec.version import VERSION
+
+        found = {
+            "nnspec.version": VERSION, "nnspec.network": self.graph.name,
+            "nnspec.preconditions": json.dumps(list(self.preconditions)),
+        }  # fmt: skip
+        if self.spec:
+            found |= {"nnspec.spec": self.spec, "nnspec.spec_sha256": hashlib.sha256(self.spec.encode()).hexdigest()}
+        return found | ({"nnspec.classes": json.dumps(list(self.class_names))} if self.class_names else {})
 
     @property
     def preconditions(self) -> tuple[str, ...]:

@@ -100,8 +100,9 @@ def _enter(node: ast.stmt, module: _Module) -> None:
         module.definitions[node.name] = node
     elif isinstance(node, ast.Assign | ast.AnnAssign):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            if isinstance(target, ast.Name):
-                module.definitions[target.id] = node
+            if not isinstance(target, ast.Name):
+                raise ExportError(f"line {node.lineno} of {module.name} binds several names, which cannot be taken apart")
+            module.definitions[target.id] = node
     elif isinstance(node, ast.Import):
         for alias in node.names:
             module.imports[alias.asname or alias.name.split(".")[0]] = f"import {_with_alias(alias)}"

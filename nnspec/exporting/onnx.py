@@ -1,15 +1,30 @@
-"""ONNX models, with the symbols of the spec as names of axes and its preconditions as metadata."""
+"""ONNX models, with the symbols of the spec as names of axes, and what is known of the network as metadata."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed, require, require_torch
 
 #: Beyond this the weights go into a file beside the model, because one protocol buffer holds 2 GiB at most.
 SINGLE_FILE = 1_800_000_000
 OPSET = 20
+
+
+class Written(NamedTuple):
+    """A model in a file: the inputs that it was traced with, and for each input its axes that tracing fixed."""
+
+    path: Path
+    inputs: dict[str, Any]
+    fixed: dict[str, dict[int, str]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of it."""
+        from nnspec.exporting import tracing
+
+        return tuple(tracing.notes_on(self.fixed, self.inputs))
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -20,23 +35,25 @@ def export(context: ExportContext) -> ExportResult:
     runtime = require("onnxruntime", "onnx")
     from nnspec.exporting import tracing
 
-    axes = tracing.symbolic_axes(context.graph)
-    inputs = context.inputs()
-    module = tracing.network_to_trace(context)
-    fixed = tracing.fixed_axes(tracing.traced(module, inputs, axes), axes)
-    free = {name: {axis: symbol for axis, symbol in named.items() if axis not in fixed[name]} for name, named in axes.items()}
-    _write(context, module, inputs, free)
+    written = write(context, context.path)
     onnx.checker.check_model(str(context.path), full_check=True)
     session = runtime.InferenceSession(str(context.path), providers=["CPUExecutionProvider"])
-    largest = max(_difference(context, session, values) for values in tracing.inputs_to_compare(context, inputs, fixed))
-    return ExportResult(context.path, largest, tuple(tracing.notes_on(fixed, inputs)))
+    compared = tracing.inputs_to_compare(context, written.inputs, written.fixed)
+    largest = max(_difference(context, session, values) for values in compared)
+    return ExportResult(context.path, largest, written.notes)
 
 
-def _write(context: ExportContext, module: Any, inputs: dict[str, Any], free: dict[str, dict[int, str]]) -> None:
+def write(context: ExportContext, path: Path) -> Written:
+    """Write the model of the folded network, with every axis free that can be."""
     import torch
 
     from nnspec.exporting import tracing
 
+    axes = tracing.symbolic_axes(context.graph)
+    inputs = context.inputs()
+    module = tracing.network_to_trace(context, folded=True)
+    fixed = tracing.fixed_axes(tracing.traced(module, inputs, axes), axes)
+    free = {name: {axis: symbol for axis, symbol in named.items() if axis not in fixed[name]} for name, named in axes.items()}
     size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
     with tracing.quiet():
         program = torch.onnx.export(
@@ -45,14 +62,11 @@ def _write(context: ExportContext, module: Any, inputs: dict[str, Any], free: di
         )  # fmt: skip
         if program is None:
             raise ExportError("torch made no ONNX model of the network")
-        for key, value in _metadata(context).items():
+        program.model.producer_name, program.model.producer_version = "nnspec", context.facts["nnspec.version"]
+        for key, value in context.facts.items():
             program.model.metadata_props[key] = value
-        program.save(str(context.path), external_data=size > SINGLE_FILE)
-
-
-def _metadata(context: ExportContext) -> dict[str, str]:
-    found = {"nnspec.network": context.graph.name, "nnspec.preconditions": json.dumps(list(context.preconditions))}
-    return found | {"nnspec.spec": context.spec} if context.spec else found
+        program.save(str(path), external_data=size > SINGLE_FILE)
+    return Written(path, inputs, fixed)
 
 
 def _difference(context: ExportContext, session: Any, inputs: dict[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""Programs of torch.export (`.pt2`), with free axes where the network has symbols."""
+"""Programs of torch.export (`.pt2`), with free axes where the network has symbols. As written they compute the network bit for bit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def export(context: ExportContext) -> ExportResult:
 
     axes = tracing.symbolic_axes(context.graph)
     inputs = context.inputs()
-    program = tracing.traced(tracing.network_to_trace(context), inputs, axes)
+    program = tracing.traced(tracing.network_to_trace(context, folded=context.folded), inputs, axes)
     fixed = tracing.fixed_axes(program, axes)
     with tracing.quiet():
         written = io.BytesIO()  # torch's own writer calls a full disk an "unexpected position"

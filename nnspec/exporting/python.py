@@ -1,4 +1,4 @@
-"""A network as a readable PyTorch module that needs nothing but torch: layers in `__init__`, steps in `forward`."""
+"""A network as a readable PyTorch module that needs nothing but torch: a class for each block, layers in `__init__`, steps in `forward`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed, replace_file
 from nnspec.exporting.inlining import Inlined
-from nnspec.exporting.python_parts import GROUP, Parts, is_plain
+from nnspec.exporting.python_classes import Classes, Use, indented, with_return, written_part
+from nnspec.exporting.python_initial import initial
+from nnspec.exporting.python_parts import GROUP, is_plain
+from nnspec.exporting.python_slots import filled
 from nnspec.exporting.python_statements import Names, Statements
-from nnspec.graph.ir import Graph, WeightEntry
+from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import NoAdmissibleSizes
 
 
@@ -27,22 +30,27 @@ def export(context: ExportContext) -> ExportResult:
 
 def source(graph: Graph) -> str:
     """The module as Python source."""
-    inlined, names = Inlined(), Names()
-    parts = Parts(graph, inlined)
-    statements = Statements(graph, parts, inlined, names)
-    arguments = ", ".join(f"{name}: Tensor" for name in statements.arguments())
-    forward = [*statements.sizes(), *statements.body(), f"return {_returned(graph, statements)}"]
-    construction = [*parts.lines(), *_buffers(graph, parts, inlined), *_first_values(parts)]
+    inlined = Inlined()
+    classes = Classes(graph, inlined)
+
+    def prepare(statements: Statements) -> list[str]:
+        statements.arguments({entry.value: entry.name for entry in graph.inputs})
+        return list(statements.sizes(graph))
+
+    network = written_part(graph, classes.root, inlined, prepare)
+    classes.collect(network)
+    construction, lines = classes.alone(network)
+    construction += [*_buffers(network, inlined), *initial(graph)]
     name = _class_name(graph, inlined)
     result = "Tensor" if len(graph.outputs) == 1 else "dict[str, Tensor]"
+    arguments = "".join(f", {each}: Tensor" for each in network.arguments)
     body = [
-        f"class {name}(nn.Module):", *_indented(_class_text(graph), 1), "", "    def __init__(self) -> None:",
-        "        super().__init__()", *_indented(construction, 2), "",
-        f"    def forward(self{', ' if arguments else ''}{arguments}) -> {result}:", *_indented(forward, 2),
+        f"class {name}(nn.Module):", *indented(_class_text(graph), 1), "", "    def __init__(self) -> None:",
+        "        super().__init__()", *indented(construction, 2), "",
+        f"    def forward(self{arguments}) -> {result}:", *indented(with_return(lines, _returned(graph, network)), 2),
     ]  # fmt: skip
-    helpers = [GROUP] if parts.uses_group else []
-    helpers += list(inlined.texts.values())
-    code = "\n\n\n".join([*helpers, "\n".join(body)])
+    above = [GROUP] if network.members.uses_group or classes.uses_group else []
+    code = "\n\n\n".join([*above, *inlined.texts.values(), *classes.texts, "\n".join(body)])
     return f"{_head(graph, name, inlined, code)}\n\n\n{code}\n"
 
 
@@ -61,7 +69,8 @@ def _head(graph: Graph, name: str, inlined: Inlined, code: str) -> str:
 
 def _imports(needed: set[str], code: str) -> list[str]:
     """The import statements, joined by module, the standard library's first."""
-    lines = needed | {"import torch", "from torch import Tensor", "from torch import nn"}
+    lines = needed | {"from torch import Tensor", "from torch import nn"}
+    lines |= {"import torch"} if re.search(r"\btorch\.", code) else set()
     lines |= {"from torch.nn import functional as F"} if re.search(r"\bF\.", code) else set()
     lines |= {"from typing import Any"} if re.search(r"\bAny\b", code) else set()
     plain = [line for line in lines if line.startswith("import ")]
@@ -88,8 +97,9 @@ def _class_text(graph: Graph) -> Iterator[str]:
     yield '"""'
 
 
-def _returned(graph: Graph, statements: Statements) -> str:
-    found = {name: statements.values[value] for name, value in graph.outputs.items()}
+def _returned(graph: Graph, network: Use) -> str:
+    by_value = dict(zip(network.part.outputs, network.returned.split(", "), strict=True))
+    found = {name: by_value[value] for name, value in graph.outputs.items()}
     if len(found) == 1:
         return next(iter(found.values()))
     return "{" + ", ".join(f'"{name}": {value}' for name, value in found.items()) + "}"
@@ -100,28 +110,15 @@ def _class_name(graph: Graph, inlined: Inlined) -> str:
     return f"{name}Network" if name in {*inlined.names.values(), "Group", "Tensor", "Any"} else name
 
 
-def _buffers(graph: Graph, parts: Parts, inlined: Inlined) -> Iterator[str]:
+def _buffers(network: Use, inlined: Inlined) -> Iterator[str]:
     """The computation of buffers that have a value."""
-    for entry in parts.bare:
+    for entry in network.members.bare:
         if entry.value is not None:
-            yield from _computed(entry, entry.value, parts, inlined)
-
-
-def _computed(entry: WeightEntry, value: Graph, parts: Parts, inlined: Inlined) -> Iterator[str]:
-    statements = Statements(value, parts, inlined, Names())
-    yield from statements.body()
-    yield f"{parts.reach(entry.path)}.copy_({statements.values[next(iter(value.outputs.values()))]})"
-
-
-def _first_values(parts: Parts) -> Iterator[str]:
-    filled = list(parts.initial())
-    if filled:
-        yield "weights = dict(self.named_parameters()) | dict(self.named_buffers())"
-        yield from filled
-
-
-def _indented(lines: Any, depth: int) -> list[str]:
-    return [("    " * depth + line).rstrip() for line in lines]
+            results = tuple(entry.value.outputs.values())
+            statements = Statements(entry.value.nodes, results, network.members, inlined, Names(), {})
+            for line in statements.body():
+                yield filled(line.text, lambda place: repr(network.slots.numbers[place][1]), lambda place: "")
+            yield f"{network.members.reach(entry.path)}.copy_({statements.values[results[0]]})"
 
 
 def _difference(context: ExportContext, text: str) -> float:

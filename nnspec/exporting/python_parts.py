@@ -1,16 +1,24 @@
-"""The `__init__` of an exported PyTorch module: its layers and weights under the names of the spec. No torch."""
+"""The `__init__` of an exported class: its layers, parts and weights under the names of the spec. No torch.
+
+A layer without weights is in no state dict, so it may have a name that reads well: `self.relu`.
+"""
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from nnspec.exporting.base import ExportError
 from nnspec.exporting.inlining import Inlined
-from nnspec.graph.ir import Graph, WeightEntry
-from nnspec.operators.declare import Operator, TorchCall
-from nnspec.passes.reading import call_of, module_paths, nodes_within
+from nnspec.exporting.python_layers import layer
+from nnspec.exporting.python_plan import Part, Row
+from nnspec.exporting.python_slots import Listed, Slots, Text
+from nnspec.graph.ir import Graph, Node, ScanLoop, WeightEntry
+from nnspec.operators.declare import TorchCall
+from nnspec.passes.reading import call_of, module_paths, nodes_within, owns_weights
 from nnspec.types import FLOATS
 
 GROUP = '''class Group(nn.Module):
@@ -20,129 +28,186 @@ GROUP = '''class Group(nn.Module):
         super().__init__()
         for name, part in parts.items():
             setattr(self, name, part)'''
-
-_CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros", "output_padding": 0}
-_POOLING = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False, "count_include_pad": True}
-_BATCH_NORM = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}
-#: Settings that torch assumes anyway and that are left out, by the class.
-DEFAULTS: dict[str, dict[str, Any]] = {
-    **{f"torch.nn.{name}{axes}d": _CONVOLUTION for name in ("Conv", "ConvTranspose") for axes in (1, 2, 3)},
-    **{f"torch.nn.{name}{axes}d": _POOLING for name in ("MaxPool", "AvgPool") for axes in (1, 2, 3)},
-    **{f"torch.nn.BatchNorm{axes}d": _BATCH_NORM for axes in (1, 2, 3)},
-    "torch.nn.Linear": {"bias": True},
-    "torch.nn.LayerNorm": {"eps": 1e-5, "elementwise_affine": True, "bias": True},
-    "torch.nn.GroupNorm": {"eps": 1e-5, "affine": True},
-    "torch.nn.Embedding": {"padding_idx": None},
-    "torch.nn.ReLU": {"inplace": False},
-    "torch.nn.GELU": {"approximate": "none"},
-    "torch.nn.Flatten": {"start_dim": 1, "end_dim": -1},
-}
-#: Settings that come first and without a name.
-_POSITIONAL = {
-    "torch.nn.Linear": ("in_features", "out_features"), "torch.nn.Embedding": ("num_embeddings", "embedding_dim"),
-    "torch.nn.Dropout": ("p",), "torch.nn.LayerNorm": ("normalized_shape",), "torch.nn.GroupNorm": ("num_groups", "num_channels"),
-    **{f"torch.nn.{name}{axes}d": ("in_channels", "out_channels", "kernel_size") for name in ("Conv", "ConvTranspose")
-       for axes in (1, 2, 3)},
-    **{f"torch.nn.{name}{axes}d": ("kernel_size",) for name in ("MaxPool", "AvgPool") for axes in (1, 2, 3)},
-    **{f"torch.nn.AdaptiveAvgPool{axes}d": ("output_size",) for axes in (1, 2, 3)},
-    **{f"torch.nn.BatchNorm{axes}d": ("num_features",) for axes in (1, 2, 3)},
-}  # fmt: skip
-_FILLS = {
-    "zeros": "zeros_", "ones": "ones_", "normal": "normal_", "trunc_normal": "trunc_normal_", "xavier_uniform": "xavier_uniform_",
-    "xavier_normal": "xavier_normal_", "kaiming_uniform": "kaiming_uniform_", "kaiming_normal": "kaiming_normal_",
-    "orthogonal": "orthogonal_",
-}  # fmt: skip
+_SHORT = {"ReLU": "relu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu", "ELU": "elu", "SELU": "selu", "CELU": "celu", "GLU": "glu",
+          "LeakyReLU": "leaky_relu", "ReLU6": "relu6"}  # fmt: skip
 
 Tree = dict[str, Any]
 
 
-class Parts:
-    """The modules of a network as source: `lines` for `__init__`, `reach` for how `forward` gets at each."""
+class Members:
+    """The members of one class as source: `lines` for `__init__`, `reach` for how `forward` gets at each."""
 
-    def __init__(self, graph: Graph, inlined: Inlined) -> None:
-        self.graph, self.inlined = graph, inlined
+    def __init__(self, graph: Graph, part: Part, inlined: Inlined, slots: Slots) -> None:
+        self.part, self.inlined, self.slots = part, inlined, slots
         self.tree: Tree = {}
         self.uses_group = False
-        self._listed: dict[int, bool] = {}
-        self.paths = module_paths(graph)
-        dtypes = {entry.module: entry.dtype for entry in graph.weights.values() if entry.dtype in FLOATS}
-        for node in nodes_within(graph):
-            call = call_of(node)
-            if call is not None and call.kind == "module" and node.path is not None:
-                dtype = dtypes.get(node.path, "float32")
-                _put(self.tree, self.paths[node], self._made(call) + ("" if dtype == "float32" else f".to(torch.{dtype})"))
-        self.bare = [entry for entry in graph.weights.values() if not _is_leaf(self.tree, entry.module)]
+        self._paths = module_paths(graph)
+        self._dtypes = {entry.module: entry.dtype for entry in graph.weights.values() if entry.dtype in FLOATS}
+        self._at: dict[Node, str] = {}
+        self._shared: dict[str, str] = {}
+        modules = {node.path for node in nodes_within(graph) if node.path is not None}
+        self.bare = [entry for entry in graph.weights.values() if entry.module not in modules and self._holds(entry.path)]
+        self._completed, self._taken = self._containers()
+        for piece in part.pieces:
+            if isinstance(piece, Row) and not piece.others:
+                self._put(piece.path, self._row(piece))
+                continue
+            for each in piece.members if isinstance(piece, Row) else (piece,):
+                if isinstance(each, Part):
+                    self._put(each.path, self._member(each))
+                else:
+                    self._enter(each)
         for entry in self.bare:
-            _put(self.tree, entry.path, self._bare(entry))
+            self._put(entry.path, _bare(entry))
 
-    def _made(self, call: TorchCall) -> str:
+    def _holds(self, path: str) -> bool:
+        """Whether a weight is this class's own, and not that of a part below."""
+        if self.part.path and not path.startswith(f"{self.part.path}."):
+            return False
+        return not any(path.startswith(f"{below.path}.") for below in self.part.parts())
+
+    # --- how each is made ---------------------------------------------------------------------------------------------------
+
+    def _made(self, node: Node, call: TorchCall) -> Listed:
         """The expression that makes a layer."""
-        name = (
-            "nn." + call.target.removeprefix("torch.nn.")
-            if call.target.startswith("torch.nn.")
-            else self.inlined.add(call.target)
-        )
-        assumed = DEFAULTS.get(call.target, {})
-        per_axis = assumed is _POOLING or assumed is _CONVOLUTION
-        settings = {key: plain(value, per_axis) for key, value in call.settings.items()}
-        positional = [key for key in _POSITIONAL.get(call.target, ()) if key in settings]
-        given = [repr(settings.pop(key)) for key in positional]
-        given += [f"{key}={value!r}" for key, value in settings.items() if key not in assumed or assumed[key] != value]
-        return f"{name}({', '.join(given)})"
+        dtype = self._dtypes.get(node.path, "float32")
+        made = layer(call, self.inlined, self.slots)
+        return made if dtype == "float32" else replace(made, after=f").to(torch.{dtype})")
 
-    def _bare(self, entry: WeightEntry) -> str:
-        sizes = ", ".join(str(dim) for dim in entry.dims)
-        empty = f"torch.empty({sizes or '()'}" + ("" if entry.dtype == "float32" else f", dtype=torch.{entry.dtype}") + ")"
-        if entry.trainable:
-            return f"nn.Parameter({empty})"
-        return f"nn.Buffer({empty}" + ("" if entry.persistent else ", persistent=False") + ")"
+    def _member(self, piece: Node | Part) -> Text:
+        if isinstance(piece, Part):
+            if not piece.is_chain:
+                return self.slots.part(piece)
+            (row,) = piece.pieces
+            assert isinstance(row, Row)
+            return self._row(row)
+        call = call_of(piece)
+        assert call is not None
+        return self._made(piece, call)
 
-    def lines(self) -> Iterator[str]:
-        """The statements of `__init__`, without indentation."""
-        for name, part in self.tree.items():
-            made = self._written(part)
-            yield from (f"self.{name} = {made}" if is_plain(name) else f'setattr(self, "{name}", {made})').split("\n")
+    def _row(self, row: Row) -> Text:
+        return Listed("nn.Sequential(", tuple(self._member(each) for each in row.members), ")")
 
-    def _written(self, part: str | Tree) -> str:
-        if isinstance(part, str):
+    # --- where each stands --------------------------------------------------------------------------------------------------
+
+    def _put(self, path: str, made: Text) -> None:
+        *containers, name = self.part.within(path).split(".")
+        tree = self.tree
+        for each in containers:
+            below = tree.setdefault(each, {})
+            if not isinstance(below, dict):
+                raise ExportError(f"`{path}` lies below a layer")
+            tree = below
+        tree.setdefault(name, made)
+
+    def _enter(self, node: Node) -> None:
+        """Give a layer its place: its own where it has weights, or where its name is a word or completes a list; else a name by what it does,
+        which it shares with layers that are the same."""
+        for each in (node, *(nodes_within(node.operator.body) if isinstance(node.operator, ScanLoop) else ())):
+            call = call_of(each)
+            if call is None or call.kind != "module" or each.path is None:
+                continue
+            container, _, name = self.part.within(self._paths[each]).rpartition(".")
+            if owns_weights(each) or container in self._completed or self._is_spoken(each, container, name):
+                self._put(self._paths[each], self._made(each, call))
+                continue
+            key = repr((call.target, dict(call.settings)))
+            if key not in self._shared:
+                self._shared[key] = _free(_spoken(call.target), self._taken)
+                self._taken.add(self._shared[key])
+                self.tree[self._shared[key]] = self._made(each, call)
+            self._at[each] = f"self.{self._shared[key]}"
+
+    def _is_spoken(self, node: Node, container: str, name: str) -> bool:
+        """Whether a layer without weights has a name of its own that is a word."""
+        return not container and is_plain(name) and self._paths[node] == node.path
+
+    def _containers(self) -> tuple[set[str], set[str]]:
+        """The containers in which everything has a number, 0, 1, and so on, and something has weights; and the names in the class itself."""
+        rows = [piece.path for piece in self.part.pieces if isinstance(piece, Row) and not piece.others]
+        members = {each for piece in self.part.pieces if isinstance(piece, Row) and not piece.others for each in piece.members}
+        paths = [*rows, *(each.path for each in self.part.parts() if each not in members)]
+        loose: list[str] = []
+        for node in self.part.nodes():
+            if node in self._paths and node not in members:
+                (paths if owns_weights(node) else loose).append(self._paths[node])
+        weighted, everything = self._names(paths), self._names([*paths, *loose])
+        bare = self._names([entry.path for entry in self.bare])
+        completed = {
+            container
+            for container, names in everything.items()
+            if container in weighted and container not in bare and names == set(map(str, range(len(names))))
+        }
+        return completed - {""}, {*everything.get("", ()), *bare.get("", ())}
+
+    def _names(self, paths: Iterable[str]) -> dict[str, set[str]]:
+        """The names right below each container."""
+        found: dict[str, set[str]] = {}
+        for path in map(self.part.within, paths):
+            while path:
+                path, _, name = path.rpartition(".")
+                found.setdefault(path, set()).add(name)
+        return found
+
+    # --- the text -----------------------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[tuple[str, Text]]:
+        """The members of the class by name."""
+        return [(name, self._written(part)) for name, part in self.tree.items()]
+
+    def _written(self, part: Text | Tree) -> Text:
+        if not isinstance(part, dict):
             return part
-        names, parts = list(part), [self._written(below) for below in part.values()]
+        parts = {name: self._written(below) for name, below in part.items()}
         if _is_list(part):
-            return _listed("nn.ModuleList([", parts, "])")
+            return Listed("nn.ModuleList([", tuple(parts[str(number)] for number in range(len(parts))), "])")
         self.uses_group = True
-        if all(map(is_plain, names)):
-            return _listed("Group(", [f"{name}={below}" for name, below in zip(names, parts, strict=True)], ")")
-        return _listed("Group(**{", [f'"{name}": {below}' for name, below in zip(names, parts, strict=True)], "})")
+        if all(map(is_plain, parts)):
+            return Listed("Group(", tuple(_prefixed(f"{name}=", below) for name, below in parts.items()), ")")
+        return Listed("Group(**{", tuple(_prefixed(f'"{name}": ', below) for name, below in parts.items()), "})")
+
+    def reach_node(self, node: Node) -> str:
+        """The expression for a node's layer in `forward`."""
+        return self._at.get(node) or self.reach(self._paths[node])
 
     def reach(self, path: str) -> str:
         """The expression for a part or a weight in `forward`."""
         text, below = "self", self.tree
-        for part in path.split("."):
-            if is_plain(part):
-                text = f"{text}.{part}"
+        for each in self.part.within(path).split("."):
+            if is_plain(each):
+                text = f"{text}.{each}"
+            elif below is not self.tree and (not isinstance(below, dict) or _is_list(below)):
+                text = f"{text}[{each}]"
             else:
-                text = f"{text}[{part}]" if below is not self.tree and self._is_listed(below) else f'getattr({text}, "{part}")'
-            below = below[part] if isinstance(below, dict) else {}
+                text = f'{text}.get_submodule("{each}")'
+            below = below.get(each, {}) if isinstance(below, dict) else {}
         return text
 
-    def _is_listed(self, part: Any) -> bool:
-        if id(part) not in self._listed:
-            self._listed[id(part)] = _is_list(part)
-        return self._listed[id(part)]
 
-    def initial(self) -> Iterator[str]:
-        """Statements that fill weights as the spec says, without indentation."""
-        groups: dict[str, list[str]] = {}
-        for entry in self.graph.weights.values():
-            if entry.initial is not None:
-                groups.setdefault(fill(entry.initial), []).append(entry.path)
-        for statement, paths in groups.items():
-            shown = [f'    "{path}",' for path in paths] if len(paths) > 3 else []
-            if shown:
-                yield from ("for name in (", *shown, "):")
-            else:
-                yield f"for name in ({', '.join(repr(path) for path in paths)},):".replace("'", '"')
-            yield f"    {statement}"
+def _prefixed(before: str, text: Text) -> Text:
+    return before + text if isinstance(text, str) else Listed(before + text.before, text.members, text.after)
+
+
+def _bare(entry: WeightEntry) -> str:
+    sizes = ", ".join(str(dim) for dim in entry.dims)
+    empty = f"torch.empty({sizes or '()'}" + ("" if entry.dtype == "float32" else f", dtype=torch.{entry.dtype}") + ")"
+    if entry.trainable:
+        return f"nn.Parameter({empty})"
+    return f"nn.Buffer({empty}" + ("" if entry.persistent else ", persistent=False") + ")"
+
+
+def _spoken(target: str) -> str:
+    """What a class is called as a member: `nn.MaxPool2d` becomes `max_pool`."""
+    name = re.sub(r"[123]d$", "", target.rpartition(".")[2])
+    return _SHORT.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _free(name: str, taken: set[str]) -> str:
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
 
 
 def is_plain(name: str) -> bool:
@@ -152,61 +217,10 @@ def is_plain(name: str) -> bool:
 
 def _is_list(part: Any) -> bool:
     """Whether a group is a plain list of layers."""
-    if not isinstance(part, dict) or list(part) != [str(number) for number in range(len(part))]:
+    if not isinstance(part, dict) or set(part) != set(map(str, range(len(part)))):
         return False
-    return not any(isinstance(below, str) and below.startswith(("nn.Parameter(", "nn.Buffer(")) for below in part.values())
+    return not _has_bare(part)
 
 
-def fill(operator: Operator) -> str:
-    """The statement that fills the weight called `name`."""
-    settings = {key: value for key, value in operator.attributes().items() if key not in ("sizes", "dtype")}
-    weight = "weights[name]"
-    if operator.name in _FILLS:
-        given = "".join(f", {key}={value!r}" for key, value in settings.items())
-        return f"nn.init.{_FILLS[operator.name]}({weight}{given})"
-    with_values: Mapping[str, tuple[str, ...]] = {
-        "full": ("fill_", "fill_value"), "uniform": ("uniform_", "low", "high"), "bernoulli": ("bernoulli_", "p"),
-    }  # fmt: skip
-    if operator.name not in with_values:
-        raise ExportError(f"`{operator.name}` does not fill weights")
-    method, *names = with_values[operator.name]
-    return f"{weight}.data.{method}({', '.join(repr(settings[name]) for name in names)})"
-
-
-def plain(value: Any, shorten: bool = False) -> Any:
-    """A setting as source shows it; `(3, 3)` as 3 where torch takes one number for all axes."""
-    if isinstance(value, list | tuple):
-        items = [plain(item, shorten) for item in value]
-        if shorten and len(set(map(repr, items))) == 1 and len(items) > 1:
-            return items[0]
-        return items if isinstance(value, list) else tuple(items)
-    return value
-
-
-def _put(tree: Tree, path: str, made: str) -> None:
-    *containers, name = path.split(".")
-    for part in containers:
-        below = tree.setdefault(part, {})
-        if not isinstance(below, dict):
-            raise ExportError(f"`{path}` lies below a layer")
-        tree = below
-    tree.setdefault(name, made)
-
-
-def _is_leaf(tree: Tree, path: str | None) -> bool:
-    if path is None:
-        return False
-    below: Any = tree
-    for part in path.split("."):
-        if not isinstance(below, dict) or part not in below:
-            return False
-        below = below[part]
-    return isinstance(below, str)
-
-
-def _listed(before: str, items: list[str], after: str) -> str:
-    joined = before + ", ".join(items) + after
-    if "\n" not in joined and len(joined) < 90:
-        return joined
-    inner = ",\n".join(items).replace("\n", "\n    ")
-    return f"{before}\n    {inner},\n{after}"
+def _has_bare(part: Tree) -> bool:
+    return any(isinstance(below, str) and below.startswith(("nn.Parameter(", "nn.Buffer(")) for below in part.values())

@@ -12,10 +12,10 @@ def export(context: ExportContext) -> ExportResult:
     """Write `NAME.safetensors` and `NAME.json`, each complete or not at all, then load and compare them bit for bit."""
     require_torch()
     require("safetensors", "torch")
-    from safetensors.torch import load_file, save
+    from safetensors.torch import load_file
 
-    state = {key: value.detach().cpu().contiguous() for key, value in context.reference.state_dict().items()}
-    replace_file(context.path, save(_unshared(state), metadata={"format": "pt", "nnspec.network": context.graph.name}))
+    state = dict(context.reference.state_dict())
+    write_tensors(context.path, state, {"format": "pt", "nnspec.network": context.graph.name})
     description = context.path.with_suffix(".json")
     replace_file(description, json.dumps(_description(context, state), indent=2).encode())
     loaded = load_file(context.path)
@@ -24,9 +24,11 @@ def export(context: ExportContext) -> ExportResult:
     return ExportResult(context.path, 0.0, (f"the spec is in {description.name}",))
 
 
-def _unshared(state: dict[str, Any]) -> dict[str, Any]:
-    """Tensors with memory of their own: the format has no sharing."""
-    return {key: value.clone() for key, value in state.items()}
+def write_tensors(path: Path, state: dict[str, Any], metadata: dict[str, str]) -> None:
+    """Write tensors as a safetensors file, complete or not at all. The format has no sharing, so each gets memory of its own."""
+    from safetensors.torch import save
+
+    replace_file(path, save({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, metadata=metadata))
 
 
 def _description(context: ExportContext, state: dict[str, Any]) -> dict[str, Any]:

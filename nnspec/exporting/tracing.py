@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from nnspec.dims import Poly, as_var
@@ -22,9 +22,23 @@ from nnspec.torch_backend.module_tree import NetworkModule
 Axes = dict[str, dict[int, str]]
 
 
-def network_to_trace(context: ExportContext) -> NetworkModule:
-    """The folded network without checks, which a traced program could not contain."""
-    return compile_graph(context.graph, mode="inference", state=context.reference.state_dict(), guards=False)
+def network_to_trace(context: ExportContext, *, folded: bool) -> fx.GraphModule:
+    """The network without checks, which a traced program could not contain: as written, or folded."""
+    if not folded:
+        return _apart(context.reference)
+    return _apart(compile_graph(context.graph, mode="inference", state=context.reference.state_dict(), guards=False))
+
+
+def _apart(network: NetworkModule) -> fx.GraphModule:
+    """The network; below `network` where a layer is called `code`, which is what a loaded program calls its own text."""
+    if "code" not in network._modules:
+        return network
+    graph = fx.Graph()
+    given = tuple(graph.placeholder(node.name) for node in network.graph.nodes if node.op == "placeholder")
+    graph.output(graph.call_module("network", given))
+    around = nn.Module()
+    around.add_module("network", network)
+    return fx.GraphModule(around, graph).eval()
 
 
 def symbolic_axes(graph: Graph) -> Axes:

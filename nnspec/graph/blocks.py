@@ -57,7 +57,9 @@ def instantiate(maker: BlockMaker, arrow: Sequence[Given], given: Sequence[Given
         raise TooLarge
     build.spend(BLOCK_WORK, span)
     build.items.add(item)
-    inner = Scope(build, resolved.home, f"{path}." if path else "", (*scope.frames, Frame(item.name.id, span)))
+    frame = Frame(item.name.id, span, path)
+    inner = Scope(build, resolved.home, f"{path}." if path else "", (*scope.frames, frame))
+    inner.names = frame.names
     tensors = parameters.bind(resolved, given, inner, span)
     if tensors is None or not isinstance(item.body, tree.Body):
         return POISON

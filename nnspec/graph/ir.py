@@ -45,12 +45,15 @@ class Value:
 Read = Value | tuple[Value, ...]
 
 
-@record(frozen=True)
+@record(frozen=True, eq=False)
 class Frame:
-    """One level of "in `Bottleneck`, used here"."""
+    """One level of "in `Bottleneck`, used here": a use of a block. `path` is where its weights stand, `names` what its names stand for:
+    inputs, parameters and what its statements bind."""
 
     name: str
     span: Span
+    path: str = ""
+    names: dict[str, Any] = field(default_factory=dict)
 
 
 class Node:

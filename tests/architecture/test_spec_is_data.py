@@ -9,14 +9,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "nnspec").rglob("*.py"))
 #: Modules whose readers run what they read, and what may be taken from them.
-RUNNERS = {"pickle": {"PicklingError"}, "marshal": set(), "shelve": set(), "dill": set(), "joblib": set(), "cloudpickle": set()}
+RUNNERS = {
+    "pickle": {"PicklingError", "UnpicklingError"},
+    "marshal": set(),
+    "shelve": set(),
+    "dill": set(),
+    "joblib": set(),
+    "cloudpickle": set(),
+}
 CALLS = {"eval", "exec", "torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
 #: Text that is run is text of our own making: the arithmetic of a size, and an exported module that is compared with its network.
 OWN_TEXT = {"nnspec/dims/quasi.py: exec", "nnspec/exporting/python.py: exec"}
+#: A file that the user says to trust, of which torch makes nothing but tensors.
+TRUSTED = {"nnspec/importing/checkpoint.py: torch.load"}
 
 
 def test_nothing_is_unpickled_or_evaluated() -> None:
-    assert {found for path in PACKAGE for found in dangers(path)} == OWN_TEXT
+    assert {found for path in PACKAGE for found in dangers(path)} == OWN_TEXT | TRUSTED
+
+
+def test_what_is_trusted_makes_nothing_but_tensors() -> None:
+    tree = ast.parse((ROOT / "nnspec/importing/checkpoint.py").read_text(encoding="utf-8"))
+    (call,) = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load")
+    assert "weights_only=True" in [ast.unparse(each) for each in call.keywords]
 
 
 def test_dangers_are_seen(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_safetensors_hold_the_weights_and_the_spec(tmp_path: Path) -> None:
 def test_a_wrong_export_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nnspec.exporting import tracing
 
-    def other(context: ExportContext) -> Any:
+    def other(context: ExportContext, *, folded: bool) -> Any:
         return lower(context.graph, guards=False, seed=99)
 
     monkeypatch.setattr(tracing, "network_to_trace", other)

@@ -19,7 +19,7 @@ from test_lower_scan import recurrent
 from nnspec.exporting import EXPORTERS, ExportContext, ExportError
 from nnspec.exporting.inlining import Inlined, _parse
 from nnspec.exporting.python import source
-from nnspec.exporting.python_parts import _POSITIONAL, DEFAULTS
+from nnspec.exporting.python_layers import _POSITIONAL, DEFAULTS
 from nnspec.graph.ir import CheckValues, Graph, Node
 
 pytestmark = pytest.mark.torch
@@ -35,8 +35,8 @@ def exported(graph: Graph, tmp_path: Path, **more: Any) -> str:
 
 def test_source_reads_like_pytorch(tmp_path: Path) -> None:
     text = exported(small_cnn(), tmp_path)
-    assert '"conv1": nn.Conv2d(3, 8, 3, padding=1),' in text
-    assert "        logits = self.fc(x)  # float32[N, 10]  net.nn:9\n" in text
+    assert "conv1=nn.Conv2d(3, 8, 3, padding=1)" in text
+    assert "        return self.fc(x)  # float32[N, 10]  net.nn:9\n" in text
     assert "    image: float32[N, 3, H, H]\n" in text
     tree = ast.parse(text)
     assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["Group", "SmallCNN"]

@@ -151,7 +151,8 @@ def _is_same(x: Tensor, seen: Tensor, version: int) -> bool:
 
 
 #: Features are sparse where fewer than this share are not zero, and there are at least so many columns.
-_SPARSE, _WIDE = 0.05, 64
+_SPARSE = 0.05
+_WIDE = 64
 
 
 class GCNConv(_GraphLayer):

@@ -1,0 +1,58 @@
+"""Packages of AOTInductor: the network compiled to machine code, with its weights, for programs that have torch's runtime and no Python.
+
+https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from nnspec.errors import UsageError
+from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed, require_torch
+
+_COMPILERS = ("g++", "clang++", "c++")
+
+
+def compiler() -> str:
+    """The C++ compiler that torch will call. Raises UsageError where there is none."""
+    wanted = (os.environ["CXX"],) if os.environ.get("CXX") else _COMPILERS
+    found = next((path for name in wanted if (path := shutil.which(name))), None)
+    if found is None:
+        named = f"CXX={wanted[0]} is not there" if os.environ.get("CXX") else f"none of {', '.join(wanted)} is there"
+        raise UsageError(f"the target aoti needs a C++ compiler, and {named}: install one, or name it in CXX")
+    return found
+
+
+def export(context: ExportContext) -> ExportResult:
+    """Compile the folded network, load the package back and compare at two sets of sizes. Takes seconds to minutes.
+
+    Loading a package runs the machine code in it: load only packages that you have made, on a processor such as that they were made on.
+    """
+    require_torch()
+    compiler()
+    if not context.path.name.endswith(".pt2"):
+        raise UsageError(f"a package of AOTInductor is called something.pt2, so it cannot be {context.path}")
+    import torch
+    from torch import _inductor as inductor  # the door that torch documents
+
+    from nnspec.exporting import tracing
+
+    axes = tracing.symbolic_axes(context.graph)
+    inputs = context.inputs()
+    module = tracing.network_to_trace(context, folded=True).requires_grad_(False)
+    program = tracing.traced(module, inputs, axes)
+    fixed = tracing.fixed_axes(program, axes)
+    with tracing.quiet(), torch.no_grad():
+        try:
+            inductor.aoti_compile_and_package(program, package_path=str(context.path))
+        except Exception as error:
+            # torch raises whatever its compiler meets; its first line says what.
+            raise ExportError(f"Inductor cannot compile the network: {str(error).strip().split(chr(10))[0]}") from error
+        loaded = inductor.aoti_load_package(str(context.path))
+    largest = 0.0
+    for values in tracing.inputs_to_compare(context, inputs, fixed):
+        with torch.no_grad():
+            wanted, found = context.reference(*values.values()), loaded(*values.values())
+        largest = max(largest, agreed(wanted, tracing.outputs_by_name(context.graph, found), "aoti"))
+    return ExportResult(context.path, largest, ("it runs on processors such as this one", *tracing.notes_on(fixed, inputs)))
