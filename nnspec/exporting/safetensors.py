@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, replace_file, require, require_torch
