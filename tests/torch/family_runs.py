@@ -53,7 +53,7 @@ class Family:
 #: Left out: what goes on with another run (`Finetune`, whose loop is that of `Scratch`).
 _LEFT_OUT = {"Finetune"}
 _AGENTS = {
-    "DQN": ({"train.steps": 1_300}, (1, 40, 260)), "DoubleDuellingDQN": ({"train.steps": 1_300}, (1, 40, 260)),
+    "DQN": ({"train.steps": 1_300}, (1, 40, 200)), "DoubleDuellingDQN": ({"train.steps": 1_300}, (1, 40, 200)),
     **{name: ({"train.steps": 300}, (1, 40, 211)) for name in ("LakeQLearning", "LakeSARSA")},
     **{name: ({"train.episodes": 3}, (1, 40, 211)) for name in ("CliffQLearning", "CliffSARSA")},
 }  # fmt: skip
