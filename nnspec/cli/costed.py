@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.errors import UsageError
@@ -26,7 +26,7 @@ class Costed:
     """A step and what is counted of it. `symbol` is the batch, which the step and the estimate leave open; None where there is none.
 
     `sizes` are those of all symbols by name. `recipe` is None for a network by itself, which `graph` then is. `run` is the folder of a run.
-    `brought` says that sizes which data bring were taken to be small ones.
+    `brought` says that sizes which data bring were taken to be small ones, `unsaid` are symbols whose sizes nobody gave.
     """
 
     name: str
@@ -42,13 +42,16 @@ class Costed:
     recipe: Recipe | None
     run: str = ""
     brought: bool = False
+    unsaid: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said of the figures."""
         from nnspec.profiling.brought import NOTE
 
-        return (*self.estimate.notes, *((NOTE,) if self.brought else ()))
+        sized = ", ".join(f"{name} = {self.sizes[name]}" for name in self.unsaid)
+        taken = (f"{sized}: small, as nobody gave a size; `--with {self.unsaid[0]}=NUMBER` gives one",) if sized else ()
+        return (*self.estimate.notes, *((NOTE,) if self.brought else ()), *taken)
 
 
 def costed(
@@ -104,6 +107,7 @@ def _of_recipe(report: Report, name: str, given: dict[str, int], batch: int | No
     return Costed(
         name, report.source.path, _texts(small), step, step_memory(step), symbol, samples if symbol is not None else 1,
         {var.name: size for var, size in symbols.items()}, True, recipe.training, recipe, run, small is not report,
+        _unsaid(symbols, symbol, given),
     )  # fmt: skip
 
 
@@ -123,8 +127,12 @@ def _of_network(report: Report, graph: Graph, given: dict[str, int], batch: int 
     step = network_calls(graph, fixed, training=training)
     return Costed(
         graph.name, report.source.path, _texts(report), step, step_memory(step), symbol, batch or BATCH if symbol is not None else 1,
-        {var.name: size for var, size in symbols.items()}, training, graph, None, run,
+        {var.name: size for var, size in symbols.items()}, training, graph, None, run, False, _unsaid(symbols, symbol, given),
     )  # fmt: skip
+
+
+def _unsaid(symbols: Mapping[Var, int], batch: Var | None, given: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(var.name for var in symbols if var is not batch and var.name not in given)
 
 
 def _sized(graph: Graph, given: dict[str, int], samples: int, batch: int | None) -> tuple[Var | None, dict[str, int]]:

@@ -130,8 +130,11 @@ def as_text(subject: Costed, device: Device, found: Plan, reserve: float) -> str
         ])  # fmt: skip
     lines += [table(header, rows, (0, 2, 4, 5, 6, 7)), ""]
     lines += _recommended(found, device, reserve)
-    refused = dict.fromkeys((way.name, way.ranks, way.why_not) for way in found.ways if way.why_not)
-    lines += [f"{'note':<10}{name} on {ranks}: {why}" for name, ranks, why in refused]
+    refused: dict[tuple[str, str], list[str]] = {}
+    for way in found.ways:
+        if way.why_not:
+            refused.setdefault((way.name, way.why_not), []).append(str(way.ranks))
+    lines += [f"{'note':<10}{name} on {', '.join(ranks)}: {why}" for (name, why), ranks in refused.items()]
     return "\n".join([*lines, *(f"{'note':<10}{note}" for note in subject.notes)])
 
 
