@@ -33,8 +33,9 @@ def network(report: Report, name: str = "", *, training: bool = False) -> Graph:
     """The graph of the network that is meant."""
     chosen = name or report.default_network
     if chosen is None:
+        runs = f", or name the folder of a run of {' or '.join(f'`{each}`' for each in report.recipes)}" if report.recipes else ""
         raise UsageError(
-            f"`{report.source.path}` has no network that can be built by itself; give its parameters with --set and --with"
+            f"`{report.source.path}` has no network that can be built by itself; give its parameters with --set and --with{runs}"
         )
     if chosen not in report.networks:
         from nnspec.similar import nearest

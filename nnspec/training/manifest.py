@@ -34,8 +34,10 @@ def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
 
     found: dict[str, Any] = {
         "nnspec": __version__, "torch": torch.__version__, "python": platform.python_version(), "system": platform.platform(),
-        "threads": torch.get_num_threads(), "device": device.type, "processes": processes, "launch": launched_as(),
+        "threads": torch.get_num_threads(), "device": device.type, "processes": processes,
     }  # fmt: skip
+    if launched_as():
+        found["launch"] = launched_as()
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found

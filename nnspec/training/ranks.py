@@ -223,8 +223,10 @@ def mesh(ranks: Ranks, device: torch.device) -> Any:
 
 
 def launched_as() -> str:
-    """What the processes of one launch and its restarts have in common: the id of the run and the process that started them."""
-    return f"{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{os.getppid()}"
+    """What the processes of one launch and its restarts have in common: the id of the run and the process that started them; "" for a process
+    that nothing starts again."""
+    identity = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return f"{identity}/{os.getppid()}" if identity else ""
 
 
 #: The exit code of a process that has lost another one: it is not the reason.
