@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check snapshots format bench bench-train bench-front bench-all clean fuzz zoo zoo-quick soak
+.PHONY: help setup demo test check snapshots format bench bench-train bench-front bench-all clean fuzz nightly soak zoo zoo-quick
 
 help:  ## print this help
 	@echo "make TARGET: each target sets up a virtual environment in $(VENV) by itself"
@@ -51,7 +51,7 @@ check: $(READY)  ## format, lint, types, import contracts, torch-free tests: und
 	$(BIN)/ruff check nnspec tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 -m "not torch and not slow"
+	$(BIN)/python -m pytest -n 2 -m "not torch and not slow and not nightly"
 
 snapshots: $(READY)  ## rewrite the rendered messages in the Markdown tests; read the difference before you commit it
 	NNSPEC_SNAPSHOTS=write $(BIN)/python -m pytest tests/test_mdtest.py
@@ -73,14 +73,17 @@ bench-front: $(READY)  ## how fast a cold check is, how checks and compiling gro
 	$(BIN)/python benchmarks/chain_growth.py
 	$(BIN)/python benchmarks/compile_growth.py
 
-bench-all: $(READY)  ## run the other benchmarks, one after the other
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+bench-all: $(READY)  ## run the other benchmarks, one after the other; `fuzz` and `soak` have the long ones
+	@for benchmark in $(filter-out benchmarks/soak.py benchmarks/input_fuzz.py,$(wildcard benchmarks/*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 fuzz: $(READY)  ## damaged input by the million, the checker against torch and fused networks against themselves on 20,000 random networks
 	$(BIN)/python benchmarks/hostile_input.py
 	$(BIN)/python benchmarks/input_fuzz.py --cases 1000000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
+
+nightly: $(READY)  ## the tests that are too long for every change: all families exported, resumed and trained by several processes, sweeps
+	$(BIN)/python -m pytest -n 2 -m nightly
 
 soak: $(READY)  ## trainings killed, stopped and with a failing disk, at every call that writes and 200 random times; all recipes gone on with
 	$(BIN)/python benchmarks/soak.py

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from nnspec.training import AgentResult, FoldsResult, RunResult
 
 
+Resume = Annotated[str, typer.Option(metavar="RUN|last", help="Go on with the run in this folder, or with the last one.")]
+Processes = Annotated[int, typer.Option("--nproc", min=1, metavar="N", help="Processes on this machine that share each batch.")]
+Parallel = Annotated[str, typer.Option(metavar="ddp|fsdp", help="Instead of the recipe's `parallel`.")]
+Restarts = Annotated[
+    int, typer.Option(min=0, metavar="N", help="How often to go on from the last checkpoint after a process is lost.")
+]
+Folds = Annotated[
+    int, typer.Option(min=0, metavar="K", help="Cross-validation: train K times, each with another part to test on.")
+]
+Log = Annotated[list[str], typer.Option(metavar="tensorboard", help="Log to these as well; files lie in the run folder.")]
+
+
 def run(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="A .nn or .yaml spec, - for standard input, or a table.", show_default=False)
@@ -25,27 +37,17 @@ def run(
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16|float16", help="Instead of the recipe's `precision`.")] = "",
     set_: Settings = [],  # noqa: B006  (Typer copies it)
     output: Output = "runs",
-    resume: Annotated[
-        str, typer.Option(metavar="RUN|last", help="Go on with the run in this folder, or with the last one.")
-    ] = "",
-    nproc: Annotated[
-        int, typer.Option("--nproc", min=1, metavar="N", help="Processes on this machine that share each batch.")
-    ] = 1,
-    parallel: Annotated[str, typer.Option(metavar="ddp|fsdp", help="Instead of the recipe's `parallel`.")] = "",
-    max_restarts: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How often to go on from the last checkpoint after a process is lost.")
-    ] = 0,
-    folds: Annotated[
-        int, typer.Option(min=0, metavar="K", help="Cross-validation: train K times, each with another part to test on.")
-    ] = 0,
+    resume: Resume = "",
+    nproc: Processes = 1,
+    parallel: Parallel = "",
+    max_restarts: Restarts = 0,
+    folds: Folds = 0,
     target: Target = "",
     task: Task = "",
     ignore: Ignore = [],  # noqa: B006
     bad_rows: BadRows = "error",
     spec: SpecFile = "",
-    log: Annotated[
-        list[str], typer.Option(metavar="tensorboard", help="Log to these as well; files lie in the run folder.")
-    ] = [],  # noqa: B006
+    log: Log = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -57,7 +59,7 @@ def run(
     Of a table (.csv, .tsv or .parquet) with --target, a spec is drafted beside it first: to read, to keep and to edit.
     """
     from nnspec.cli.drafting import Asking
-    from nnspec.cli.output import one_of
+    from nnspec.cli.output import one_of, say, show_json
     from nnspec.cli.subject import recipe as chosen
     from nnspec.cli.subject import sound_report
     from nnspec.recipes.folds import is_cross_validation
@@ -77,36 +79,49 @@ def run(
             f"`{name}` is trained once for each fold, in one process: name a fold with --set train.fold=0 to train it in several"
         )
     if starts:
-        given = [each for text in (*set_, *changed) for each in ("--set", text)]
         named = {"--recipe": name, "--device": device, "--output": output, "--resume": resume}
-        given += [each for option, value in named.items() if value for each in (option, value)]
-        given += [each for name in log for each in ("--log", name)]
-        given += [option for option, wanted in (("--json", json), ("--quiet", quiet)) if wanted]
+        flags = [option for option, wanted in (("--json", json), ("--quiet", quiet)) if wanted]
+        given = _arguments([*set_, *changed], named, log, flags)
         return _start(report, name, device, nproc, max_restarts, [drafted or path, *given])
+    from nnspec.training.ranks import LOST
+
     if rank:
         return _follow(report, name, device, resume, output)
 
-    from nnspec.cli.live import Live
-    from nnspec.cli.output import progress, say, show_json
-    from nnspec.training import cross_validate, train
-    from nnspec.training.errors import LostProcess
-    from nnspec.training.ranks import LOST
-
-    result: RunResult | AgentResult | FoldsResult
-    try:
-        with Live(quiet=quiet) as live:
-            if apart:
-                result = cross_validate(report, name, device=device, out=output, progress=live)
-            else:
-                result = train(report, name, device=device, resume=_again(resume), out=output, progress=live, log=log)
-    except LostProcess as error:
-        progress(f"nnspec: {error}")
+    result = _here(report, name, device, resume, output, log, apart=apart, quiet=quiet)
+    if result is None:
         return LOST
     if json:
         show_json(as_object(result))
     else:
         say(as_text(result) + (f"\nspec: {drafted}" if drafted else ""))
     return 0
+
+
+def _here(
+    report: Report, name: str, device: str, resume: str, output: str, log: list[str], *, apart: bool, quiet: bool
+) -> RunResult | AgentResult | FoldsResult | None:
+    """Train in this process, once or for each fold; None where another process is lost, which is said."""
+    from nnspec.cli.live import Live
+    from nnspec.cli.output import progress
+    from nnspec.training import cross_validate, train
+    from nnspec.training.errors import LostProcess
+
+    try:
+        with Live(quiet=quiet) as live:
+            if apart:
+                return cross_validate(report, name, device=device, out=output, progress=live)
+            return train(report, name, device=device, resume=_again(resume), out=output, progress=live, log=log)
+    except LostProcess as error:
+        progress(f"nnspec: {error}")
+        return None
+
+
+def _arguments(set_: list[str], named: dict[str, str], log: list[str], flags: list[str]) -> list[str]:
+    """The command line of each of several processes."""
+    given = [each for text in set_ for each in ("--set", text)]
+    given += [each for option, value in named.items() if value for each in (option, value)]
+    return [*given, *(each for name in log for each in ("--log", name)), *flags]
 
 
 def _again(resume: str) -> str | bool | None:

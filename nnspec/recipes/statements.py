@@ -142,6 +142,10 @@ class RecipeRun:
     # --- statements -------------------------------------------------------------------------------------------------------
 
     def _binding(self, statement: tree.Statement) -> None:
+        if not statement.names:  # a syntax error took them, which has been reported
+            for each in statement.values:
+                expressions.evaluate(each, self.scope)
+            return
         self.scope.numbering = naming.numbering(statement.names[0].id, statement.values, self.scope)
         value: Any = POISON
         if len(statement.values) == 1:

@@ -251,9 +251,9 @@ class Trainer:
         losses = self.running.losses()
         if all(map(math.isfinite, losses.values())):
             return losses
+        name, ago = self.running.first_not_finite() or ("loss", 0)
         if not self.ranks.first:  # all come here, and one says so
             raise Elsewhere(0)
-        name, ago = self.running.first_not_finite() or ("loss", 0)
         raise NotFinite("loss", name, losses[name], ago)
 
     def _verify_weights(self) -> None:

@@ -21,7 +21,20 @@ pytestmark = pytest.mark.torch
 
 SEED, NETWORKS = 0, 1000
 #: What is no part of a network: it is never called on tensors.
-OUTSIDE = {"optimizer", "schedule", "source", "metric", "acting", "file_source", "text", "augmentation", "recipe_state"}
+OUTSIDE = {
+    "optimizer",
+    "agreement",
+    "schedule",
+    "source",
+    "table_source",
+    "fitted",
+    "metric",
+    "acting",
+    "file_source",
+    "text",
+    "augmentation",
+    "recipe_state",
+}
 #: Ways to fill a weight at first, which have no value of their own.
 FILLINGS = {"xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "trunc_normal"}
 #: What a recipe computes, and no network.

@@ -14,7 +14,7 @@ from training_specs import digits, log, trained, weights
 
 from nnspec.training import RunFolder, evaluate
 
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.nightly]
 
 CONVOLUTION = "Conv2d(4, 3) -> BatchNorm2d -> ReLU -> Flatten -> Linear(16)"
 #: Two steps that update one after the other; nothing is drawn.
@@ -145,7 +145,8 @@ def test_the_run_is_like_any_other(together: Mapping[str, Ended], alone: Mapping
     assert manifest["sessions"][0]["environment"]["processes"] == 2
     assert manifest["parameters"] == single["parameters"]
     assert manifest["final"]["accuracy"] == single["final"]["accuracy"]
-    assert {each.name for each in run.iterdir()} == {each.name for each in alone["figures"].iterdir()}
+    of_samples = {"mistakes.png"}  # each process has seen some of them
+    assert {each.name for each in run.iterdir()} == {each.name for each in alone["figures"].iterdir()} - of_samples
     found = evaluate(run, device="cpu")
     assert found.metrics["accuracy"] == manifest["final"]["accuracy"]
     assert found.confusion == evaluate(alone["figures"], device="cpu").confusion

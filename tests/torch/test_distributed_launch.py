@@ -61,6 +61,7 @@ def ranks_below(process: subprocess.Popen[str]) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes in /proc")
 def test_a_lost_process_is_started_again(tmp_path: Path) -> None:
     """What comes out has the same bits as a training that lost none."""

@@ -24,7 +24,13 @@ def imported(path: Path) -> tuple[str, float]:
     return found.text, compare(str(path), found, graph, state_of(found, graph))
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "gcn"])
+#: The others take too long for every change.
+QUICK = ("mlp", "cnn", "gpt")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.nightly) for name in FAMILIES if name != "gcn"]
+)
 def test_what_was_exported_comes_back(name: str) -> None:
     _, difference = imported(onnx_of(name).path)
     assert difference < 1e-4

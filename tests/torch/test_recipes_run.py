@@ -10,6 +10,7 @@ import recipe_draws
 from nnspec.checker import check_source
 from nnspec.diagnostics import Source
 from nnspec.training import train
+from nnspec.training.errors import TrainingError
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
@@ -32,6 +33,9 @@ def test_what_is_ok_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part
         ran += 1
         try:
             train(report, device="cpu", out=tmp_path / str(seed))
+        except TrainingError as error:
+            if "lower the learning rate" not in str(error):  # random rates on data as they are: some diverge, and are told so
+                pytest.fail(f"seed {seed}: {error}\n{text}")
         except Exception as error:
             pytest.fail(f"seed {seed}: {type(error).__name__}: {error}\n{text}")
     assert ran >= LEAST * SEEDS / PARTS

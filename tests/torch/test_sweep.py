@@ -124,6 +124,7 @@ def test_going_on(done: tuple[Path, Outcome]) -> None:
         swept(folder, **{"train.epochs": 1})
 
 
+@pytest.mark.nightly
 def test_after_a_kill(tmp_path: Path) -> None:
     """The process that runs the sweep is killed in the middle of a trial; the same command tries that one again."""
     (tmp_path / "model.nn").write_text(SPEC.replace("epochs 2", "epochs 4000"))
@@ -144,6 +145,7 @@ def test_after_a_kill(tmp_path: Path) -> None:
     assert any(each.settings == settings for each in outcome.trials), "the values that were under way are tried again"
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_an_interrupt_lets_runs_keep_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "model.nn").write_text(SPEC.replace("epochs 2", "epochs 4000"))
@@ -171,6 +173,7 @@ def wait(condition: Any, seconds: float = 120.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.nightly
 def test_two_jobs(tmp_path: Path) -> None:
     outcome, told = swept(tmp_path, trials=3, jobs=2)
     assert len(outcome.trials) == 3
@@ -178,6 +181,7 @@ def test_two_jobs(tmp_path: Path) -> None:
     assert sum(each.startswith("trial ") for each in told) == 3
 
 
+@pytest.mark.nightly
 def test_what_falls_behind_is_given_up(tmp_path: Path) -> None:
     """After some trials that learn, one that does not is pruned before its last epoch."""
     text = (
@@ -195,6 +199,7 @@ def test_what_falls_behind_is_given_up(tmp_path: Path) -> None:
     assert sum(outcome.importance.values()) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.nightly
 def test_failed_trials_are_told(tmp_path: Path) -> None:
     text = SPEC.replace("lr = log(1e-3, 1.0)", "lr = choice(1e30, 0.1)")
     outcome, told = swept(tmp_path, text, trials=5)
@@ -222,6 +227,7 @@ def test_settings_of_a_trial() -> None:
     assert settings_of(sweep, {"lr": 0.5, "hidden": 4, "Activation": "Tanh"}) == {"lr": 0.5, "hidden": 4, "Activation": "Tanh"}
 
 
+@pytest.mark.nightly
 def test_the_best_of_kept_weights_counts(tmp_path: Path) -> None:
     text = SPEC.replace("epochs 2", "epochs 3\n  keep_best accuracy").replace("  maximize accuracy\n", "")
     outcome, _ = swept(tmp_path, text, trials=2)
@@ -277,6 +283,7 @@ def test_a_spec_that_changes_meanwhile_is_not_run(tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.glob("runs/*/Digit-*"))
 
 
+@pytest.mark.nightly
 def test_a_process_that_dies_fails_its_trial_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nnspec.tuning.trials import Worker
 

@@ -39,11 +39,11 @@ def injected(
     """Put a number that is not finite, or one that leads to some, into the steps that `at` chooses, counted from 1."""
     step = Updater.step
 
-    def changed(self: Updater, batch: dict[str, Tensor], position: int, place: Any, measured: Any) -> Any:
+    def changed(self: Updater, batch: dict[str, Tensor], position: int, place: Any, *more: Any) -> Any:
         number = place.step + 1
         seen(self, number)
         if not at(number):
-            return step(self, batch, position, place, measured)
+            return step(self, batch, position, place, *more)
         first = next(self.module.parameters())
         handle, compute = None, self.module.compute_training
         if kind == "input":
@@ -57,7 +57,7 @@ def injected(
         elif kind == "loss":
             self.module.compute_training = lambda given: {**compute(given), "loss": compute(given)["loss"] * NAN}  # type: ignore[method-assign]
         try:
-            return step(self, batch, position, place, measured)
+            return step(self, batch, position, place, *more)
         finally:
             if handle is not None:
                 handle.remove()
@@ -167,10 +167,10 @@ def test_a_step_of_several_is_named_with_its_network(tmp_path: Path) -> None:
     at = 7
     step = Updater.step
 
-    def spoil(self: Updater, batch: dict[str, Tensor], position: int, place: Any, measured: Any) -> Any:
+    def spoil(self: Updater, batch: dict[str, Tensor], position: int, place: Any, *more: Any) -> Any:
         if place.step + 1 == at:
             next(self.module.instances["Judge"].parameters()).data.fill_(NAN)
-        return step(self, batch, position, place, measured)
+        return step(self, batch, position, place, *more)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Updater, "step", spoil)

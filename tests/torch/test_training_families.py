@@ -35,7 +35,11 @@ def test_every_family_is_among_them() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+#: The others take too long for every change.
+QUICK = ("perceptron/perceptron:Perceptron", "cnn/color_cnn:ColorCNN", "vae/vae:VAE", "q_agent/tabular:LakeSARSA")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.nightly) for name in CHOSEN])
 def test_bit_for_bit(data: Path, name: str, tmp_path: Path) -> None:
     family: Family = FAMILIES[name]
     whole = uninterrupted(family, tmp_path)
