@@ -190,7 +190,5 @@ def test_the_example_of_the_guide_runs(together: Mapping[str, Ended]) -> None:
 
 def test_all_hear_of_a_loss_that_is_no_number(together: Mapping[str, Ended]) -> None:
     first, second = together["diverging"].errors
-    assert first.startswith("TrainingError: the loss is nan since step")
-    assert (
-        second.startswith("TrainingError: the loss is nan since step") or second == "Elsewhere: rank 0 has failed, and says why"
-    )
+    assert first.startswith("TrainingError: the loss is nan at step")
+    assert second.startswith("TrainingError: the loss is nan at step") or second == "Elsewhere: rank 0 has failed, and says why"

@@ -105,6 +105,7 @@ def test_a_signal_to_the_launch_leaves_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes in /proc")
 def test_without_restarts_a_lost_process_ends_all(tmp_path: Path) -> None:
     (tmp_path / "model.nn").write_text(LONG)
@@ -124,7 +125,7 @@ def test_a_mistake_is_told_once_and_not_made_again(tmp_path: Path) -> None:
     process = start(tmp_path, "--nproc", "2", "--max-restarts", "3", "--quiet")
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (2, "")
-    assert err.startswith("nnspec: the loss is nan since step")
+    assert err.startswith("nnspec: the loss is nan at step")
     assert err.count("\n") == 1
 
 

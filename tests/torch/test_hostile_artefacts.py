@@ -55,7 +55,11 @@ def test_there_are_enough() -> None:
     assert len(CASES) >= 60
 
 
-@pytest.mark.parametrize("name", CASES)
+#: Every third here, the others at night.
+SOME = [pytest.param(name, marks=() if number % 3 == 0 else pytest.mark.nightly) for number, name in enumerate(CASES)]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_a_clear_error(name: str, original: Path, tmp_path: Path) -> None:
     root = tmp_path / "project"
     shutil.copytree(original, root)

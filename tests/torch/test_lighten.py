@@ -127,6 +127,7 @@ def test_nothing_is_left_behind_where_nothing_can_go(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+@pytest.mark.nightly
 def test_a_student_learns_from_its_teacher(tmp_path: Path) -> None:
     text = (ROOT / "docs/guide/exporting.md").read_text()
     spec = re.findall(r"^```nn\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)[0]

@@ -44,7 +44,14 @@ def small(path: Path) -> Report:
 # --- the specs --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", SPECS, ids=map(spec_name, SPECS))
+#: These take half a minute each.
+LONG = ("transformer/bert", "transformer/gpt")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=spec_name(path), marks=pytest.mark.nightly if spec_name(path) in LONG else ()) for path in SPECS],
+)
 def test_every_spec_is_proved(path: Path) -> None:
     report = small(path)
     proof = prove(report, trials=2 if path.stem in ("alexnet", "vgg") else 4)

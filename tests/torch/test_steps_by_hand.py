@@ -215,6 +215,7 @@ class Pool:
         return torch.stack(handed)
 
 
+@pytest.mark.nightly
 def test_cyclegan(tmp_path: Path) -> None:
     run = Run(tmp_path, text_of("gan/cyclegan"), sources=2)
     to_inverted, to_digit = run.given(translator(), "toInverted"), run.given(translator(), "toDigit")

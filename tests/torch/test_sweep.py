@@ -237,6 +237,7 @@ def test_the_best_of_kept_weights_counts(tmp_path: Path) -> None:
         assert each.value == max(line["validation_accuracy"] for line in lines)
 
 
+@pytest.mark.nightly
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.nn").write_text(SPEC)
