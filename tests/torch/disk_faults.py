@@ -11,12 +11,18 @@ import io
 import os
 import signal
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
+
+#: A child that takes longer hangs.
+_PATIENCE_S = 60
 
 #: What Python tells of, and where in the arguments the path and the folder's descriptor stand.
 _EVENTS = {
@@ -169,6 +175,7 @@ def in_child(work: Callable[[], Any]) -> int:
         return child
     try:
         signal.set_wakeup_fd(-1)
+        torch.set_num_threads(1)  # the threads that torch may have had are not in the child, and waiting for them takes forever
         work()
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
@@ -177,5 +184,13 @@ def in_child(work: Callable[[], Any]) -> int:
 
 
 def ended(child: int) -> int:
-    """Wait for a child; its exit code, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    """Wait for a child, a minute at most; its exit code, negative for a signal."""
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError(f"process {child} did not end within {_PATIENCE_S} s")
