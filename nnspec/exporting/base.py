@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,24 +89,6 @@ class ExportResult:
     path: Path
     max_difference: float | None
     notes: tuple[str, ...] = ()
-
-
-def replace_file(path: Path, content: bytes | str) -> None:
-    """Write a file in one step: a crash, or a full disk, leaves the old one or the new one. Raises OSError."""
-    data = content.encode() if isinstance(content, str) else content
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
-        path.write_bytes(data)
-        return
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def require(package: str, extra: str) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnspec.exporting.base import ExportContext, ExportResult, replace_file
+from nnspec.atomic import write_atomic
+from nnspec.exporting.base import ExportContext, ExportResult
 from nnspec.exporting.diagram import Box, Group, diagram
 from nnspec.graph.ir import Graph
 
@@ -16,7 +17,7 @@ _STYLES = {
 
 def export(context: ExportContext) -> ExportResult:
     """Write the graph. There is nothing to compare."""
-    replace_file(context.path, digraph(context.graph))
+    write_atomic(context.path, digraph(context.graph))
     return ExportResult(context.path, None)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnspec.exporting.base import ExportContext, ExportResult, replace_file
+from nnspec.atomic import write_atomic
+from nnspec.exporting.base import ExportContext, ExportResult
 from nnspec.exporting.diagram import Box, Group, diagram
 from nnspec.graph.ir import Graph
 
@@ -13,7 +14,7 @@ _SHAPES = {"input": ("([", "])"), "output": ("([", "])"), "layer": ("[", "]"), "
 
 def export(context: ExportContext) -> ExportResult:
     """Write the chart. There is nothing to compare."""
-    replace_file(context.path, chart(context.graph))
+    write_atomic(context.path, chart(context.graph))
     return ExportResult(context.path, None)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from nnspec.exporting.base import ExportContext, ExportResult, agreed, replace_file, require_torch
+from nnspec.atomic import write_atomic
+from nnspec.exporting.base import ExportContext, ExportResult, agreed, require_torch
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -24,7 +25,7 @@ def export(context: ExportContext) -> ExportResult:
     with tracing.quiet():
         written = io.BytesIO()  # torch's own writer calls a full disk an "unexpected position"
         torch.export.save(program, written, extra_files=_extra_files(context))
-        replace_file(context.path, written.getvalue())
+        write_atomic(context.path, written.getvalue())
         loaded = torch.export.load(context.path).module()
     largest = 0.0
     for values in tracing.inputs_to_compare(context, inputs, fixed):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed, replace_file
+from nnspec.atomic import write_atomic
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed
 from nnspec.exporting.inlining import Inlined
 from nnspec.exporting.python_classes import Classes, Use, indented, with_return, written_part
 from nnspec.exporting.python_initial import initial
@@ -20,7 +21,7 @@ from nnspec.passes.admissible import NoAdmissibleSizes
 def export(context: ExportContext) -> ExportResult:
     """Write the source; where torch is installed, run it with the network's weights and compare at two sets of sizes."""
     text = source(context.graph)
-    replace_file(context.path, text)
+    write_atomic(context.path, text)
     try:
         import torch  # noqa: F401  (only asks whether it is there)
     except ModuleNotFoundError:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, replace_file, require, require_torch
+from nnspec.atomic import write_atomic
+from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, require, require_torch
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -18,7 +19,7 @@ def export(context: ExportContext) -> ExportResult:
     state = dict(context.reference.state_dict())
     write_tensors(context.path, state, {"format": "pt", "nnspec.network": context.graph.name})
     description = context.path.with_suffix(".json")
-    replace_file(description, json.dumps(_description(context, state), indent=2).encode())
+    write_atomic(description, json.dumps(_description(context, state), indent=2).encode())
     loaded = load_file(context.path)
     if loaded.keys() != state.keys() or any(not loaded[key].equal(value) for key, value in state.items()):
         raise ExportMismatch(f"{context.path} does not hold the weights that were written")
@@ -29,7 +30,7 @@ def write_tensors(path: Path, state: dict[str, Any], metadata: dict[str, str]) -
     """Write tensors as a safetensors file, complete or not at all. The format has no sharing, so each gets memory of its own."""
     from safetensors.torch import save
 
-    replace_file(path, save({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, metadata=metadata))
+    write_atomic(path, save({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, metadata=metadata))
 
 
 def _description(context: ExportContext, state: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy
 
-from nnspec.importing.onnx_graph import ELEMENTS, Constant, OnnxGraph, Sizes
+from nnspec.importing.onnx_graph import OnnxGraph
+from nnspec.importing.onnx_values import ELEMENTS, Constant, Sizes
 from nnspec.importing.spec_text import number
 
 Rule = Callable[[OnnxGraph, Any], None]

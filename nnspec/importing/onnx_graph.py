@@ -8,63 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
 from nnspec.importing.base import Imported, ImportRefused
+from nnspec.importing.onnx_values import ELEMENTS, Constant, Sizes, Tensor, Value
 from nnspec.importing.spec_text import Draft, SpecNames, Statement, number, weight_path
 
 #: What is computed of constants has at most so many elements.
 _MOST_ELEMENTS = 1 << 24
-ELEMENTS = {
-    1: "float32",
-    11: "float64",
-    7: "int64",
-    6: "int32",
-    9: "bool",
-    10: "float16",
-    16: "bfloat16",
-    3: "int8",
-    2: "uint8",
-    5: "int16",
-}
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A value that the network computes: how a spec says it, its element type, and its sizes: numbers, names of symbols, or None where the
-    model does not tell. `source` is the input that it is, looked up and not computed with."""
-
-    text: str
-    dtype: str
-    dims: tuple[int | str | None, ...]
-    source: str = ""
-
-    @property
-    def rank(self) -> int:
-        return len(self.dims)
-
-
-@dataclass(frozen=True)
-class Constant:
-    """Numbers that the model holds, and what it calls them."""
-
-    array: NDArray[Any]
-    name: str
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Whole numbers that come of shapes, each a number or what a spec says for it. `is_single` where it is one of no axis."""
-
-    entries: tuple[int | str, ...]
-    is_single: bool = False
-
-
-Value = Tensor | Constant | Sizes
 
 
 class OnnxGraph:
@@ -88,6 +42,7 @@ class OnnxGraph:
         self.zeros: set[str] = set()
         self._shared: dict[tuple[Any, ...], str] = {}
         self._held: dict[str, str] = {}
+        self._paths: list[str] = []
         self._types = {
             each.name: each.type.tensor_type for each in (*self.graph.value_info, *self.graph.input, *self.graph.output)
         }
@@ -346,11 +301,6 @@ class OnnxGraph:
         for last in weights:
             self.state[f"{name}.{last}"] = self.state.pop(f"{path}.{last}")
         return name
-
-    @property
-    def _paths(self) -> list[str]:
-        paths: list[str] = self.__dict__.setdefault("_known_paths", [])
-        return paths
 
     def emit(self, outputs: Sequence[str], head: str, steps: Sequence[str], reads: Sequence[str], *, is_plain: bool = False,
              dims: Sequence[int | str | None] | None = None, dtype: str | None = None, source: str = "") -> list[Tensor]:  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from nnspec.importing.onnx_graph import Constant, OnnxGraph
+from nnspec.importing.onnx_graph import OnnxGraph
+from nnspec.importing.onnx_values import Constant
 from nnspec.importing.spec_text import number, sizes
 
 Rule = Callable[[OnnxGraph, Any], None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec.importing.onnx_graph import Constant, OnnxGraph, Sizes, Tensor
+from nnspec.importing.onnx_graph import OnnxGraph
+from nnspec.importing.onnx_values import Constant, Sizes, Tensor
 from nnspec.importing.spec_text import number
 
 Rule = Callable[[OnnxGraph, Any], None]

@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
+from nnspec.atomic import write_atomic
 from nnspec.checker import Report, parse
 from nnspec.errors import UsageError
 from nnspec.graph.ir import Graph
 from nnspec.lightening.magnitude import prunable, without_smallest
 from nnspec.lightening.widths import narrowed, numbers
-from nnspec.training.atomic import write_atomic
 from nnspec.training.checkpoint import Checkpoint, load, save
 from nnspec.training.errors import RunError
 from nnspec.training.run_folder import RunFolder

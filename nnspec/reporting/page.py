@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnspec.atomic import write_atomic
 from nnspec.reporting.charts import Line, figure, line_chart
 from nnspec.reporting.classifier import classifier
 from nnspec.reporting.markup import Markup, element, folded, pairs, picture, table
@@ -46,7 +47,7 @@ def report_page(run: Run) -> str:
 def write_report(run: Run, place: Path | None = None) -> Path:
     """Write the page, by default as `report.html` of the run's folder; returns where. Raises OSError."""
     path = place or run.path / "report.html"
-    path.write_text(report_page(run), encoding="utf-8")
+    write_atomic(path, report_page(run))
     return path
 
 

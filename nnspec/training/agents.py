@@ -88,7 +88,7 @@ def train_agent(
             if curve is None:
                 progress.message("no picture of the returns: pip install 'nnspec[plot]'")
             policy = agent_pictures.draw_policy(run / "policy.png", recipe.name, acting.environment.operator, actor.policy)
-            page = report_of(actor.folder, final.document(), progress)
+            page = report_of(actor.folder, final.document())
     return AgentResult(run, actor.step, len(actor.returns), actor.seconds, final, actor.history, curve, policy, page)
 
 

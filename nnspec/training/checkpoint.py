@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from nnspec.training.atomic import sweep_partial, sync_folder, write_atomic, write_synced
+from nnspec.atomic import sweep_partial, sync_folder, write_atomic, write_synced
 from nnspec.training.errors import CheckpointError
 
 #: How many of the newest are kept.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnspec.atomic import write_atomic
 from nnspec.checker import Report, check_source
 from nnspec.errors import SpecError
-from nnspec.training.atomic import write_atomic
 from nnspec.training.errors import TrainingError
 from nnspec.training.progress import Progress, Silent
 from nnspec.training.run_folder import RunFolder, plain

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nnspec.atomic import sweep_partial, write_atomic
 from nnspec.checker import Report, check_path
 from nnspec.data.vocabulary import Vocabulary, read_state
 from nnspec.training import checkpoint
-from nnspec.training.atomic import sweep_partial, write_atomic
 from nnspec.training.errors import RunError, why, writing
 
 _SPEC = "spec"

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nnspec.atomic import write_atomic
 from nnspec.data import DataError, Dataset, load
 from nnspec.data.vocabulary import Vocabulary, from_state
 from nnspec.dims import Poly, Var, variables
@@ -18,7 +19,6 @@ from nnspec.recipes.samples import Sample
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule, lower_recipe
 from nnspec.torch_backend.samples import SampleModule
-from nnspec.training.atomic import write_atomic
 from nnspec.training.batches import part_batch
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import RunError

@@ -149,7 +149,7 @@ def _drawn(report: Report, chosen: Recipe, trainer: Trainer, final: Evaluation, 
         draw_mistakes(run / "mistakes.png", chosen.name, final, trainer.datasets)
         _draw_items(report, trainer, listener)
         drawn = draw_samples(run, chosen, trainer.module, trainer.datasets, final.part, trainer.device)
-        page = report_of(trainer.folder, final.document(), listener)
+        page = report_of(trainer.folder, final.document())
     return RunResult(run, trainer.step, trainer.seconds, final, trainer.history, curve, confusion, drawn, page)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from nnspec.data import DataError
 from nnspec.errors import SpecError
 from nnspec.training import CheckpointError, RunError, TrainingError, evaluate, train
 from nnspec.training.batches import Batches, epoch_order
+from nnspec.training.errors import WriteError
 
 pytestmark = pytest.mark.torch
 
@@ -440,15 +443,17 @@ def test_probabilities_are_taken_as_they_are(tmp_path: Path) -> None:
     assert ours.calibration.error == pytest.approx(theirs.calibration.error, abs=1e-6)
 
 
-def test_a_disk_that_takes_no_report_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_no_report_is_told_of_with_the_run_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import nnspec.training.reported as reported
 
     def full(*_: object) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "report.html")
 
     monkeypatch.setattr(reported, "write_report", full)
-    listener = Listener()
-    result = trained(tmp_path, digits(), listener, epochs=1)
-    assert result.report is None
-    assert manifest(result.run)["status"] == "finished"
-    assert "no report of the run: no space left on device" in listener.messages
+    with pytest.raises(
+        WriteError, match=r"is finished and its checkpoint is whole, but report.html cannot be written \(No space left"
+    ) as found:
+        trained(tmp_path, digits(), epochs=1)
+    assert "make room on the disk" in str(found.value)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert manifest(run)["status"] == "finished"

@@ -12,7 +12,12 @@ _PARTIAL = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write beside, flush to the disk, rename over. Raises OSError; the old file is then untouched."""
+    """Write beside, flush to the disk, rename over; what is no file, such as a pipe, is written to as it is. Raises OSError; the old file is
+    then untouched."""
+    path = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
+    if path.exists() and not path.is_file():
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
