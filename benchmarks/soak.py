@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ def _value(place: Path) -> tuple[int, int]:
 
 
 def resume(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Every recipe, three stops each."""
+    """Every recipe, three stops each, without workers and with two (agents have none)."""
     from family_runs import families, make_data, resumed, small, uninterrupted
 
     make_data(folder / "data")
@@ -214,15 +215,15 @@ def resume(folder: Path, count: int, seed: int) -> dict[str, Any]:
             place = folder / name.replace("/", "_").replace(":", "_")
             began = time.perf_counter()
             whole = uninterrupted(family, place)
-            for stop in family.stops:
+            for stop, workers in product(family.stops, (0,) if family.acts else (0, 2)):
                 result["tried"] += 1
-                wrong = resumed(family, place, stop, whole)
+                wrong = resumed(family, place, stop, whole, workers)
                 if wrong:
                     result["differ"] += 1
-                    print(f"=== {name}, stopped at batch {stop}: {', '.join(wrong[:5])}", flush=True)
+                    print(f"=== {name}, {workers} workers, stopped at batch {stop}: {', '.join(wrong[:5])}", flush=True)
             print(f"{name}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
     result["wrong"] = result["differ"]
-    return {**result, "note": f"{len(found)} recipes, three stops each"}
+    return {**result, "note": f"{len(found)} recipes, three stops each, without workers and with two"}
 
 
 PARTS: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {

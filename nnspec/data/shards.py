@@ -7,6 +7,7 @@ is shuffled in buffers. Single numbers of a sample (labels, keys) are held in me
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,10 +77,10 @@ class Sharded(Rows):
 
 
 class _Files:
-    """Open files, the latest used ones."""
+    """Open files, the latest used ones of each thread: none closes what another one reads."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._threads = threading.local()
 
     def rows(self, piece: Piece, first: int, count: int) -> numpy.ndarray[Any, Any]:
         """`count` rows of a piece from `first` on. Raises DataError where the file has become shorter."""
@@ -95,20 +96,29 @@ class _Files:
         return numpy.frombuffer(data, piece.dtype).reshape(count, *piece.dims)
 
     def _descriptor(self, path: Path) -> int:
-        if path in self._open:
-            self._open.move_to_end(path)
-            return self._open[path]
-        if len(self._open) >= _OPEN:
-            os.close(self._open.popitem(last=False)[1])
+        held: OrderedDict[Path, _Descriptor] | None = getattr(self._threads, "held", None)
+        if held is None:
+            held = self._threads.held = OrderedDict()
+        if path in held:
+            held.move_to_end(path)
+            return held[path].number
+        if len(held) >= _OPEN:
+            held.popitem(last=False)
         try:
-            self._open[path] = os.open(path, os.O_RDONLY)
+            held[path] = _Descriptor(os.open(path, os.O_RDONLY))
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-        return self._open[path]
+        return held[path].number
+
+
+class _Descriptor:
+    """An open file, which is closed when nobody holds it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
     def __del__(self) -> None:
-        for descriptor in self._open.values():
-            os.close(descriptor)
+        os.close(self.number)
 
 
 # --- reading the source ---------------------------------------------------------------------------------------------------------

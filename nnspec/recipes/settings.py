@@ -32,6 +32,9 @@ SETTINGS: dict[str, Setting] = {
     "folds": Setting(Integer(), 2, "cross-validation: train as many times, each with another part of the samples to test on"),
     "fold": Setting(Integer(), 0, "which of the `folds`, from 0, is the test part of this training alone"),
     "drop_last": Setting(Flag(), None, "leave out a last batch that is smaller than the others"),
+    "workers": Setting(
+        Integer(), 0, "threads that take the next batches out of their files while a step is computed; 0 where it is not given"
+    ),
     "patience": Setting(Integer(), 1, "epochs without an improvement after which training stops"),
     "keep_best": Setting(Choice(), None, "the metric by which the kept checkpoint is chosen"),
     "measure_every": Setting(Integer(), 1, "how often to evaluate: `measure_every epochs=2` or `measure_every steps=200`"),

@@ -59,6 +59,7 @@ _WORDS: Final = {
     "episodes": "Episodes that an agent plays.",
     "batch_size": "Samples in a step.",
     "drop_last": "Whether to leave out a last batch that is smaller.",
+    "workers": "Threads that take the next batches out of their files ahead of time.",
     "seed": "What every random choice starts from.",
     "precision": "The type that products are computed in.",
     "memory_format": "How pictures lie in memory.",

@@ -13,6 +13,7 @@ TYPE_WORDS: Final = frozenset(("column", "input"))
 
 WORDS: Final = TYPE_WORDS | {
     "output", "init", "minimize", "measure", "optimizer", "epochs", "batch_size", "steps", "episodes", "seed", "drop_last",
+    "workers",
     "folds", "fold", "patience", "keep_best", "measure_every", "clip_grad_norm", "clip_grad_value", "ema", "accumulate", "precision",
     "memory_format", "activation_checkpointing", "cuda_graphs", "parallel", "on_nan", "split", "step", "update", "freeze", "load", "act",
     "explore", "solved", "learn", "trials", "maximize",

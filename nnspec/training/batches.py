@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nnspec.data import Dataset
 from nnspec.data.rows import Rows, Windows
+from nnspec.training.ahead import made_ahead
 from nnspec.training.errors import TrainingError
 from nnspec.training.ranks import ALONE, Ranks
 
@@ -35,12 +36,13 @@ class Batches:
     """The batches of an epoch: the first source is passed once, the others go round. A whole graph is one batch, as it is.
 
     `batch_size` None takes all samples at once. With `drop_last` every batch is whole. Of several processes each makes its share of every
-    batch. Raises TrainingError where no batch is left, or none that can be shared.
+    batch. So many `workers` take the samples of the next batches out of their sources ahead of time; what is drawn for a batch is drawn when
+    it is asked for, so that they change no bit. Raises TrainingError where no batch is left, or none that can be shared.
     """
 
     def __init__(
         self, datasets: Mapping[str, Dataset], batch_size: int | None, seed: int, drop_last: bool, device: torch.device,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = ALONE, workers: int = 0,
     ) -> None:  # fmt: skip
         self.names = list(datasets)
         self.fields = {
@@ -58,7 +60,7 @@ class Batches:
                 "lower `batch_size`"
             )
         self.batch_size = min(batch_size or self.first, self.first)
-        self.seed, self.drop_last, self.device, self.ranks = seed, drop_last, device, ranks
+        self.seed, self.drop_last, self.device, self.ranks, self.workers = seed, drop_last, device, ranks, workers
         if ranks.size > 1:
             self._check_sharing()
 
@@ -100,13 +102,17 @@ class Batches:
             yield from [(self.first, self._whole())][start:]
             return
         orders = {name: self._order(name, index, epoch) for index, name in enumerate(self.names)}
-        for position in range(start, self.count):
+
+        def taken(position: int) -> tuple[int, dict[str, dict[str, Tensor]]]:
             low = position * self.batch_size
             share = self.ranks.share(min(self.batch_size, self.first - low))
-            if self.ranks.size > 1:
-                self.ranks.idle = not share.counted
             chosen = slice(low + share.low, low + share.high)
-            yield share.counted, self._gathered({name: orders[name][chosen] for name in self.names})
+            return share.counted, self._taken({name: orders[name][chosen] for name in self.names})
+
+        for counted, fields in made_ahead(taken, range(start, self.count), self.workers):
+            if self.ranks.size > 1:
+                self.ranks.idle = not counted
+            yield counted, self._changed(fields)
 
     def examples(self, samples: int) -> Iterator[dict[str, Tensor]]:
         """Batches of so many samples: the first of each source, and where samples differ in size the largest and the smallest."""
@@ -120,10 +126,20 @@ class Batches:
             yield self._gathered({name: indices.to(self.device) for name, indices in chosen.items()})
 
     def _gathered(self, chosen: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The chosen samples of each source, as training sees them: what is random is drawn here."""
+        """The chosen samples of each source, as training sees them."""
+        return self._changed(self._taken(chosen))
+
+    def _taken(self, chosen: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """The chosen samples of each source, as they are kept."""
+        return {
+            name: {field: rows.index_select(0, indices) for field, rows in self.fields[name].items()}
+            for name, indices in chosen.items()
+        }
+
+    def _changed(self, taken: Mapping[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Samples as training sees them: what is random is drawn here."""
         batch: dict[str, Tensor] = {}
-        for name, indices in chosen.items():
-            fields: dict[str, Tensor] = {field: rows.index_select(0, indices) for field, rows in self.fields[name].items()}
+        for name, fields in taken.items():
             change = self.changes[name]
             batch |= {f"{name}.{field}": tensor for field, tensor in (change(fields) if change else fields).items()}
         return batch

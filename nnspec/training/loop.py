@@ -60,7 +60,13 @@ class Trainer:
         self.first = next(iter(self.datasets.values()))
         self.standing = Standing(recipe, validated=bool(self.first.size("validation")))
         self.batches = Batches(
-            self.datasets, settings.get("batch_size"), self.seed, settings.get("drop_last", False), device, ranks
+            self.datasets,
+            settings.get("batch_size"),
+            self.seed,
+            settings.get("drop_last", False),
+            device,
+            ranks,
+            settings.get("workers", 0),
         )
         self.module: RecipeModule = lower_recipe(recipe, seed=self.seed).to(device)
         freeze(recipe, self.module)

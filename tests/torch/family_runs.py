@@ -38,12 +38,17 @@ STOPS = (1, 6, 8)
 
 @dataclass(frozen=True)
 class Family:
-    """A recipe of a spec, as it is run here. `acts` says that it is an agent, whose batches are counted otherwise."""
+    """A recipe of a spec, as it is run here. An agent `acts`, and has no batches that could be made ahead of time."""
 
     spec: str
     recipe: str
     settings: Mapping[str, Any]
     stops: tuple[int, ...] = STOPS
+
+    @property
+    def acts(self) -> bool:
+        """Whether it is an agent."""
+        return self.recipe in _AGENTS
 
     @property
     def name(self) -> str:
@@ -174,8 +179,9 @@ def stopped_at(batch: int) -> Iterator[None]:
         yield
 
 
-def report_of(family: Family) -> Report:
-    report = check_path(ROOT / "specs" / f"{family.spec}.nn", settings=dict(family.settings))
+def report_of(family: Family, workers: int = 0) -> Report:
+    settings = {**family.settings, **({"train.workers": workers} if workers else {})}
+    report = check_path(ROOT / "specs" / f"{family.spec}.nn", settings=settings)
     assert report.ok, [each.message for each in report.diagnostics]
     return report
 
@@ -185,15 +191,15 @@ def uninterrupted(family: Family, folder: Path) -> Path:
     return train(report_of(family), family.recipe, device="cpu", out=folder / "whole").run
 
 
-def resumed(family: Family, folder: Path, stop: int, whole: Path) -> list[str]:
-    """Stop at a batch, go on, and say in what the run differs from the whole one."""
+def resumed(family: Family, folder: Path, stop: int, whole: Path, workers: int = 0) -> list[str]:
+    """Stop at a batch, go on, and say in what the run differs from the whole one, which had no workers."""
     torch.manual_seed(stop)  # what is around has no part in it
     try:
         with stopped_at(stop):
-            train(report_of(family), family.recipe, device="cpu", out=folder / str(stop))
+            train(report_of(family, workers), family.recipe, device="cpu", out=folder / f"{stop}-{workers}")
     except Interrupted as found:
         run = found.run
     else:
         return [f"was not stopped at batch {stop}"]
-    train(report_of(family), family.recipe, device="cpu", resume=run)
+    train(report_of(family, workers), family.recipe, device="cpu", resume=run)
     return different(run, whole)

@@ -17,6 +17,7 @@ from training_specs import checked, source, trained, weights
 from nnspec.data import DataError, Dataset, load
 from nnspec.data.shards import Sharded
 from nnspec.training import train
+from nnspec.training.ahead import made_ahead
 
 pytestmark = pytest.mark.torch
 
@@ -95,8 +96,10 @@ def test_training_has_the_bits_of_one_in_memory_and_goes_on_with_them(tmp_path: 
     streamed = trained(tmp_path, sharded)
     begun = trained(tmp_path, sharded, epochs=2)
     gone_on = train(checked(tmp_path, sharded, epochs=4), device="cpu", resume=begun.run, out=tmp_path / "runs")
+    ahead = trained(tmp_path, sharded, workers=3)
     for name, tensor in weights(in_memory.run).items():
         assert torch.equal(tensor, weights(streamed.run)[name])
+        assert torch.equal(tensor, weights(ahead.run)[name])
         assert torch.equal(tensor, weights(gone_on.run)[name])
 
 
@@ -214,3 +217,5 @@ def test_files_that_shrink_while_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "part-3.npz").write_bytes(b"")
     with pytest.raises(DataError, match=r"part-3.npz ends in sample"):
         rows[40:45]
+    with pytest.raises(DataError, match=r"part-3.npz ends in sample"):
+        list(made_ahead(lambda low: rows[low : low + 1], range(50), 2))

@@ -45,3 +45,5 @@ def test_bit_for_bit(data: Path, name: str, tmp_path: Path) -> None:
     whole = uninterrupted(family, tmp_path)
     for stop in family.stops:
         assert resumed(family, tmp_path, stop, whole) == [], f"stopped at batch {stop}"
+    if not family.acts:
+        assert resumed(family, tmp_path, family.stops[1], whole, workers=2) == []
