@@ -43,7 +43,7 @@ EXTRAS: dict[str, str] = {
     "torch": "torch", "numpy": "torch", "safetensors": "torch", "PIL": "images", "sklearn": "sklearn",
     "matplotlib": "plot", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "watchfiles": "watch",
     "gymnasium": "agents", "pyarrow": "parquet", "optuna": "hpo", "sqlalchemy": "hpo", "tensorboard": "tensorboard",
-    "openvino": "engines",
+    "openvino": "engines", "mlflow": "mlflow",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ _ABILITIES = {
     "Parquet tables": ("parquet", ("pyarrow",)),
     "agents": ("agents", ("torch", "numpy", "safetensors", "gymnasium")),
     "train --log tensorboard": ("tensorboard", ("torch", "tensorboard")),
+    "train --log mlflow": ("mlflow", ("torch", "mlflow")),
     "sweep": ("hpo", ("torch", "numpy", "safetensors", "optuna")),
     "check --watch": ("watch", ("watchfiles",)),
     "ONNX": ("onnx", ("onnx", "onnxscript", "onnxruntime")),

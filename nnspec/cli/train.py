@@ -25,7 +25,10 @@ Restarts = Annotated[
 Folds = Annotated[
     int, typer.Option(min=0, metavar="K", help="Cross-validation: train K times, each with another part to test on.")
 ]
-Log = Annotated[list[str], typer.Option(metavar="tensorboard", help="Log to these as well; files lie in the run folder.")]
+Log = Annotated[
+    list[str],
+    typer.Option(metavar="tensorboard|mlflow", help="Log to these, too: the run folder, MLFLOW_TRACKING_URI."),
+]
 
 
 def run(

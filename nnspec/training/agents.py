@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from nnspec.training.precision import chosen_device
 from nnspec.training.progress import Progress
 from nnspec.training.reported import report_of
 from nnspec.training.run_folder import RunFolder
-from nnspec.training.scalars import Follower
+from nnspec.training.scalars import Begin
 from nnspec.training.world import JUDGING, World
 
 #: Networks with fewer weights than this are done sooner by one thread than several threads have met.
@@ -65,7 +65,7 @@ def train_agent(
     resumed: RunFolder | None,
     out: Path,
     called: str = "",
-    followers: Sequence[Callable[[Path], Follower]] = (),
+    followers: Sequence[Begin] = (),
 ) -> AgentResult:
     """Let an agent act and learn. Raises as `nnspec.training.train` does, and MissingExtra without Gymnasium."""
     acting = recipe.acting
@@ -73,7 +73,7 @@ def train_agent(
     with threads(_is_small(recipe)):
         actor = Actor(report, recipe, acting, device_of(device), progress)
         folder = resumed or RunFolder.create(out, called or recipe.name)
-        folder.followers += [begin(folder.path) for begin in followers]
+        folder.followers += [begin(folder.path, progress) for begin in followers]
         final = actor.run(folder, resumed=resumed is not None)
         run = actor.folder.path
         with drawing(run):

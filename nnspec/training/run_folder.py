@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nnspec.checker import Report, check_path
 from nnspec.data.vocabulary import Vocabulary, read_state
 from nnspec.training import checkpoint
 from nnspec.training.errors import RunError, why, writing
+from nnspec.training.scalars import Follower
 
 _SPEC = "spec"
 _LOG = "metrics.jsonl"
@@ -33,8 +34,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        #: Told of each line of the log.
-        self.followers: list[Callable[[Mapping[str, Any]], None]] = []
+        #: Told of each line of the log, and of how the run stands.
+        self.followers: list[Follower] = []
 
     @classmethod
     def create(cls, base: Path, name: str) -> RunFolder:
@@ -115,6 +116,8 @@ class RunFolder:
         path = self.path / "manifest.json"
         with writing(path, self.path):
             write_atomic(path, json.dumps(plain(content), indent=1, default=str, allow_nan=False) + "\n")
+        for each in self.followers:
+            each.stands(content)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -206,8 +209,8 @@ class RunFolder:
         with writing(path, self.path), path.open("a", encoding="utf-8") as file:
             file.write(_line(record))
             file.flush()
-        for follow in self.followers:
-            follow(record)
+        for each in self.followers:
+            each.line(record)
 
     def rewrite_log(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the log back to these records (after resuming at an earlier step). Raises WriteError."""

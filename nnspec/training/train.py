@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from nnspec.training.ranks import Ranks, joined, launched_as, mesh, of_environme
 from nnspec.training.reported import report_of
 from nnspec.training.run_folder import RunFolder, WatchedFolder
 from nnspec.training.sample import COUNT, TEXTS, data_read, draw, first_samples, keep
-from nnspec.training.scalars import Follower, follower
+from nnspec.training.scalars import Begin, follower
 from nnspec.training.sharing import said, verify_sharing
 
 
@@ -58,7 +58,7 @@ def train(report: Report, recipe: str | None = None, *, device: str = "auto", se
           progress: Progress | None = None, called: str = "", log: Sequence[str] = ()) -> RunResult | AgentResult:  # fmt: skip
     """Train a recipe of a checked spec, or let an agent act and learn. `settings` are as for the check ("train.epochs"); `resume` names a
     run, or True for the newest one in `out`, whose settings then hold where no others are given. A new run is `called` as its recipe, unless
-    something else is said; `log` names who is told of the lines of the log as well ("tensorboard").
+    something else is said; `log` names who is told of the run as well ("tensorboard", "mlflow").
 
     One of several processes (torchrun and what sets the same variables: RANK, WORLD_SIZE, ...) takes its share of every batch, and all return
     the same figures; the first alone writes the run folder, tells of progress and draws pictures.
@@ -76,7 +76,7 @@ class _New(NamedTuple):
 
     out: Path
     called: str
-    followers: tuple[Callable[[Path], Follower], ...]
+    followers: tuple[Begin, ...]
 
 
 def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[str, Any], resume: str | Path | bool | None,
@@ -109,7 +109,7 @@ def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[s
         listener.message(sentence)
     run = folder or _new_folder(new.out, new.called or chosen.name, ranks)
     if ranks.first:
-        run.followers += [begin(run.path) for begin in new.followers]
+        run.followers += [begin(run.path, listener) for begin in new.followers]
     final = trainer.run(run, resumed=folder is not None)
     if not ranks.first:
         return RunResult(trainer.folder.path, trainer.step, trainer.seconds, final, trainer.history)

@@ -10,7 +10,8 @@ import pytest
 from training_specs import checked, digits, log
 
 from nnspec.errors import MissingExtra, UsageError
-from nnspec.training import train
+from nnspec.training import TrainingError, train
+from nnspec.training.progress import Silent
 from nnspec.training.scalars import tag
 
 pytestmark = pytest.mark.torch
@@ -48,3 +49,67 @@ def test_what_cannot_be_logged_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingExtra, match=r"nnspec\[tensorboard\]"):
         train(report, out=tmp_path / "runs", log=["tensorboard"])
     assert not (tmp_path / "runs").exists(), "it is found out before anything is written"
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """MLflow's client, on a store in a folder."""
+    package = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "digits")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    package.set_tracking_uri((tmp_path / "store").as_uri())
+    yield package.MlflowClient()
+    package.set_tracking_uri(None)
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+def runs_of(client: Any) -> list[Any]:
+    return list(client.search_runs([client.get_experiment_by_name("digits").experiment_id]))
+
+
+def test_what_mlflow_reads(tmp_path: Path, mlflow: Any) -> None:
+    """A run, and the same run when it is gone on with."""
+    result = train(checked(tmp_path, digits(), epochs=2), device="cpu", out=tmp_path / "runs", log=["mlflow"])
+    (found,) = runs_of(mlflow)
+    assert (found.info.run_name, found.info.status) == (result.run.name, "FINISHED")
+    assert found.data.params == {"recipe": "Small", "seed": "0", "train.epochs": "2"}
+    assert found.data.metrics["test/accuracy"] == result.metrics["accuracy"]
+    train(checked(tmp_path, digits(), epochs=3), device="cpu", resume=result.run, log=["mlflow"], out=tmp_path / "runs")
+    (found,) = runs_of(mlflow)
+    lines = log(result.run)
+    history = mlflow.get_metric_history(found.info.run_id, "validation/accuracy")
+    assert [(each.step, each.value) for each in history] == [(line["step"], line["validation_accuracy"]) for line in lines]
+    assert len(lines) == 3
+    assert (found.data.params["train.epochs"], found.data.tags["train.epochs"]) == ("2", "3"), "MLflow changes no parameter"
+
+
+def test_a_failed_training_is_told_to_mlflow(tmp_path: Path, mlflow: Any) -> None:
+    with pytest.raises(TrainingError):
+        train(checked(tmp_path, digits("optimizer SGD(lr=1e30)")), device="cpu", out=tmp_path / "runs", log=["mlflow"])
+    assert [each.info.status for each in runs_of(mlflow)] == ["FAILED"]
+
+
+def test_a_server_that_cannot_be_had(tmp_path: Path, mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start an error; later a message, and the training goes on."""
+    client = type(mlflow)
+
+    def lost(*given: Any, **named: Any) -> None:
+        raise ConnectionError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "create_run", lost)
+        with pytest.raises(UsageError, match="cannot be logged to MLflow: no route to host"):
+            train(checked(tmp_path, digits()), device="cpu", out=tmp_path / "runs", log=["mlflow"])
+    heard = Heard()
+    monkeypatch.setattr(client, "log_batch", lost)
+    result = train(checked(tmp_path, digits()), device="cpu", out=tmp_path / "runs", log=["mlflow"], progress=heard)
+    assert result.steps
+    assert heard.messages.count("MLflow is not told of the run any more: no route to host") == 1
