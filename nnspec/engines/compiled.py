@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule, attach
 from nnspec.torch_backend.weights import State
 
+_is_compiling = torch.compiler.is_compiling
+#: How often a tensor was written to.
+_version = attrgetter("_version")
 #: Key in the module's `meta` under which the `Decision` is found.
 DECISION = "nnspec_engine"
 
@@ -66,26 +70,26 @@ class EngineCall(nn.Module):
         # Not registered: its parts are registered in the module around.
         self.__dict__["network"] = network
         self._weights = (*network.parameters(), *network.buffers())
-        self._versions = [each._version for each in self._weights]
+        self._versions = list(map(_version, self._weights))
 
     def forward(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
-        if self._run is None or not self._admits(inputs):
-            network: NetworkModule = self.__dict__["network"]
-            result: Tensor | dict[str, Tensor] = network(*inputs)
-            return result
-        outputs = self._run(inputs)
+        # In one function, since a small network takes as long as a few of them.
+        run = self._run
+        if run is None or _is_compiling():
+            return self._in_torch(inputs)
+        for each, (shape, dtype) in zip(inputs, self._shapes, strict=True):
+            if each.shape != shape or each.dtype is not dtype or not each.is_cpu or each.requires_grad:
+                return self._in_torch(inputs)
+        if list(map(_version, self._weights)) != self._versions:
+            self._run = None
+            return self._in_torch(inputs)
+        outputs = run(inputs)
         return outputs[0] if len(outputs) == 1 else dict(zip(self._names, outputs, strict=True))
 
-    def _admits(self, inputs: tuple[Tensor, ...]) -> bool:
-        for each, (shape, dtype) in zip(inputs, self._shapes, strict=True):
-            if each.shape != shape or each.dtype != dtype or not each.is_cpu or each.requires_grad:
-                return False
-        if torch.compiler.is_compiling():
-            return False
-        if [each._version for each in self._weights] != self._versions:
-            self._run = None
-            return False
-        return True
+    def _in_torch(self, inputs: tuple[Tensor, ...]) -> Tensor | dict[str, Tensor]:
+        network: NetworkModule = self.__dict__["network"]
+        result: Tensor | dict[str, Tensor] = network(*inputs)
+        return result
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process, or of other weights, runs in torch."""
@@ -111,31 +115,28 @@ def _around(subject: Subject, engine: str, run: Run) -> NetworkModule:
     inputs = tuple(graph.placeholder(str(name)) for name in placeholders)
     graph.output(graph.call_module(path, inputs))
     outer.graph = graph
-    type(outer).__call__ = _straight_to(call)  # type: ignore[method-assign]
+    type(outer).__call__ = _straight_to(call, outer)  # type: ignore[method-assign]
     outer.meta = dict(network.meta)
     return outer.eval()
 
 
-def _straight_to(call: EngineCall) -> Callable[..., Any]:
+def _straight_to(call: EngineCall, outer: NetworkModule) -> Callable[..., Any]:
     """A call of the module around an engine, without the detour over hooks and the graph's code, which takes as long as a small network.
 
     torch's own call is taken where somebody hooks in, and comes back with a graph that is rewritten.
     """
 
+    hooked = [
+        *(table for each in (outer, call) for table in (
+            each._forward_hooks, each._forward_pre_hooks, each._backward_hooks, each._backward_pre_hooks,
+        )),
+        hooks._global_forward_hooks, hooks._global_forward_pre_hooks, hooks._global_backward_hooks, hooks._global_backward_pre_hooks,
+    ]  # fmt: skip
+    forward = call.forward
+
     def straight(module: nn.Module, *inputs: Tensor, **named: Tensor) -> Any:
-        if named or _hooked(module) or _hooked(call):
+        if named or any(hooked):
             return nn.Module.__call__(module, *inputs, **named)
-        return call.forward(*inputs)
+        return forward(*inputs)
 
     return straight
-
-
-def _hooked(module: nn.Module) -> bool:
-    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    return bool(
-        own
-        or hooks._global_forward_hooks
-        or hooks._global_forward_pre_hooks
-        or hooks._global_backward_hooks
-        or hooks._global_backward_pre_hooks
-    )

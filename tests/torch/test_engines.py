@@ -253,6 +253,22 @@ def test_every_engine_computes_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if not each.asked_only])
+@pytest.mark.parametrize("samples", [2, 200])
+def test_outputs_stay_and_inputs_may_lie_anyhow(name: str, samples: int) -> None:
+    """Small ones are copied, large ones are not."""
+    if ENGINES[name].missing() is not None:
+        pytest.skip(str(ENGINES[name].missing()))
+    module = compile_for(graph(), {"N": samples, "H": 6}, seed=0, engines=[name])
+    lies, other = torch.randn(samples, 6, 8, 3).permute(0, 3, 1, 2), torch.randn(samples, 3, 6, 8)
+    with torch.no_grad():
+        first = module(lies)["logits"]
+        kept = first.clone()
+        module(other)
+        assert torch.equal(first, kept)
+        torch.testing.assert_close(first, module(lies.contiguous())["logits"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if not each.asked_only])
 def test_threads_may_share_a_network(name: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
