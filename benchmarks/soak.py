@@ -1,15 +1,16 @@
 """Trainings that are killed, whose disk fails, and that are stopped and gone on with, at length.
 
-    python benchmarks/soak.py [--kills 200] [--seed 0] [--parts kills points faults syscalls resume]
+    python benchmarks/soak.py [--kills 200] [--seed 0] [--parts kills points faults ranks syscalls resume]
 
 kills     a short training is killed at random times and gone on with each time, to its end
 points    it is killed at every call by which Python writes, one after the other
 faults    every such call fails, with each of ENOSPC, EIO, EACCES, EROFS, EMFILE
+ranks     of two processes, by DDP and by FSDP2, the one that writes is killed at every such call
 syscalls  a save is killed, or its disk is full, at every system call that writes (needs strace)
 resume    every recipe of `specs/`, on made data, is stopped at its first step, within an epoch and at an epoch's end
 
 Wanted: nothing is lost, nothing is left over, and every run ends bit for bit as the one that nothing stopped. Prints a table; exit status 1
-where anything is otherwise. How it works: `tests/torch/interruptions.py`, `disk_faults.py` and `family_runs.py`.
+where anything is otherwise. How it works: `tests/torch/interruptions.py`, `disk_faults.py`, `killed_ranks.py` and `family_runs.py`.
 """
 
 from __future__ import annotations
@@ -145,6 +146,34 @@ def _each_call(folder: Path, tried: Callable[[int, Callable[[], Any], Path], str
     return {**result, "note": ", ".join(f"{number} {kind}" for kind, number in disk.kinds.items())}
 
 
+def ranks(folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """A kill of the first of two processes at every call by which it writes, for each way to share a training."""
+    from interruptions import newest
+    from killed_ranks import kinds_of_calls, killed_and_gone_on_with, train_ranks
+    from training_specs import checked, digits
+
+    result: dict[str, Any] = {"tried": 0, "lost": 0, "differ": 0, "left over": 0, "wrong": 0}
+    notes = []
+    for way in ("ddp", "fsdp"):
+        place = folder / way
+        (place / "spec").mkdir(parents=True)
+        report = checked(place / "spec", digits("optimizer Adam(lr=1e-2)", "0.2", f"keep_best accuracy\n  parallel {way}"))
+        (place / "whole").mkdir()
+        assert train_ranks(report, place / "whole") == [0, 0]
+        whole, calls = newest(place / "whole"), sum(kinds_of_calls(place / "whole").values())
+        assert whole is not None
+        for point in range(1, calls + 1):
+            result["tried"] += 1
+            wrong = killed_and_gone_on_with(report, place / str(point), point, whole)
+            result["wrong"] += bool(wrong)
+            result["lost"] += any("lost" in each for each in wrong)
+            for each in wrong:
+                print(f"=== {way}: {each}", flush=True)
+            shutil.rmtree(place / str(point))
+        notes.append(f"{way} {calls}")
+    return {**result, "note": f"calls: {', '.join(notes)}"}
+
+
 def syscalls(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """A kill, and a full disk, at every system call of a save that writes."""
     result: dict[str, Any] = {"tried": 0, "lost": 0, "differ": 0, "left over": 0, "wrong": 0, "note": "strace is not installed"}
@@ -227,7 +256,7 @@ def resume(folder: Path, count: int, seed: int) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
-    "kills": kills, "points": points, "faults": faults, "syscalls": syscalls, "resume": resume,
+    "kills": kills, "points": points, "faults": faults, "ranks": ranks, "syscalls": syscalls, "resume": resume,
 }  # fmt: skip
 
 

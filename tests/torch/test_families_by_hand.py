@@ -125,7 +125,7 @@ def conv_autoencoder() -> tuple[nn.Module, dict[str, str]]:
     return nn.Sequential(*down, *up, nn.Conv2d(16, 1, 3, padding="same")), {}
 
 
-@pytest.mark.parametrize("recipe", ["DenseAutoencoder", "ConvAutoencoder", "Denoising"])
+@pytest.mark.parametrize("recipe", ["DenseAutoencoder", "ConvAutoencoder", pytest.param("Denoising", marks=pytest.mark.nightly)])
 def test_autoencoders(tmp_path: Path, recipe: str) -> None:
     network, keys = dense_autoencoder() if recipe == "DenseAutoencoder" else conv_autoencoder()
     if not keys:  # convolutions in their order
@@ -156,7 +156,7 @@ class Rows(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("cell", [pytest.param("RNN", marks=pytest.mark.nightly), pytest.param("GRU", marks=pytest.mark.nightly), "LSTM"])
 def test_rows(tmp_path: Path, cell: str) -> None:
     hand = ByHand(tmp_path, "rnn/row_classifier", f"Row{cell}", Rows(cell))
     optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if cell == "RNN" else 2e-3, fused=True)
