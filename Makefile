@@ -76,9 +76,9 @@ bench-front: $(READY)  ## how fast a cold check is, how checks and compiling gro
 bench-all: $(READY)  ## run the other benchmarks, one after the other; `fuzz` and `soak` have the long ones
 	@for benchmark in $(filter-out benchmarks/soak.py benchmarks/input_fuzz.py,$(wildcard benchmarks/*.py)); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
-fuzz: $(READY)  ## damaged input by the million, the checker against torch and fused networks against themselves on 20,000 random networks
+fuzz: $(READY)  ## hours: ten million damaged inputs, the checker against torch and fused networks against themselves on 20,000 random networks
 	$(BIN)/python benchmarks/hostile_input.py
-	$(BIN)/python benchmarks/input_fuzz.py --cases 1000000 --seed 0 --jobs 2
+	$(BIN)/python benchmarks/input_fuzz.py --cases 10000000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
 

@@ -1,6 +1,6 @@
-"""Millions of damaged inputs of every kind that nnspec reads: specs in both forms, checkpoints, runs, weights, tables, arrays, pictures.
+"""Ten million damaged inputs of every kind that nnspec reads: specs in both forms, checkpoints, runs, weights, tables, arrays, pictures.
 
-    python benchmarks/input_fuzz.py [--cases 1000000] [--seed 0] [--jobs 2]
+    python benchmarks/input_fuzz.py [--cases 10000000] [--seed 0] [--jobs 2]
 
 Wanted: findings and errors that are meant, none over 2 s of computing, none over 512 MiB beyond what the process has. Prints a table and each
 case that is otherwise; exit status 1 where there is one. How it works: `tests/torch/input_fuzz.py`.
@@ -61,7 +61,7 @@ def _tasks(counts: list[int], seed: int) -> Iterator[tuple[int, int, int, int]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--cases", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()

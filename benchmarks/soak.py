@@ -149,7 +149,7 @@ def _each_call(folder: Path, tried: Callable[[int, Callable[[], Any], Path], str
 def ranks(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """A kill of the first of two processes at every call by which it writes, for each way to share a training."""
     from interruptions import newest
-    from killed_ranks import kinds_of_calls, killed_and_gone_on_with, train_ranks
+    from killed_ranks import killed_and_gone_on_with, kinds_of_calls, train_ranks
     from training_specs import checked, digits
 
     result: dict[str, Any] = {"tried": 0, "lost": 0, "differ": 0, "left over": 0, "wrong": 0}

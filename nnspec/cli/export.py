@@ -22,6 +22,9 @@ def run(
             "--weights", metavar="FILE", help="Fill the network of a spec from this safetensors file.", show_default=False
         ),
     ] = "",
+    int8_weights: Annotated[
+        bool, typer.Option("--int8-weights", help="Keep weights in eight bits each, a quarter of the size (onnx, openvino).")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -35,13 +38,16 @@ def run(
     from nnspec.cli.exports import context
     from nnspec.cli.options import sizes
     from nnspec.cli.output import one_of, progress, say, show_json
-    from nnspec.exporting import EXPORTERS, TARGETS
+    from nnspec.errors import UsageError
+    from nnspec.exporting import EXPORTERS, INT8_TARGETS, TARGETS
 
     one_of("--to", to, EXPORTERS)
+    if int8_weights and to not in INT8_TARGETS:
+        raise UsageError(f"--int8-weights is for {' and '.join(INT8_TARGETS)}; {to} keeps the weights as they are")
     named = to in ("onnx", "openvino")
     given = context(source, network, set_, quiet=quiet, weights=weights, with_classes=named)
     given.path = Path(output or f"{given.graph.name}{TARGETS[to].suffix}")
-    given.sizes = sizes(with_)
+    given.sizes, given.int8_weights = sizes(with_), int8_weights
     progress(f"writing {given.path}", quiet=quiet)
     result = EXPORTERS[to](given)
     if json:

@@ -12,16 +12,19 @@ from nnspec.cli.options import Device, Json, Network, Quiet, Run
 def run(
     run: Run,
     prune: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--prune",
             metavar="SHARE",
             help="How much goes: 0.5 is half of the weights, or half of each width.",
             show_default=False,
         ),
-    ],
+    ] = None,
     structured: Annotated[
         bool, typer.Option("--structured", help="Take whole channels out, and write smaller numbers into the spec.")
+    ] = False,
+    int8_weights: Annotated[
+        bool, typer.Option("--int8-weights", help="Instead of taking weights out, round them to eight bits each.")
     ] = False,
     output: Annotated[
         str,
@@ -36,8 +39,9 @@ def run(
 ) -> int:
     """Make a trained network lighter.
 
-    Without --structured the weights of least magnitude become zero. With it, channels go: the
-    numbers in the spec become smaller, and the strongest channels stay. Either way a new run is
+    With --prune the weights of least magnitude become zero; with --structured as well, channels
+    go: the numbers in the spec become smaller, and the strongest channels stay. --int8-weights
+    rounds all weights, and `nnspec export --int8-weights` keeps them so. Either way a new run is
     made, which is measured as the first one is, and exported, compiled and loaded as any.
     """
     from nnspec.cli.evaluate import measured_figures
@@ -46,13 +50,16 @@ def run(
     from nnspec.errors import UsageError
     from nnspec.lightening import lighten
 
-    if not 0 < prune < 1:
+    if (prune is None) != int8_weights:
+        raise UsageError("say how it is to become lighter: by --prune 0.5, with or without --structured, or by --int8-weights")
+    if prune is not None and not 0 < prune < 1:
         raise UsageError(f"--prune {prune:g}: it is a share between 0 and 1, such as 0.5")
     progress("measuring the run as it is", quiet=quiet)
     before = measured_figures(run, device)
     made = lighten(
-        run, prune, structured=structured, network=network, output=output or None, told=lambda text: progress(text, quiet=quiet)
-    )
+        run, prune, structured=structured, int8_weights=int8_weights, network=network, output=output or None,
+        told=lambda text: progress(text, quiet=quiet),
+    )  # fmt: skip
     progress("measuring it lighter", quiet=quiet)
     after = measured_figures(str(made.folder), device)
     if json:

@@ -45,6 +45,10 @@ TARGETS: dict[str, Target] = {
 }
 
 
+#: Those whose files can hold weights as whole numbers of eight bits.
+INT8_TARGETS = ("onnx", "openvino")
+
+
 def _exporter(target: Target) -> Callable[[ExportContext], ExportResult]:
     def run(context: ExportContext) -> ExportResult:
         result: ExportResult = import_module(f"nnspec.exporting.{target.module}").export(context)
@@ -55,4 +59,14 @@ def _exporter(target: Target) -> Callable[[ExportContext], ExportResult]:
 
 EXPORTERS: dict[str, Callable[[ExportContext], ExportResult]] = {name: _exporter(target) for name, target in TARGETS.items()}
 
-__all__ = ["EXPORTERS", "TARGETS", "ExportContext", "ExportError", "ExportMismatch", "ExportResult", "MissingExtra", "Target"]
+__all__ = [
+    "EXPORTERS",
+    "INT8_TARGETS",
+    "TARGETS",
+    "ExportContext",
+    "ExportError",
+    "ExportMismatch",
+    "ExportResult",
+    "MissingExtra",
+    "Target",
+]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from nnspec.torch_backend.module_tree import NetworkModule
 
-#: The share of an output's largest magnitude by which an export may be off.
-TOLERANCE = 1e-4
+#: The share of an output's largest magnitude by which an export may be off, and by which one with int8 weights may.
+TOLERANCE, TOLERANCE_INT8 = 1e-4, 0.1
 
 
 class ExportError(UsageError):
@@ -34,7 +34,8 @@ class ExportContext:
 
     `state` are its weights by state-dict key (drawn with `seed` if not given), `spec` the resolved text of its spec, `sizes` the sizes
     of symbols at which the export is traced and compared (chosen if not given). `folded` where a program of torch may be the network
-    with its constants and batch norms folded; `class_names` are those of the first output, where they are known.
+    with its constants and batch norms folded; `class_names` are those of the first output, where they are known. `int8_weights` where the
+    file is to hold whole numbers for weights, which is the business of the targets in `INT8_TARGETS`.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class ExportContext:
     seed: int = 0
     folded: bool = False
     class_names: tuple[str, ...] = ()
+    int8_weights: bool = False
 
     @cached_property
     def reference(self) -> NetworkModule:
@@ -106,11 +108,17 @@ def require_torch() -> None:
     require("torch", "torch")
 
 
-def agreed(wanted: Any, found: Any, target: str) -> float:
-    """The largest absolute difference; ExportMismatch where it is too large."""
+def agreed(wanted: Any, found: Any, target: str, *, int8_weights: bool = False) -> float:
+    """The largest absolute difference. Raises ExportMismatch where it is too large, and ExportError where rounding made it so."""
     from nnspec.torch_backend.equivalence import measure
 
     difference = measure(wanted, found)
-    if not difference.relative <= TOLERANCE:
+    if int8_weights:
+        if not difference.relative <= TOLERANCE_INT8:
+            raise ExportError(
+                f"with int8 weights the network differs by {difference.relative:.1%} of its largest output, "
+                f"and {TOLERANCE_INT8:.0%} is allowed: export it in float32"
+            )
+    elif not difference.relative <= TOLERANCE:
         raise ExportMismatch(f"the {target} export differs from the network by {difference.absolute:.3g}")
     return difference.absolute

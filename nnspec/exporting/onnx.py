@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed, require, require_torch
+from nnspec.exporting.int8_weights import round_file
 
 #: Beyond this the weights go into a file beside the model, because one protocol buffer holds 2 GiB at most.
 SINGLE_FILE = 1_800_000_000
@@ -28,7 +29,8 @@ class Written(NamedTuple):
 
 
 def export(context: ExportContext) -> ExportResult:
-    """Write the model, check it with onnx's checker, and compare with onnxruntime at two sets of sizes."""
+    """Write the model, check it with onnx's checker, and compare with onnxruntime at two sets of sizes; then round its weights, where that is
+    wanted, and compare again."""
     require_torch()
     onnx = require("onnx", "onnx")
     require("onnxscript", "onnx")
@@ -37,10 +39,18 @@ def export(context: ExportContext) -> ExportResult:
 
     written = write(context, context.path)
     onnx.checker.check_model(str(context.path), full_check=True)
-    session = runtime.InferenceSession(str(context.path), providers=["CPUExecutionProvider"])
-    compared = tracing.inputs_to_compare(context, written.inputs, written.fixed)
-    largest = max(_difference(context, session, values) for values in compared)
-    return ExportResult(context.path, largest, written.notes)
+    compared = tuple(tracing.inputs_to_compare(context, written.inputs, written.fixed))
+
+    def largest(*, int8_weights: bool) -> float:
+        session = runtime.InferenceSession(str(context.path), providers=["CPUExecutionProvider"])
+        return max(_difference(context, session, values, int8_weights=int8_weights) for values in compared)
+
+    found, notes = largest(int8_weights=False), written.notes
+    if context.int8_weights:
+        notes = (round_file(context.path).note, *notes)
+        onnx.checker.check_model(str(context.path), full_check=True)
+        found = largest(int8_weights=True)
+    return ExportResult(context.path, found, notes)
 
 
 def write(context: ExportContext, path: Path) -> Written:
@@ -69,7 +79,7 @@ def write(context: ExportContext, path: Path) -> Written:
     return Written(path, inputs, fixed)
 
 
-def _difference(context: ExportContext, session: Any, inputs: dict[str, Any]) -> float:
+def _difference(context: ExportContext, session: Any, inputs: dict[str, Any], *, int8_weights: bool) -> float:
     import torch
 
     from nnspec.exporting import tracing
@@ -79,4 +89,5 @@ def _difference(context: ExportContext, session: Any, inputs: dict[str, Any]) ->
     found = session.run(None, {name: inputs[name].numpy() for name in names})
     with torch.no_grad():
         wanted = context.reference(*inputs.values())
-    return agreed(wanted, tracing.outputs_by_name(context.graph, [torch.from_numpy(value) for value in found]), "ONNX")
+    results = tracing.outputs_by_name(context.graph, [torch.from_numpy(value) for value in found])
+    return agreed(wanted, results, "ONNX", int8_weights=int8_weights)

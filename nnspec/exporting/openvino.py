@@ -8,6 +8,7 @@ from typing import Any
 
 from nnspec.errors import UsageError
 from nnspec.exporting.base import ExportContext, ExportResult, agreed, require, require_torch
+from nnspec.exporting.int8_weights import round_file
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -25,6 +26,7 @@ def export(context: ExportContext) -> ExportResult:
     core = openvino.Core()
     with TemporaryDirectory() as folder:
         written = onnx.write(context, Path(folder, "model.onnx"))
+        notes = (round_file(written.path).note, *written.notes) if context.int8_weights else written.notes
         model = core.read_model(str(written.path))
         for key, value in context.facts.items():
             model.set_rt_info(value, key.split("."))
@@ -33,7 +35,7 @@ def export(context: ExportContext) -> ExportResult:
     compared = tracing.inputs_to_compare(context, written.inputs, written.fixed)
     largest = max(_difference(context, compiled, values) for values in compared)
     weights = context.path.with_suffix(".bin").name
-    return ExportResult(context.path, largest, (f"the weights are in {weights}, which belongs beside it", *written.notes))
+    return ExportResult(context.path, largest, (f"the weights are in {weights}, which belongs beside it", *notes))
 
 
 def _save(openvino: Any, model: Any, path: Path) -> None:
@@ -55,4 +57,4 @@ def _difference(context: ExportContext, compiled: Any, inputs: dict[str, Any]) -
     results = [torch.from_numpy(found[place].copy()) for place in range(len(compiled.outputs))]
     with torch.no_grad():
         wanted = context.reference(*inputs.values())
-    return agreed(wanted, tracing.outputs_by_name(context.graph, results), "OpenVINO")
+    return agreed(wanted, tracing.outputs_by_name(context.graph, results), "OpenVINO", int8_weights=context.int8_weights)

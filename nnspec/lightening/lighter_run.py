@@ -1,4 +1,4 @@
-"""A run made lighter: another run folder, with fewer numbers in the network or smaller ones in the spec."""
+"""A run made lighter: another run folder, with fewer or shorter numbers in the network, or smaller ones in the spec."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nnspec.checker import Report, parse
 from nnspec.errors import UsageError
 from nnspec.graph.ir import Graph
 from nnspec.lightening.magnitude import prunable, without_smallest
+from nnspec.lightening.rounding import roundable, rounded
 from nnspec.lightening.widths import narrowed, numbers
 from nnspec.training.checkpoint import Checkpoint, load, save
 from nnspec.training.errors import RunError
@@ -33,12 +34,17 @@ class Lightened:
     changes: tuple[str, ...]
 
 
-def lighten(run: str | Path, share: float, *, structured: bool = False, network: str = "", output: str | Path | None = None,
-            told: Callable[[str], None] = lambda text: None) -> Lightened:  # fmt: skip
-    """Take `share` of the weights out of a run's network: single ones, or with `structured` whole channels, as far as that can be done.
+def lighten(run: str | Path, share: float | None = None, *, structured: bool = False, int8_weights: bool = False, network: str = "",
+            output: str | Path | None = None, told: Callable[[str], None] = lambda text: None) -> Lightened:  # fmt: skip
+    """Take `share` of the weights out of a run's network: single ones, or with `structured` whole channels, as far as that can be done; or,
+    with `int8_weights`, round them to eight bits.
 
     The new run lies beside the first one, or below `output`. Raises RunError, CheckpointError, and UsageError where nothing can go.
     """
+    if (share is None) != int8_weights or (int8_weights and structured):
+        raise UsageError(
+            "a network is made lighter in one way at a time: a share of its weights is taken out, or they are rounded"
+        )
     first = RunFolder.open(run)
     manifest, report = first.manifest, first.report()
     recipe = report.recipes[manifest["recipe"]]
@@ -54,8 +60,13 @@ def lighten(run: str | Path, share: float, *, structured: bool = False, network:
         shutil.copytree(first.path / "spec", made.path / "spec")
         if (first.path / "vocabulary").is_dir():
             shutil.copytree(first.path / "vocabulary", made.path / "vocabulary")
-        made.write_manifest(_manifest(first, made, manifest, share, structured))
-        if structured:
+        how = {"int8_weights": True} if share is None else {"prune": share, "structured": structured}
+        made.write_manifest(_manifest(first, made, manifest, how))
+        changes: tuple[str, ...]
+        if share is None:
+            paths = roundable(_graph(report, manifest, name).weights)
+            state, changes = rounded(state, paths), (f"{len(paths)} weights have 255 values a channel",)
+        elif structured:
             state, changes = _narrower(made, name, state, share, told)
         else:
             paths = prunable(_graph(report, manifest, name).weights)
@@ -87,10 +98,10 @@ def _count(graph: Graph, state: dict[str, Tensor]) -> tuple[int, int]:
     return sum(each.numel() for each in tensors), sum(int(each.count_nonzero()) for each in tensors)
 
 
-def _manifest(first: RunFolder, made: RunFolder, manifest: dict[str, Any], share: float, structured: bool) -> dict[str, Any]:
+def _manifest(first: RunFolder, made: RunFolder, manifest: dict[str, Any], how: dict[str, Any]) -> dict[str, Any]:
     seen = manifest["spec"].get("folder")
     place = made.seen_from_here((first.path / seen).resolve()) if isinstance(seen, str) else None
-    lightened = {"from": str(first.path), "prune": share, "structured": structured}
+    lightened = {"from": str(first.path), **how}
     spec = {**manifest["spec"], "folder": place} if place is not None else manifest["spec"]
     return {**manifest, "spec": spec, "best": None, "status": "finished", "lightened": lightened}
 

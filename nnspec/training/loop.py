@@ -166,6 +166,7 @@ class Trainer:
                 outputs, updated = {}, self.updater.completes(self.position)
             if outputs:
                 self.running.add(outputs, samples)
+            del batch, outputs  # or they would stand beside those of the next step
             self.position += 1
             if updated:
                 self.step += 1

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-import torch.distributed.fsdp  # before processes are forked, each of which would import it
+import torch.distributed.fsdp  # noqa: F401  (before processes are forked, each of which would import it)
 from disk_faults import Disk, ended, in_child, kill, watched
 from distributed_runs import free_port
 from interruptions import different, every_line_saved, left_over, newest

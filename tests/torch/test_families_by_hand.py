@@ -156,7 +156,9 @@ class Rows(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize("cell", [pytest.param("RNN", marks=pytest.mark.nightly), pytest.param("GRU", marks=pytest.mark.nightly), "LSTM"])
+@pytest.mark.parametrize(
+    "cell", [pytest.param("RNN", marks=pytest.mark.nightly), pytest.param("GRU", marks=pytest.mark.nightly), "LSTM"]
+)
 def test_rows(tmp_path: Path, cell: str) -> None:
     hand = ByHand(tmp_path, "rnn/row_classifier", f"Row{cell}", Rows(cell))
     optimizer = torch.optim.Adam(hand.network.parameters(), lr=1e-3 if cell == "RNN" else 2e-3, fused=True)

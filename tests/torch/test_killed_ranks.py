@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from interruptions import newest
-from killed_ranks import kinds_of_calls, killed_and_gone_on_with, train_ranks
+from killed_ranks import killed_and_gone_on_with, kinds_of_calls, train_ranks
 from training_specs import checked, digits
 
 pytestmark = [

@@ -21,6 +21,7 @@ from nnspec.lightening.widths import narrowed, numbers
 from nnspec.torch_backend.example_inputs import random_inputs
 from nnspec.torch_backend.lower import lower
 from nnspec.training import evaluate
+from nnspec.training.checkpoint import load
 from nnspec.training.run_folder import RunFolder
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -115,6 +116,27 @@ def test_the_command_tells_both(run: Path, capsys: pytest.CaptureFixture[str], t
     assert Path(told["run"]).parent == tmp_path
     assert main(["lighten", str(run), "--prune", "1.5"]) == 2
     assert "a share between 0 and 1" in capsys.readouterr().err
+
+
+def test_rounded_weights_have_255_values_a_channel_and_the_network_stays_as_good(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = lighten(run, int8_weights=True)
+    before, after = load(RunFolder.open(run).checkpoints), load(RunFolder.open(made.folder).checkpoints)
+    for name, tensor in before.tensors["network.Digit"].items():
+        found = after.tensors["network.Digit"][name]
+        if tensor.dim() < 2:
+            assert torch.equal(found, tensor)
+            continue
+        scale = tensor.flatten(1).abs().amax(1).div(127).view(-1, *[1] * (tensor.dim() - 1))
+        assert not torch.equal(found, tensor)
+        assert bool((found - tensor).abs().le(0.5001 * scale).all()), "rounded to the nearest"
+        torch.testing.assert_close(found / scale, (found / scale).round(), rtol=0, atol=1e-3)
+    accuracy = [evaluate(each).metrics["accuracy"] for each in (run, made.folder)]  # type: ignore[union-attr]
+    assert abs(accuracy[0] - accuracy[1]) < 0.02
+    for wrong in ([], ["--prune", "0.5", "--int8-weights"]):
+        assert main(["lighten", str(run), *wrong]) == 2
+        assert "say how it is to become lighter" in capsys.readouterr().err
 
 
 def test_nothing_is_left_behind_where_nothing_can_go(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def test_every_spec_is_proved(path: Path) -> None:
             assert account.metrics == [metric.name for metric in report.recipes[account.name].metrics]
 
 
-@pytest.mark.parametrize("name", ["cnn/simple_cnn", pytest.param("unet/unet", marks=pytest.mark.nightly), "perceptron/perceptron"])
+@pytest.mark.parametrize(
+    "name", ["cnn/simple_cnn", pytest.param("unet/unet", marks=pytest.mark.nightly), "perceptron/perceptron"]
+)
 def test_both_forms_have_one_proof(name: str) -> None:
     proofs = [prove(small(ROOT / "specs" / f"{name}{ending}"), trials=3) for ending in (".nn", ".yaml")]
     assert proofs[0].as_object() == proofs[1].as_object()

@@ -113,7 +113,10 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 @pytest.mark.skipif(not hasattr(os, "fork") or not os.path.isdir("/proc/self/fd"), reason="needs fork and /proc")
 @pytest.mark.parametrize("torn", [False, True])
-@pytest.mark.parametrize(("before", "step"), [pytest.param([], 1, marks=pytest.mark.nightly), pytest.param([1], 2, marks=pytest.mark.nightly), ([1, 2], 2)])
+@pytest.mark.parametrize(
+    ("before", "step"),
+    [pytest.param([], 1, marks=pytest.mark.nightly), pytest.param([1], 2, marks=pytest.mark.nightly), ([1, 2], 2)],
+)
 def test_a_kill_at_every_call_loses_nothing(tmp_path: Path, before: list[int], step: int, torn: bool) -> None:
     outcomes = []
     for point in range(1, 100):

@@ -131,7 +131,9 @@ def test_an_error_at_any_call_of_a_training_is_told(
         shutil.rmtree(out)
 
 
-@pytest.mark.parametrize("limit", [pytest.param(2_000, marks=pytest.mark.nightly), 20_000, pytest.param(60_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "limit", [pytest.param(2_000, marks=pytest.mark.nightly), 20_000, pytest.param(60_000, marks=pytest.mark.nightly)]
+)
 def test_a_limit_on_the_size_of_files_ends_a_training_with_a_sentence(tmp_path: Path, limit: int) -> None:
     """A real refusal by the system: a write is cut short, and what follows fails."""
     checked(tmp_path, SPEC)
