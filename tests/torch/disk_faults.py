@@ -78,7 +78,9 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         return
     place, folder = _EVENTS[event]
     descriptor = arguments[folder] if folder is not None and len(arguments) > folder else -1
-    _disk.touch(_CALLED[event], _absolute(arguments[place], descriptor))
+    path = _absolute(arguments[place], descriptor)
+    if event != "os.mkdir" or not os.path.isdir(path):  # a folder that is there is asked for in vain, and nothing is written
+        _disk.touch(_CALLED[event], path)
 
 
 def _writes(mode: Any, flags: Any) -> bool:
