@@ -5,7 +5,7 @@
 kills     a short training is killed at random times and gone on with each time, to its end
 points    it is killed at every call by which Python writes, one after the other
 faults    every such call fails, with each of ENOSPC, EIO, EACCES, EROFS, EMFILE
-ranks     of two processes, by DDP and by FSDP2, the one that writes is killed at every such call
+ranks     of two processes, by DDP and by FSDP2, the one that writes is killed at every such call of two saves
 syscalls  a save is killed, or its disk is full, at every system call that writes (needs strace)
 resume    every recipe of `specs/`, on made data, is stopped at its first step, within an epoch and at an epoch's end
 
@@ -147,9 +147,9 @@ def _each_call(folder: Path, tried: Callable[[int, Callable[[], Any], Path], str
 
 
 def ranks(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """A kill of the first of two processes at every call by which it writes, for each way to share a training."""
+    """A kill of the first of two processes at every call by which it writes checkpoints, for each way to share a training."""
     from interruptions import newest
-    from killed_ranks import killed_and_gone_on_with, kinds_of_calls, train_ranks
+    from killed_ranks import killed_and_gone_on_with, points_of_saves, train_ranks
     from training_specs import checked, digits
 
     result: dict[str, Any] = {"tried": 0, "lost": 0, "differ": 0, "left over": 0, "wrong": 0}
@@ -157,12 +157,14 @@ def ranks(folder: Path, count: int, seed: int) -> dict[str, Any]:
     for way in ("ddp", "fsdp"):
         place = folder / way
         (place / "spec").mkdir(parents=True)
-        report = checked(place / "spec", digits("optimizer Adam(lr=1e-2)", "0.2", f"keep_best accuracy\n  parallel {way}"))
+        report = checked(
+            place / "spec", digits("optimizer Adam(lr=1e-2)", "0.2", f"keep_best accuracy\n  parallel {way}"), epochs=2
+        )
         (place / "whole").mkdir()
         assert train_ranks(report, place / "whole") == [0, 0]
-        whole, calls = newest(place / "whole"), sum(kinds_of_calls(place / "whole").values())
+        whole, points = newest(place / "whole"), points_of_saves(place / "whole")
         assert whole is not None
-        for point in range(1, calls + 1):
+        for point in points:
             result["tried"] += 1
             wrong = killed_and_gone_on_with(report, place / str(point), point, whole)
             result["wrong"] += bool(wrong)
@@ -170,7 +172,7 @@ def ranks(folder: Path, count: int, seed: int) -> dict[str, Any]:
             for each in wrong:
                 print(f"=== {way}: {each}", flush=True)
             shutil.rmtree(place / str(point))
-        notes.append(f"{way} {calls}")
+        notes.append(f"{way} {len(points)}")
     return {**result, "note": f"calls: {', '.join(notes)}"}
 
 
@@ -267,14 +269,17 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
     import torch
+    from interruptions import few_bytes_drawn
 
     torch.set_num_threads(1)  # processes are forked
     found: dict[str, dict[str, Any]] = {}
     for part in options.parts:
         began = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
+        print(f"{part} ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder, few_bytes_drawn():
             found[part] = PARTS[part](Path(folder), options.kills, options.seed)
         found[part]["seconds"] = time.perf_counter() - began
+        print(f"{part}: {found[part]}", file=sys.stderr, flush=True)
     names = ("tried", "lost", "differ", "left over", "wrong", "seconds")
     print_table(["", *names], [[part, *(each[name] for name in names)] for part, each in found.items()])
     for part, each in found.items():

@@ -44,6 +44,8 @@ class Disk:
     def __init__(self, folder: Path, at: int = 0, act: Callable[[str, str], None] = lambda kind, path: None) -> None:
         self.folder, self.at, self.act = f"{folder.resolve()}{os.sep}", at, act
         self.kinds: Counter[str] = Counter()
+        #: All calls in their order, as "kind path".
+        self.made: list[str] = []
         #: The call that was met.
         self.met = ""
         self._busy = False
@@ -57,8 +59,9 @@ class Disk:
         if self._busy or not f"{path}{os.sep}".startswith(self.folder):
             return
         self.kinds[kind] += 1
+        self.made.append(f"{kind} {os.path.relpath(path, self.folder)}")
         if self.calls == self.at:
-            self.met = f"{kind} {os.path.relpath(path, self.folder)}"
+            self.met = self.made[-1]
             self._busy = True
             try:
                 first()

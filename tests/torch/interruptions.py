@@ -10,10 +10,11 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from disk_faults import Disk, ended, in_child, kill, watched
@@ -37,6 +38,22 @@ def every_line_saved() -> Iterator[None]:
         yield
     finally:
         loop._CHECKPOINT_SHARE = before
+
+
+@contextmanager
+def few_bytes_drawn() -> Iterator[None]:
+    """While this lasts, the pictures of a run are a few bytes each, written as pictures are: drawing takes ten times as long as such a training,
+    and interruptions would meet little else."""
+
+    def drawn(path: Path, *rest: Any, **named: Any) -> Path:
+        with path.open("wb") as file:
+            file.write(b"\x89PNG")
+        return path
+
+    with ExitStack() as stack:
+        for name in ("pictures.draw_curve", "pictures.draw_confusion", "pictures.draw_calibration", "train.draw_mistakes"):
+            stack.enter_context(mock.patch(f"nnspec.training.{name}", drawn))
+        yield
 
 
 def newest(out: Path) -> Path | None:

@@ -15,14 +15,14 @@ from interruptions import different, every_line_saved, left_over, newest
 from nnspec.checker import Report
 from nnspec.training import shards, train
 
-#: What the process that writes ends with, and what the other one does, which has lost it.
-KILLED, LOST = -9, 3
+#: What the process that writes ends with, and what the other one may: it has lost the first, or was done before.
+KILLED, OTHER = -9, (3, 0)
 
 
 def train_ranks(report: Report, out: Path, resume: Path | None = None, at: int = 0, processes: int = 2) -> list[int]:
     """Train by forked processes; their exit codes. The first is killed at the call with this number by which it writes below `out`.
 
-    How many calls there were lies beside `out` where it was not.
+    Which calls there were lies beside `out` where it was not.
     """
     port = str(free_port())
 
@@ -32,16 +32,16 @@ def train_ranks(report: Report, out: Path, resume: Path | None = None, at: int =
         with every_line_saved(), watched(Disk(out, at if rank == 0 else 0, kill)) as disk:
             train(report, device="cpu", resume=resume, out=out)
         if rank == 0:
-            _calls(out).write_text(json.dumps(disk.kinds))
+            _calls(out).write_text(json.dumps(disk.made))
 
     children = [in_child(partial(work, rank)) for rank in range(processes)]
     return [ended(child) for child in children]
 
 
-def kinds_of_calls(out: Path) -> dict[str, int]:
-    """The calls of the last training into `out` that came to its end, by kind."""
-    found: dict[str, int] = json.loads(_calls(out).read_text())
-    return found
+def points_of_saves(out: Path) -> list[int]:
+    """The numbers of the calls by which the last training into `out` that came to its end wrote its checkpoints."""
+    made: list[str] = json.loads(_calls(out).read_text())
+    return [number for number, call in enumerate(made, 1) if "/checkpoints" in call]
 
 
 def _calls(out: Path) -> Path:
@@ -53,7 +53,7 @@ def killed_and_gone_on_with(report: Report, out: Path, at: int, whole: Path) -> 
     the whole one."""
     out.mkdir()
     statuses = train_ranks(report, out, at=at)
-    if statuses != [KILLED, LOST]:
+    if statuses[0] != KILLED or statuses[1] not in OTHER:
         return [f"call {at}: the processes ended with {statuses}"]
     statuses = train_ranks(report, out, newest(out))
     again = newest(out)
