@@ -53,7 +53,7 @@ def bars(lines: list[LineCost], texts: Mapping[str, str]) -> str:
         top = place * row
         text = source_line(line, texts)
         body.append(_text(38, top + 15, str(line.line), anchor="end", soft=True))
-        body.append(_text(48, top + 15, text if len(text) <= 56 else text[:55] + "…"))
+        body.append(_text(48, top + 15, text if len(text) <= 50 else text[:49] + "…"))
         at = left
         phases = (("forward", line.forward_ms), ("backward", line.backward_ms or 0.0), ("optimizer", line.optimizer_ms))
         for name, took in phases:
