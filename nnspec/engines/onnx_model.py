@@ -18,6 +18,8 @@ from nnspec.graph.ir import CheckValues, Graph, Node, ReadWeight, Value
 from nnspec.types import TensorType
 
 OPSET = 20
+#: Weights of so many bytes can stay outside of a model.
+_LARGE = 4_096
 _ELEMENTS = {"float32": "FLOAT", "float64": "DOUBLE", "int64": "INT64", "int32": "INT32", "bool": "BOOL", "float16": "FLOAT16"}
 
 
@@ -26,15 +28,19 @@ class NotCovered(Exception):
 
 
 class OnnxWriter:
-    """Writes one graph. Rules of operators use `read`, `weight`, `constant`, `emit` and `bind`."""
+    """Writes one graph. Rules of operators use `read`, `weight`, `constant`, `emit` and `bind`.
 
-    def __init__(self, graph: Graph, sizes: Mapping[Var, int], state: Mapping[str, Tensor]) -> None:
+    With `outside`, large weights are not in the model but in `outside`, by their names, as they lie in memory.
+    """
+
+    def __init__(self, graph: Graph, sizes: Mapping[Var, int], state: Mapping[str, Tensor], *, outside: bool = False) -> None:
         import onnx
 
         self._onnx = onnx
         self.graph, self.sizes, self.state = graph, sizes, state
         self.nodes: list[Any] = []
         self.initializers: dict[str, Any] = {}
+        self.outside: dict[str, NDArray[Any]] | None = {} if outside else None
         self.names: dict[Value, str] = {}
         self._count = 0
 
@@ -99,8 +105,12 @@ class OnnxWriter:
     def weight(self, path: str) -> str:
         """A weight of the network, by its name."""
         if path not in self.initializers:
-            tensor = self.state[path].detach()
-            self.initializers[path] = self._tensor(path, tensor.numpy())
+            array = self.state[path].detach().contiguous().numpy()
+            if self.outside is not None and array.nbytes >= _LARGE:
+                self.outside[path] = array
+                self.initializers[path] = self._absent(path, array)
+            else:
+                self.initializers[path] = self._tensor(path, array)
         return path
 
     def constant(self, array: ArrayLike) -> str:
@@ -137,6 +147,16 @@ class OnnxWriter:
     def _tensor(self, name: str, array: NDArray[Any]) -> Any:
         element = getattr(self._onnx.TensorProto, _element(str(array.dtype)))
         return self._onnx.helper.make_tensor(name, element, array.shape, array.tobytes(), raw=True)
+
+    def _absent(self, name: str, array: NDArray[Any]) -> Any:
+        """A tensor whose numbers are elsewhere."""
+        found = self._onnx.TensorProto(
+            name=name, dims=array.shape, data_type=getattr(self._onnx.TensorProto, _element(str(array.dtype))),
+            data_location=self._onnx.TensorProto.EXTERNAL,
+        )  # fmt: skip
+        for key, value in (("location", "memory"), ("offset", "0"), ("length", str(array.nbytes))):
+            found.external_data.add(key=key, value=value)
+        return found
 
     def _described(self, name: str, type: TensorType) -> Any:
         element = getattr(self._onnx.TensorProto, _element(type.dtype))

@@ -19,13 +19,18 @@ _SMALL = 64 << 10
 
 def onnx_model(subject: Subject) -> bytes:
     """The network as a model in memory, at the sizes of the subject. Raises Unsuitable."""
+    model = written(OnnxWriter(subject.folded, subject.sizes, subject.folded_state))
+    return quantized(model, subject) if subject.precision == "int8" else model
+
+
+def written(writer: OnnxWriter) -> bytes:
+    """The writer's model. Raises Unsuitable."""
     try:
-        model = OnnxWriter(subject.folded, subject.sizes, subject.folded_state).model()
+        return writer.model()
     except NotCovered as error:
         raise Unsuitable(str(error)) from error
     except ValueError as error:  # a protocol buffer holds 2 GiB at most
         raise Unsuitable(f"it cannot be put as ONNX: {error}") from error
-    return quantized(model, subject) if subject.precision == "int8" else model
 
 
 class OnnxRuntime(Engine):
@@ -48,18 +53,29 @@ class OnnxRuntime(Engine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = subject.threads
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(onnx_model(subject), options, providers=["CPUExecutionProvider"])
-        plain = _fed(session)
-        held = [*subject.inputs, *plain(subject.inputs)]
-        return _bound(session, subject.inputs, plain) if sum(each.nbytes for each in held) <= _SMALL else plain
+        held: list[Any] = []
+        if subject.precision == "int8":
+            model = onnx_model(subject)
+        else:
+            writer = OnnxWriter(subject.folded, subject.sizes, subject.folded_state, outside=True)
+            model = written(writer)
+            assert writer.outside is not None
+            held = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in writer.outside.values()]
+            options.add_external_initializers(list(writer.outside), held)
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        plain = _fed(session, held)
+        if sum(each.nbytes for each in subject.inputs) > _SMALL:
+            return plain
+        moved = [*subject.inputs, *plain(subject.inputs)]
+        return _bound(session, subject.inputs, plain) if sum(each.nbytes for each in moved) <= _SMALL else plain
 
 
-def _fed(session: Any) -> Run:
-    """Arrays in, arrays out: nothing is copied."""
+def _fed(session: Any, weights: list[Any]) -> Run:
+    """Arrays in, arrays out: nothing is copied. The session reads weights where they lie, for as long as it is used."""
     names = [entry.name for entry in session.get_inputs()]
     wanted = [entry.name for entry in session.get_outputs()]
 
-    def run(inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    def run(inputs: tuple[Tensor, ...], weights: list[Any] = weights) -> list[Tensor]:
         feed = {name: each.numpy() for name, each in zip(names, inputs, strict=True)}
         return [torch.from_numpy(each) for each in session.run(wanted, feed)]
 
