@@ -92,6 +92,7 @@ class BytePairVocabulary(Vocabulary):
         tokenizers = _library()
         self.tokens, self.special = tuple(tokens), tuple(special)
         self.merges = tuple((left, right) for left, right in merges)
+        self._verify()
         # the special tokens are not told to the library, which would look for their names in texts
         own = {token: place for place, token in enumerate(self.tokens) if place >= len(self.special)}
         try:
@@ -99,6 +100,16 @@ class BytePairVocabulary(Vocabulary):
         except Exception as error:  # the library raises plain ones
             raise DataError(f"the vocabulary is none: {error}") from error
         self._tokenizer = _with_bytes(tokenizers, model)
+
+    def _verify(self) -> None:
+        """Refuse what the library ends the process for, or takes for another vocabulary. Raises DataError."""
+        known = set(self.tokens[len(self.special) :])
+        if len(known) != len(self.tokens) - len(self.special):
+            raise DataError("the vocabulary is none: a token stands in it twice")
+        for left, right in self.merges:
+            lacking = next((each for each in (left, right, left + right) if each not in known), None)
+            if lacking is not None:
+                raise DataError(f"the vocabulary is none: {left!r} and {right!r} are merged, and it has no token {lacking!r}")
 
     @classmethod
     def fit(cls, texts: Iterable[str], size: int, special: Sequence[str]) -> BytePairVocabulary:

@@ -268,7 +268,9 @@ def fuzz(target: Target, seed: int, numbers: Iterator[int] | range, folder: Path
             outcome.refused += found is None
         except MEANT:
             outcome.refused += 1
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
             outcome.crashes.append(f"{target.name}, seed {seed}, case {number}: {type(error).__name__}: {str(error)[:200]}")
         passed = time.process_time() - began
         outcome.seconds += passed

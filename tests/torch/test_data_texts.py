@@ -258,3 +258,20 @@ def test_text_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"one\ntwo\n\xff\n")
     with pytest.raises(DataError, match=r"b.txt, line 3, cannot be read as text in UTF-8"):
         load(source(tmp_path, 'TextWindows("b.txt", length=2, tokenizer=Characters())'), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "merges", "said"),
+    [
+        (["[PAD]", "a", "b", "a"], [], "stands in it twice"),
+        (["[PAD]", "a", "b"], [["a", "b"]], "it has no token 'ab'"),
+        (["[PAD]", "a", "ab"], [["a", "b"]], "it has no token 'b'"),
+    ],
+)
+def test_pairs_that_make_no_vocabulary(tokens: list[str], merges: list[list[str]], said: str) -> None:
+    """The library takes some for another vocabulary, and ends the process for others."""
+    pytest.importorskip("tokenizers")
+    state = {"kind": "BytePair", "special": ["[PAD]"], "tokens": tokens, "merges": merges}
+    with pytest.raises(DataError, match=said):
+        from_state(state)
+    assert len(from_state({**state, "tokens": ["[PAD]", "a", "b", "ab"], "merges": [["a", "b"]]})) == 4
