@@ -206,7 +206,8 @@ class _Loader:
         target = used_file(path, source.path)
         if target is None:
             self.used.append(Used(source.path, path, None))
-            refused = Diagnostic("NN113", f'"{path}" leads out of the project', span, help="name a file below the project's root")
+            why = "is no path: it has a null character in it" if "\0" in path else "leads out of the project"
+            refused = Diagnostic("NN113", f'"{path}" {why}', span, help="name a file below the project's root")
             return None, [refused], path
         try:
             data = self._unsaved[target] if target in self._unsaved else target.read_bytes()

@@ -23,8 +23,11 @@ def project_root(folder: str) -> str | None:
 def used_file(path: str, user: str) -> Path | None:
     """The file that the spec `user` means by `use ... from "path"`: relative to the spec, and below the project's root.
 
-    None for a path that is absolute, or that leads out of the project. Where there is no project, the spec's folder is one.
+    None for a path that is absolute, that leads out of the project, or that no file can have. Where there is no project, the spec's folder is
+    one.
     """
+    if "\0" in path:  # which no path has
+        return None
     here = Path(user).resolve().parent
     target = (here / path).resolve()
     inside = not Path(path).is_absolute() and target.is_relative_to(project_root(str(here)) or here)

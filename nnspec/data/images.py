@@ -18,8 +18,8 @@ from nnspec.errors import MissingExtra
 from nnspec.recipes.recipe import DataSource
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-#: Few bytes can unpack to many pixels.
-_MOST_PIXELS = 48_000_000
+#: Few bytes can unpack to many pixels, of which a few copies are held at once: with these, under 512 MiB.
+_MOST_PIXELS = 32_000_000
 #: By what is in the file, not by its name: Pillow reads others too, and has another program run what is in some of them (PostScript).
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -78,13 +78,15 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> Ten
                     raise DataError(
                         f"{path} has {image.width:,} x {image.height:,} pixels, beyond the limit of {_MOST_PIXELS:,}; bring it to a smaller size"
                     )
-                picture = image.convert(_MODES[channels])
+                picture = image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
                 if size is not None:
                     picture = picture.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
-                pixels = numpy.asarray(picture)
+                pixels = numpy.array(picture)
+    except MemoryError as error:
+        raise DataError(f"{path} takes more memory than there is; bring it to a smaller size") from error
     except (OSError, ValueError, SyntaxError, EOFError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise DataError(f"{path} cannot be read as a picture ({error}); get it again, or remove it") from error
-    tensor = torch.from_numpy(pixels.copy())
+    tensor = torch.from_numpy(pixels)
     return tensor.unsqueeze(0) if tensor.dim() == 2 else tensor.permute(2, 0, 1)
 
 

@@ -192,6 +192,10 @@ class _Run:
         return expressions.evaluate(statement.values[0], self.scope)
 
     def binding(self, statement: tree.Statement) -> None:
+        if not statement.names:  # a syntax error took them, which has been reported
+            for each in statement.values:
+                expressions.evaluate(each, self.scope)
+            return
         value = self.value(statement, statement.names[0].id)
         if statement.type is not None and not is_silent(value):
             declared.assert_type(statement.type, value, statement.names[0].id, self.scope)

@@ -183,6 +183,8 @@ class _SampleRun:
         elif len(statement.values) != 1:
             self.build.report("NN115", "one value belongs here", statement.span)
             blocks.bind_values(statement, POISON, self.scope)
+        elif not statement.names:  # a syntax error took them, which has been reported
+            expressions.evaluate(statement.values[0], self.scope)
         else:
             self.scope.numbering = naming.numbering(statement.names[0].id, statement.values, self.scope)
             blocks.bind_values(statement, expressions.evaluate(statement.values[0], self.scope), self.scope)

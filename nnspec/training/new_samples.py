@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,8 +142,10 @@ def _only(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> str:
 
 def _load(file: Path) -> numpy.ndarray[Any, Any]:
     try:
-        _verify_header(file)
-        found: numpy.ndarray[Any, Any] = numpy.load(file, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on headers that Python 2 wrote, which are read all the same
+            _verify_header(file)
+            found: numpy.ndarray[Any, Any] = numpy.load(file, allow_pickle=False)
     except UNREADABLE as error:
         raise DataError(f"{file} cannot be read as an .npy file: {error}") from error
     if not isinstance(found, numpy.ndarray):
