@@ -1,5 +1,4 @@
-"""Weights rounded to eight bits: whole numbers from -127 to 127 times one scale for each output channel (weight-only quantization;
-Krishnamoorthi 2018, arXiv:1806.08342, section 2.2). `nnspec export --int8-weights` keeps them in a quarter of the size."""
+"""Weights rounded to eight bits, as `nnspec export --int8-weights` keeps them; a channel is what belongs to one number of the first axis."""
 
 from __future__ import annotations
 
@@ -8,9 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from nnspec.exporting.int8_weights import rounded as rounded_array
 from nnspec.graph.ir import WeightEntry
-
-_LARGEST = 127
 
 
 def roundable(weights: Mapping[str, WeightEntry]) -> list[str]:
@@ -19,11 +17,10 @@ def roundable(weights: Mapping[str, WeightEntry]) -> list[str]:
 
 
 def rounded(state: Mapping[str, Tensor], paths: list[str]) -> dict[str, Tensor]:
-    """The weights, with those at these paths rounded. A channel is what belongs to one number of the first axis."""
+    """The weights, with those at these paths rounded."""
     result = dict(state)
     for path in paths:
-        tensor = state[path]
-        scales = tensor.flatten(1).abs().amax(dim=1).div(_LARGEST).view(-1, *[1] * (tensor.dim() - 1))
-        scales = torch.where(scales > 0, scales, torch.ones_like(scales))
-        result[path] = tensor.div(scales).round().mul(scales)
+        whole, scales = rounded_array(state[path].detach().cpu().numpy(), 0)
+        spread = torch.from_numpy(scales).view(-1, *[1] * (whole.ndim - 1))
+        result[path] = torch.from_numpy(whole).to(state[path].dtype) * spread
     return result
