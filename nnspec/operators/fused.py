@@ -57,8 +57,8 @@ class FusedLayer(_Around):
         settings: dict[str, Any] = {**call.settings}
         if self.activation is not None:
             settings |= {"function": self.activation.function, "function_settings": dict(self.activation.settings)}
-        addend = () if self.addend is None else (Ref("addend"),)
-        return call_module(f"{_MODULES}.Fused{self.layer.name}", *call.args, *addend, settings=settings)
+        addend = {} if self.addend is None else {"addend": Ref("addend")}
+        return call_module(f"{_MODULES}.Fused{self.layer.name}", *call.args, settings=settings, **addend)
 
 
 class DroppedGraphLayer(_Around):

@@ -24,8 +24,9 @@ from nnspec.passes.base import Pass, Rewriting, describe
 from nnspec.passes.reading import module_uses
 
 #: Layers whose kernels can do more, and those of them that can add a tensor before the activation.
-LAYERS = frozenset({"Linear", "Conv2d", "ConvTranspose2d"})
-_ADDING = frozenset({"Linear", "Conv2d"})
+LAYERS = frozenset({"Linear", "Conv2d", "ConvTranspose2d", "SelfAttention"})
+_ADDING = frozenset({"Linear", "Conv2d", "SelfAttention"})
+_ACTIVATED = LAYERS - {"SelfAttention"}
 #: Activations by the name of their function, with the settings that it takes.
 _ACTIVATIONS: dict[str, tuple[str, ...]] = {
     "relu": (), "leaky_relu": ("negative_slope",), "gelu": ("approximate",), "silu": (), "sigmoid": (), "tanh": (),
@@ -111,7 +112,8 @@ class _Search:
                 return _Chain((layer,), None, None), reason
             nodes.append(follower)
             follower, _ = self._only_reader(follower)
-        activation = _activation(follower) if follower is not None else None
+        activated = follower is not None and layer.operator.name in _ACTIVATED
+        activation = _activation(follower) if follower is not None and activated else None
         if follower is not None and activation is not None:
             nodes.append(follower)
         if len(nodes) == 1 and follower is not None:

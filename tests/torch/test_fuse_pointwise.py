@@ -291,6 +291,39 @@ def test_any_network_of_layers_sums_and_activations_stays_the_same(data: st.Data
     same(graph, 2e-5)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_attention_multiplies_by_the_kernel_and_adds_what_goes_around_it(causal: bool, masked: bool, bias: bool) -> None:
+    draft = Draft()
+    N, T = symbol("N"), symbol("T")  # noqa: N806
+    x = draft.input("x", (N, T, 8))
+    reads = (x, draft.input("keep", (N, T), "bool")) if masked else (x,)
+    y = draft.add("SelfAttention", *reads, path="attention", heads=2, causal=causal, bias=bias).carried
+    graph = draft.graph(output=draft.then("ReLU", draft.add("add", x, y).carried, "act"))
+    assert fused(graph) == ["SelfAttention + add", "ReLU"]
+    module = same(graph)
+    assert module.state_dict().keys() == lower(graph).state_dict().keys()
+
+
+def test_shared_attention_is_left_alone() -> None:
+    draft = Draft()
+    x = draft.input("x", (symbol("N"), symbol("T"), 8))
+    first = draft.then("SelfAttention", x, "attention", heads=2)
+    left_alone(draft.graph(output=draft.then("SelfAttention", first, "attention", heads=2)), "it is shared", "it is shared")
+
+
+def test_the_kernel_is_called_without_reading_the_bias() -> None:
+    """torch finds an overload by trying: it would read each number of a bias to see whether they are a list."""
+    convolution, linear = FusedConv2d(6, 4, 3, padding=1, function="relu"), FusedLinear(6, 5)
+    with torch.no_grad(), torch.profiler.profile() as profile:
+        convolution(torch.rand(2, 6, 5, 7), torch.rand(2, 4, 5, 7))
+        linear(torch.rand(3, 6), torch.rand(3, 5))
+    called = {event.key for event in profile.key_averages()}
+    assert {"mkldnn::_convolution_pointwise", "mkldnn::_linear_pointwise"} <= called
+    assert not called & {"aten::item", "aten::is_nonzero", "aten::unbind"}
+
+
 def test_a_small_layer_stays_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_modules, "LEAST_PRODUCTS", 7 * 8 * 5)
     layer = FusedLinear(8, 5, function="relu").eval().requires_grad_(False)

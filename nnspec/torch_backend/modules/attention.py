@@ -60,13 +60,17 @@ class _Projected(nn.Module):
             nn.init.zeros_(self.out_proj.bias)
 
     def attend(self, q_NTD: Tensor, k_NSD: Tensor, v_NSD: Tensor, keep: Tensor | None, causal: bool) -> Tensor:
-        """Heads apart, attention, heads together, and the product out."""
+        """What is mixed, and the product out."""
+        out: Tensor = self.out_proj(self.mixed(q_NTD, k_NSD, v_NSD, keep, causal))
+        return out
+
+    def mixed(self, q_NTD: Tensor, k_NSD: Tensor, v_NSD: Tensor, keep: Tensor | None, causal: bool) -> Tensor:
+        """Heads apart, attention, heads together: (N, T, D)."""
         q, k, v = (each.reshape(*each.shape[:2], self.heads, -1).transpose(1, 2) for each in (q_NTD, k_NSD, v_NSD))
         mask = join_masks(keep, causal, q.shape[2], k.shape[2])
         dropout = self.dropout if self.training else 0.0
         y_NHTE = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal and mask is None)
-        out: Tensor = self.out_proj(y_NHTE.transpose(1, 2).flatten(2))
-        return out
+        return y_NHTE.transpose(1, 2).flatten(2)
 
 
 class SelfAttention(_Projected):

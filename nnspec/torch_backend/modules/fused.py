@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from nnspec.torch_backend.modules.attention import SelfAttention
+
 #: What oneDNN calls each function, and how it takes the settings: numbers, or the name of an algorithm.
 _ATTRIBUTES: dict[str, Callable[[Mapping[str, Any]], tuple[str, list[float], str]]] = {
     "": lambda given: ("none", [], ""),
@@ -35,6 +37,21 @@ LEAST_PRODUCTS = 1_500_000
 _AVAILABLE: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 #: What oneDNN computes in on this processor.
 _ELEMENTS = (torch.float32, torch.bfloat16) if _AVAILABLE and torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
+
+
+def _kernel(name: str, overload: str = "default") -> Callable[..., Tensor]:
+    """An operator of oneDNN. The overload is named: else torch tries them in turn, and to see whether a bias is a list of numbers it reads
+    it number by number, which takes longer than the layer."""
+    return getattr(getattr(torch.ops.mkldnn, name), overload) if _AVAILABLE else _not_there
+
+
+def _not_there(*given: object) -> Tensor:
+    raise RuntimeError("this build of torch has no oneDNN")
+
+
+_LINEAR, _LINEAR_SUM = _kernel("_linear_pointwise"), _kernel("_linear_pointwise", "binary")
+_CONVOLUTION, _CONVOLUTION_SUM = _kernel("_convolution_pointwise"), _kernel("_convolution_pointwise", "binary")
+_TRANSPOSED = _kernel("_convolution_transpose_pointwise")
 
 
 def channels_last(x_NCHW: Tensor) -> Tensor:
@@ -91,6 +108,19 @@ class _Fused(nn.Module):
                 found = self._prepared = (weight._version, weight.data_ptr(), prepare(weight.detach()))
         return found[2]
 
+    def product(self, x: Tensor, bias: Tensor | None, addend: Tensor | None = None) -> Tensor:
+        """`x` times the weight, then `+ bias`, `+ addend`, and the function."""
+        weight = self.weight
+        rows = x.numel() // x.shape[-1] if x.shape[-1] else 0
+        # One row is a product of a matrix and a vector, for which torch's default has less to prepare.
+        if rows <= 1 or rows * weight.numel() < LEAST_PRODUCTS or not self.admits(x):
+            y = F.linear(x, weight, bias)
+            return self.applied(y if addend is None else y + addend)
+        prepared = self.prepared(lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
+        if addend is None:
+            return _LINEAR(x, prepared, bias, self.attribute, self.scalars, self.algorithm)
+        return self.applied(_LINEAR_SUM(x, addend, prepared, bias, "add"))
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_prepared": None}
 
@@ -106,16 +136,29 @@ class FusedLinear(_Fused, nn.Linear):
         self.set_function(function, function_settings)
 
     def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
-        rows = x.numel() // x.shape[-1] if x.shape[-1] else 0
-        # One row is a product of a matrix and a vector, for which torch's default has less to prepare.
-        if rows <= 1 or rows * self.weight.numel() < LEAST_PRODUCTS or not self.admits(x):
-            y = F.linear(x, self.weight, self.bias)
-            return self.applied(y if addend is None else y + addend)
-        weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_linear_weight(weight, rows))
-        call: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise
-        if addend is None:
-            return call(x, weight, self.bias, self.attribute, self.scalars, self.algorithm)
-        return self.applied(call(x, addend, weight, self.bias, "add"))
+        return self.product(x, self.bias, addend)
+
+
+class FusedSelfAttention(_Fused, SelfAttention):
+    """`SelfAttention`, whose products with weights are the kernel's, then `+ addend`. (N, T, D) -> (N, T, D)."""
+
+    ranks: ClassVar[tuple[int, ...]] = (3,)
+
+    def __init__(self, width: int, heads: int, causal: bool, dropout: float, bias: bool) -> None:
+        SelfAttention.__init__(self, width, heads, causal, dropout, bias)
+        self.set_function("", None)
+        self.out_proj: FusedLinear = FusedLinear(width, width, bias)
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]  # the name that the kernel asks for
+        """Queries, keys and values together."""
+        assert self.in_proj_weight is not None
+        return self.in_proj_weight
+
+    def forward(self, x_NTD: Tensor, keep: Tensor | None = None, addend: Tensor | None = None) -> Tensor:
+        q, k, v = self.product(x_NTD, self.in_proj_bias).chunk(3, dim=-1)
+        y_NTD = self.mixed(q, k, v, keep, self.causal)
+        return self.out_proj(y_NTD, addend)  # type: ignore[no-any-return]
 
 
 class FusedConv2d(_Fused, nn.Conv2d):
@@ -139,15 +182,13 @@ class FusedConv2d(_Fused, nn.Conv2d):
         stride, dilation, groups = list(self.stride), list(self.dilation), self.groups
         weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_convolution_weight(
             weight, self.amounts, stride, dilation, groups, list(x.shape)))  # fmt: skip
-        call: Callable[..., Tensor] = torch.ops.mkldnn._convolution_pointwise
         if addend is None:
-            return call(
+            return _CONVOLUTION(
                 x, weight, self.bias, self.amounts, stride, dilation, groups, self.attribute, self.scalars, self.algorithm
             )
         within = self.function == "relu"  # the only function that torch lets oneDNN compute after a sum
-        y = call(
-            x, addend, weight, self.bias, self.amounts, stride, dilation, groups, "add", 1.0, "relu" if within else None, [], None
-        )
+        unary = "relu" if within else None
+        y = _CONVOLUTION_SUM(x, addend, weight, self.bias, self.amounts, stride, dilation, groups, "add", 1.0, unary, [], None)
         return y if within else self.applied(y)
 
 
@@ -169,5 +210,6 @@ class FusedConvTranspose2d(_Fused, nn.ConvTranspose2d):
             return self.applied(F.conv_transpose2d(x, self.weight, self.bias, stride, padding, extra, groups, dilation))
         weight = self.prepared(lambda weight: torch.ops.mkldnn._reorder_convolution_transpose_weight(
             weight, padding, extra, stride, dilation, groups, list(x.shape)))  # fmt: skip
-        call: Callable[..., Tensor] = torch.ops.mkldnn._convolution_transpose_pointwise
-        return call(x, weight, self.bias, padding, extra, stride, dilation, groups, self.attribute, self.scalars, self.algorithm)
+        return _TRANSPOSED(
+            x, weight, self.bias, padding, extra, stride, dilation, groups, self.attribute, self.scalars, self.algorithm
+        )
