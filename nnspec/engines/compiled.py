@@ -45,7 +45,7 @@ def compile_for(
         known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
         allowed = TOLERANCES[precision] if tolerance is None else tolerance
         subject = Subject(
-            graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration)
+            graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration), told
         )
         tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
         decision, run = choose(subject, tried, told)
