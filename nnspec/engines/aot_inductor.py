@@ -49,7 +49,7 @@ class AotInductor(Engine):
                 return run
         lacking = lacking_compiler()
         if lacking is not None:
-            raise Unsuitable(f"it {lacking}")
+            raise Unsuitable(f"it {lacking}", lasting=False)
         subject.told(f"compiling {subject.graph.name} with AOTInductor: that takes seconds to minutes")
         outside, data = _compiled(subject, outside=outside)
         run = _loaded(data, subject, outside=outside)
@@ -107,7 +107,7 @@ def _compiled(subject: Subject, *, outside: bool) -> tuple[bool, bytes]:
             program = tracing.traced(module.requires_grad_(False), inputs, {name: {} for name in inputs})
             # Constants of the program's own can be handed over by nobody else.
             outside = outside and not program.constants.keys() - dict(module.named_buffers()).keys()
-            write_package(program, path, _OUTSIDE if outside else _PACKED)
+            write_package(program, path, {**(_OUTSIDE if outside else _PACKED), "cpp.threads": subject.threads})
         except ExportError as error:
             raise Unsuitable(str(error)) from error
         return outside, path.read_bytes()

@@ -87,11 +87,11 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
             told(f"`{known.engine}` was the fastest, and fails now: {error}")
     told(f"measuring {len(engines)} ways to run {subject.graph.name}")
     ready: dict[str, tuple[Run, float, float]] = {}
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Unsuitable] = {}
     reference = engines[0].made_for(subject)(subject.inputs)
     for each in engines:
         outcome = _prepared(each, subject, reference)
-        if isinstance(outcome, str):
+        if isinstance(outcome, Unsuitable):
             reasons[each.name] = outcome
         else:
             ready[each.name] = outcome
@@ -99,7 +99,7 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
     timings = tuple(
         Timing(each.name, times[each.name], "", *ready[each.name][1:])
         if each.name in ready
-        else Timing(each.name, None, reasons[each.name])
+        else Timing(each.name, None, str(reasons[each.name]))
         for each in engines
     )
     best = engines[0].name
@@ -107,27 +107,28 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
         if ms * MARGIN < times[best]:
             best = name
     decision = Decision(best, timings, {var.name: size for var, size in subject.sizes.items()}, precision=subject.precision)
-    _remember(key, decision)
+    if all(each.lasting for each in reasons.values()):
+        _remember(key, decision)
     return decision, ready[best][0]
 
 
-def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float, float] | str:
+def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float, float] | Unsuitable:
     """The engine's call with the seconds that it took to make it and its error, or why it is none."""
     missing = engine.missing()
     if missing is not None:
-        return missing
+        return Unsuitable(missing)
     began = time.perf_counter()
     try:
         run = engine.made_for(subject)
         found = run(subject.inputs)
     except Unsuitable as error:
-        return str(error)
+        return error
     except (RuntimeError, ValueError, NotImplementedError) as error:  # what other people's runtimes raise for what they cannot do
-        return f"it fails: {str(error).strip().splitlines()[0][:160]}"
+        return Unsuitable(f"it fails: {str(error).strip().splitlines()[0][:160]}")
     seconds = time.perf_counter() - began
     difference = measure(reference, found)
     if not difference.relative <= subject.tolerance:
-        return f"it differs by {difference.relative:.1e} of the output, and {subject.tolerance:g} is allowed"
+        return Unsuitable(f"it differs by {difference.relative:.1e} of the output, and {subject.tolerance:g} is allowed")
     return run, seconds, difference.relative
 
 

@@ -23,7 +23,11 @@ Run = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 
 class Unsuitable(Exception):
-    """An engine that cannot run a network: why."""
+    """An engine that cannot run a network: why. `lasting` but where that may change by itself, as by the installation of a compiler."""
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
