@@ -290,6 +290,16 @@ def test_the_door(capfd: pytest.CaptureFixture[str]) -> None:
     torch.testing.assert_close(module(x)["logits"], nnspec.compile(TEXT, mode="inference")(x)["logits"], rtol=1e-4, atol=1e-5)
 
 
+def test_the_door_takes_names_of_engines() -> None:
+    module = nnspec.compile(TEXT, mode="inference", example_batch=2, engines=["fused"])
+    assert [each.engine for each in module.meta[DECISION].timings] == ["torch", "fused"]
+    with pytest.raises(ValueError, match="there is no engine `abacus`: there is `torch`, `fused`"):
+        nnspec.compile(TEXT, mode="inference", example_batch=2, engines=["abacus"])
+    for more in ({"mode": "inference"}, {"example_batch": 2}):
+        with pytest.raises(ValueError, match="engines are chosen among for"):
+            nnspec.compile(TEXT, engines=["fused"], **more)  # type: ignore[arg-type]
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from nnspec.cli import main
 
