@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from os import PathLike
 
     from torch.fx import GraphModule
@@ -66,24 +66,27 @@ def check(spec: Spec, *, sizes: dict[str, int] | None = None, enabled: Collectio
 
 def compile(
     spec: Spec, *, network: str | None = None, mode: str = "training", example_batch: int | None = None, seed: int = 0,
-    sizes: dict[str, int] | None = None, **parameters: Any,
+    sizes: dict[str, int] | None = None, engines: Sequence[str] | None = None, **parameters: Any,
 ) -> GraphModule:  # fmt: skip
     """Compile one network of a spec to a `torch.fx.GraphModule` with fresh weights.
 
     In the mode "training" it holds ordinary parameters under stable names; in "inference" it is folded and fused. With
     `example_batch` it is compared, on random inputs of so many samples, with the network as written, and in inference it runs them the way
-    that is measured to be fastest on this machine (`module.meta["nnspec_engine"]`). Raises `SpecError` with all findings where the spec has
-    errors.
+    that is measured to be fastest on this machine (`module.meta["nnspec_engine"]`), among the `engines` that are named or all that are soon
+    ready. Raises `SpecError` with all findings where the spec has errors, and ValueError for an engine that there is not, or where there is
+    nothing to choose one by.
     """
     from nnspec.torch_backend.compile import compile_graph, verify_compiled
 
+    if engines is not None and (mode != "inference" or example_batch is None):
+        raise ValueError('engines are chosen among for `mode="inference"` and an `example_batch`, whose samples are timed')
     report = _sound(check(spec, sizes=sizes, **parameters))
     graph = report.graph(network, training=mode == "training")
     if mode == "inference" and example_batch is not None:
         from nnspec.engines import compile_for
         from nnspec.torch_backend.compile import batch_sizes
 
-        module = compile_for(graph, batch_sizes(graph, example_batch), seed=seed)
+        module = compile_for(graph, batch_sizes(graph, example_batch), seed=seed, engines=engines)
     else:
         module = compile_graph(graph, mode=mode, seed=seed, fusion="fused" if mode == "inference" else "no")
     if example_batch is not None:

@@ -20,6 +20,7 @@ _FLOAT32 = (
     "TorchScript",
     "torch.compile",
     "compile + freezing",
+    "AOTInductor",
     "ONNX Runtime",
     "OpenVINO",
     "nnspec",

@@ -77,6 +77,19 @@ def frozen(subject: Subject) -> Call:
     return lambda: module(*subject.inputs)
 
 
+def packaged(subject: Subject) -> Call:
+    """A package of AOTInductor, with frozen weights."""
+    import torch._inductor as inductor
+
+    program = torch.export.export(subject.module, subject.inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = inductor.aoti_compile_and_package(
+            program, package_path=f"{folder}/network.pt2", inductor_configs={"freezing": True}
+        )
+        package = inductor.aoti_load_package(path)
+    return lambda: package(*subject.inputs)
+
+
 def bfloat16(subject: Subject) -> Call:
     module = subject.module.to(torch.bfloat16)
     inputs = [each.to(torch.bfloat16) if each.is_floating_point() else each for each in subject.inputs]
@@ -134,6 +147,7 @@ RUNTIMES: dict[str, Callable[[Subject, int], Call]] = {
     "TorchScript": lambda subject, _: torchscript(subject),
     "torch.compile": lambda subject, _: compiled(subject),
     "compile + freezing": lambda subject, _: frozen(subject),
+    "AOTInductor": lambda subject, _: packaged(subject),
     "ONNX Runtime": onnxruntime,
     "OpenVINO": openvino,
     "nnspec": lambda subject, _: ours(subject),

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nnspec.passes.base import PassReport
     from nnspec.torch_backend.equivalence import Difference
 
+_ENGINES = (
+    "The engines to choose among, separated by commas: torch, fused, channels_last, onnxruntime, openvino (all that are installed, if left "
+    "out); and inductor and aot_inductor, which call a C++ compiler for seconds to minutes, aot_inductor only the first time."
+)
 #: Share of the largest output by which the folded network may differ from the one that is written.
 TOLERANCE = 1e-4
 
@@ -37,9 +41,7 @@ def run(
         int | None,
         typer.Option("--batch", metavar="N", min=1, show_default=False, help="Measure what runs N samples fastest, and use it."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option("--engine", metavar="NAMES", help="The engines to choose among, separated by commas.")
-    ] = "",
+    engine: Annotated[str, typer.Option("--engine", metavar="NAMES", help=_ENGINES)] = "",
     precision: Annotated[
         str, typer.Option("--precision", metavar="float32|bfloat16|int8", help="What may be computed in, with --batch.")
     ] = "float32",

@@ -61,7 +61,7 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "abilities": abilities,
-        "device": _device() if _version("torch") else {},
+        "device": {**_device(), "C++ compiler": _compiler()} if _version("torch") else {},
         "folders": {"data (NNSPEC_DATA)": os.environ.get("NNSPEC_DATA") or "not set"},
     }
 
@@ -73,6 +73,14 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
+
+
+def _compiler() -> str:
+    from nnspec.exporting.aoti import lacking_compiler
+
+    return (
+        "yes" if lacking_compiler() is None else "none: `compile --engine inductor,aot_inductor` and `export --to aoti` need one"
+    )
 
 
 def _device() -> dict[str, Any]:

@@ -11,12 +11,10 @@ import gc
 import hashlib
 import json
 import os
-import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from torch import Tensor
 
 from nnspec.data.location import cache_folder
 from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
+from nnspec.engines.identity import content, meaning, processor
 from nnspec.engines.table import ENGINES
 from nnspec.torch_backend.equivalence import measure
 
@@ -88,11 +87,11 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
             told(f"`{known.engine}` was the fastest, and fails now: {error}")
     told(f"measuring {len(engines)} ways to run {subject.graph.name}")
     ready: dict[str, tuple[Run, float, float]] = {}
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Unsuitable] = {}
     reference = engines[0].made_for(subject)(subject.inputs)
     for each in engines:
         outcome = _prepared(each, subject, reference)
-        if isinstance(outcome, str):
+        if isinstance(outcome, Unsuitable):
             reasons[each.name] = outcome
         else:
             ready[each.name] = outcome
@@ -100,7 +99,7 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
     timings = tuple(
         Timing(each.name, times[each.name], "", *ready[each.name][1:])
         if each.name in ready
-        else Timing(each.name, None, reasons[each.name])
+        else Timing(each.name, None, str(reasons[each.name]))
         for each in engines
     )
     best = engines[0].name
@@ -108,27 +107,28 @@ def choose(subject: Subject, names: Sequence[str], told: Callable[[str], None] =
         if ms * MARGIN < times[best]:
             best = name
     decision = Decision(best, timings, {var.name: size for var, size in subject.sizes.items()}, precision=subject.precision)
-    _remember(key, decision)
+    if all(each.lasting for each in reasons.values()):
+        _remember(key, decision)
     return decision, ready[best][0]
 
 
-def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float, float] | str:
+def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tuple[Run, float, float] | Unsuitable:
     """The engine's call with the seconds that it took to make it and its error, or why it is none."""
     missing = engine.missing()
     if missing is not None:
-        return missing
+        return Unsuitable(missing)
     began = time.perf_counter()
     try:
         run = engine.made_for(subject)
         found = run(subject.inputs)
     except Unsuitable as error:
-        return str(error)
+        return error
     except (RuntimeError, ValueError, NotImplementedError) as error:  # what other people's runtimes raise for what they cannot do
-        return f"it fails: {str(error).strip().splitlines()[0][:160]}"
+        return Unsuitable(f"it fails: {str(error).strip().splitlines()[0][:160]}")
     seconds = time.perf_counter() - began
     difference = measure(reference, found)
     if not difference.relative <= subject.tolerance:
-        return f"it differs by {difference.relative:.1e} of the output, and {subject.tolerance:g} is allowed"
+        return Unsuitable(f"it differs by {difference.relative:.1e} of the output, and {subject.tolerance:g} is allowed")
     return run, seconds, difference.relative
 
 
@@ -164,40 +164,26 @@ def _median_ms(run: Run, inputs: tuple[Tensor, ...]) -> float:
 
 
 def _key(subject: Subject, engines: Sequence[Engine]) -> str:
-    """A hash of all that a decision depends on: the folded network's nodes, sizes, threads, the processor, the engines."""
-    nodes = [
-        f"{node.operator!r} {[str(value.type) for value in node.reads()]} {[str(value.type) for value in node.outputs.values()]}"
-        for node in subject.folded.nodes
-    ]
+    """A hash of all that a decision depends on: the folded network, its sizes, threads, the processor, the engines."""
     sizes = sorted((var.name, size) for var, size in subject.sizes.items())
     having = [f"{each.name} {each.version} {each.missing()}" for each in engines]
     if subject.precision != "float32":  # how far the results are off depends on the numbers, too
-        having += [_content([*subject.state.values(), *(each for batch in subject.calibration for each in batch)])]
-    parts = [_VERSION, *nodes, str(sizes), str(subject.threads), subject.precision, str(subject.tolerance), processor(), *having]
+        having += [content([*subject.state.values(), *(each for batch in subject.calibration for each in batch)])]
+    parts = [
+        _VERSION,
+        *meaning(subject.folded),
+        str(sizes),
+        str(subject.threads),
+        subject.precision,
+        str(subject.tolerance),
+        processor(),
+        *having,
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _content(tensors: Iterable[Tensor]) -> str:
-    """A hash of what tensors hold."""
-    found = hashlib.sha256()
-    for each in tensors:
-        found.update(each.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()
-
-
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "5"
-
-
-@cache
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    except OSError:
-        name = ""
-    return f"{name or platform.processor()} {platform.machine()} {os.cpu_count()}"
+_VERSION = "6"
 
 
 def _file() -> Path:

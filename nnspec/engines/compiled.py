@@ -39,13 +39,16 @@ def compile_for(
     the largest output where none is given); at other sizes the network computes in float32. `calibration` are batches of inputs of these
     sizes out of the data: results are compared on the first of them, and int8 takes the ranges of its activations from the others.
     `module.meta["nnspec_engine"]` is the Decision. The weights stay under their names, without gradients, and may be loaded anew:
-    what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes.
+    what runs outside of torch is passed over from then on. Raises NoAdmissibleSizes, and ValueError for an engine that there is not.
     """
+    unknown = [name for name in engines or () if name not in ENGINES]
+    if unknown:
+        raise ValueError(f"there is no engine `{unknown[0]}`: there is {', '.join(f'`{name}`' for name in ENGINES)}")
     with torch.inference_mode(False):  # tensors that are made in inference mode do not tell when they change
         known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
         allowed = TOLERANCES[precision] if tolerance is None else tolerance
         subject = Subject(
-            graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration)
+            graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration), told
         )
         tried = [name for name, each in ENGINES.items() if not each.asked_only] if engines is None else engines
         decision, run = choose(subject, tried, told)

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from nnspec.data.location import unheard
 from nnspec.dims import Var
 from nnspec.graph.ir import Graph
 from nnspec.passes.pipeline import Fusion
@@ -22,7 +23,11 @@ Run = Callable[[tuple[Tensor, ...]], list[Tensor]]
 
 
 class Unsuitable(Exception):
-    """An engine that cannot run a network: why."""
+    """An engine that cannot run a network: why. `lasting` but where that may change by itself, as by the installation of a compiler."""
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Subject:
     """A network with its weights, at the sizes at which it will run. `graph` is its variant for inference, as written.
 
     `precision` is what may be computed in: "float32", or "bfloat16" or "int8" where that is within `tolerance`, a share of the largest
-    output. `calibration` are inputs of these sizes out of the data, batch by batch.
+    output. `calibration` are inputs of these sizes out of the data, batch by batch. `told` hears of what takes
+    long, and of what was not as it should be.
     """
 
     graph: Graph
@@ -40,6 +46,7 @@ class Subject:
     precision: str = "float32"
     tolerance: float = 1e-4
     calibration: tuple[tuple[Tensor, ...], ...] = ()
+    told: Callable[[str], None] = unheard
     _modules: dict[Fusion, NetworkModule] = field(default_factory=dict)
 
     @cached_property

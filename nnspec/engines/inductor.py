@@ -3,15 +3,12 @@ seconds to minutes, so it is tried only where it is asked for by name."""
 
 from __future__ import annotations
 
-import shutil
-
 import torch
 from torch import Tensor
 
 from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
+from nnspec.exporting.aoti import lacking_compiler
 from nnspec.torch_backend.compile import compile_graph
-
-_COMPILERS = ("g++", "clang++", "c++")
 
 
 class Inductor(Engine):
@@ -21,7 +18,8 @@ class Inductor(Engine):
     asked_only = True
 
     def missing(self) -> str | None:
-        return None if any(map(shutil.which, _COMPILERS)) else "it needs a C++ compiler"
+        lacking = lacking_compiler()
+        return None if lacking is None else f"it {lacking}"
 
     def prepare(self, subject: Subject) -> Run:
         import torch._inductor.config as inductor

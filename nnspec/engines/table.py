@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnspec.engines.aot_inductor import AotInductor
 from nnspec.engines.engine import Engine
 from nnspec.engines.inductor import Inductor
 from nnspec.engines.onnx_runtime import OnnxRuntime
@@ -10,5 +11,5 @@ from nnspec.engines.torch_modules import Fused, FusedChannelsLast, Plain
 
 #: By name, in the order in which they are tried: of two that are as fast, the first is taken.
 ENGINES: dict[str, Engine] = {
-    each.name: each for each in (Plain(), Fused(), FusedChannelsLast(), OnnxRuntime(), OpenVino(), Inductor())
+    each.name: each for each in (Plain(), Fused(), FusedChannelsLast(), OnnxRuntime(), OpenVino(), Inductor(), AotInductor())
 }

@@ -85,6 +85,16 @@ def test_doctor(nnspec: Command) -> None:
     assert json.loads(nnspec("doctor", "--json").out)["abilities"]
 
 
+@pytest.mark.torch
+def test_doctor_looks_for_a_compiler(nnspec: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cc").write_text("")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("CXX", str(tmp_path / "cc"))
+    assert "C++ compiler: yes" in nnspec("doctor").out
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "C++ compiler: none: `compile --engine inductor,aot_inductor`" in nnspec("doctor").out
+
+
 def test_schema_accepts_the_twin(nnspec: Command, folder: Path) -> None:
     nnspec("convert", "sound.nn", "-o", "twin.yaml")
     schema = json.loads(nnspec("schema").out)

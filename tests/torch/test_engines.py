@@ -41,6 +41,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "engines.json"
 
 
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """An engine by its name; where it cannot be had, the test is skipped, which says why."""
+    found = ENGINES[request.param]
+    if (reason := found.missing()) is not None:
+        pytest.skip(reason)
+    return found
+
+
 def graph() -> Graph:
     return nnspec.check(TEXT).graph("Net")
 
@@ -146,11 +155,8 @@ def test_bfloat16_is_taken_where_it_is_near_enough(engines: dict[str, Engine]) -
     assert {each.engine: each.reason for each in strict.timings}["rough"].endswith("and 1e-06 is allowed")
 
 
-@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if "bfloat16" in each.precisions])
-def test_every_engine_in_bfloat16(name: str) -> None:
-    engine = ENGINES[name]
-    if engine.missing() is not None:
-        pytest.skip(str(engine.missing()))
+@pytest.mark.parametrize("engine", [name for name, each in ENGINES.items() if "bfloat16" in each.precisions], indirect=True)
+def test_every_engine_in_bfloat16(engine: Engine) -> None:
     network = graph()
     reference = lower(network, seed=0)
     subject = Subject(network, reference.state_dict(), admissible_sizes(network, {"N": 2, "H": 6}), 1, "bfloat16", 0.02)
@@ -239,11 +245,8 @@ def test_a_layer_may_be_called_engine(engines: dict[str, Engine]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # Inductor's own
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_computes_the_network(name: str) -> None:
-    engine = ENGINES[name]
-    if engine.missing() is not None:
-        pytest.skip(str(engine.missing()))
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
+def test_every_engine_computes_the_network(engine: Engine) -> None:
     network = graph()
     reference = lower(network, seed=0)
     subject = Subject(network, reference.state_dict(), admissible_sizes(network, {"N": 2, "H": 6}), 1)
@@ -252,13 +255,11 @@ def test_every_engine_computes_the_network(name: str) -> None:
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if not each.asked_only])
+@pytest.mark.parametrize("engine", [name for name, each in ENGINES.items() if not each.asked_only], indirect=True)
 @pytest.mark.parametrize("samples", [2, 200])
-def test_outputs_stay_and_inputs_may_lie_anyhow(name: str, samples: int) -> None:
+def test_outputs_stay_and_inputs_may_lie_anyhow(engine: Engine, samples: int) -> None:
     """Small ones are copied, large ones are not."""
-    if ENGINES[name].missing() is not None:
-        pytest.skip(str(ENGINES[name].missing()))
-    module = compile_for(graph(), {"N": samples, "H": 6}, seed=0, engines=[name])
+    module = compile_for(graph(), {"N": samples, "H": 6}, seed=0, engines=[engine.name])
     lies, other = torch.randn(samples, 6, 8, 3).permute(0, 3, 1, 2), torch.randn(samples, 3, 6, 8)
     with torch.no_grad():
         first = module(lies)["logits"]
@@ -268,13 +269,11 @@ def test_outputs_stay_and_inputs_may_lie_anyhow(name: str, samples: int) -> None
         torch.testing.assert_close(first, module(lies.contiguous())["logits"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name, each in ENGINES.items() if not each.asked_only])
-def test_threads_may_share_a_network(name: str) -> None:
+@pytest.mark.parametrize("engine", [name for name, each in ENGINES.items() if not each.asked_only], indirect=True)
+def test_threads_may_share_a_network(engine: Engine) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    if ENGINES[name].missing() is not None:
-        pytest.skip(str(ENGINES[name].missing()))
-    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0, engines=[name])
+    module = compile_for(graph(), {"N": 2, "H": 6}, seed=0, engines=[engine.name])
     inputs = [torch.full((2, 3, 6, 8), float(value)) for value in range(16)]
     with torch.no_grad(), ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda x: module(x)["logits"], inputs))
@@ -289,6 +288,16 @@ def test_the_door(capfd: pytest.CaptureFixture[str]) -> None:
     assert {each.engine for each in decision.timings} == {name for name, each in ENGINES.items() if not each.asked_only}
     x = torch.randn(2, 3, decision.sizes["H"], 8)
     torch.testing.assert_close(module(x)["logits"], nnspec.compile(TEXT, mode="inference")(x)["logits"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_door_takes_names_of_engines() -> None:
+    module = nnspec.compile(TEXT, mode="inference", example_batch=2, engines=["fused"])
+    assert [each.engine for each in module.meta[DECISION].timings] == ["torch", "fused"]
+    with pytest.raises(ValueError, match="there is no engine `abacus`: there is `torch`, `fused`"):
+        nnspec.compile(TEXT, mode="inference", example_batch=2, engines=["abacus"])
+    for more in ({"mode": "inference"}, {"example_batch": 2}):
+        with pytest.raises(ValueError, match="engines are chosen among for"):
+            nnspec.compile(TEXT, engines=["fused"], **more)  # type: ignore[arg-type]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
