@@ -12,6 +12,7 @@ from nnspec.dims import Dim, Var, substitute
 from nnspec.graph.ir import CallNetwork, Graph, Value, WeightEntry
 from nnspec.graph.memory import total
 from nnspec.operators.declare import Operator
+from nnspec.passes.fuse_linear_loss import fuse_linear_loss
 from nnspec.passes.pipeline import RECIPE, run_passes
 from nnspec.profiling.unrolling import Call, Memory, Tensor, Unrolling, WeightKey
 from nnspec.recipes.order import Stage, stages
@@ -98,6 +99,7 @@ def entered(graph: Graph, sizes: Mapping[Var, Dim]) -> tuple[dict[Value, Tensor]
 
 def recipe_calls(recipe: Recipe, sizes: Mapping[Var, Dim]) -> StepCalls:
     """An iteration of a recipe in which all of its steps run. `sizes` are numbers for the symbols of its training graph; others stay open."""
+    recipe = fuse_linear_loss(recipe, sizes).recipe
     weights = {name: weights_of(instance.variants) for name, instance in recipe.instances.items()}
     called = {node.operator.instance for node in recipe.training.nodes if isinstance(node.operator, CallNetwork)}
     weights[""] = {path: entry for path, entry in recipe.training.weights.items() if path.split(".")[0] not in called}
