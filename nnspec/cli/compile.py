@@ -210,7 +210,13 @@ def _losses(subject: Subject) -> dict[str, list[PassReport]]:
 
 
 def _as_object(
-    name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], losses: dict[str, list[PassReport]], *, same: bool
+    name: str,
+    module: GraphModule,
+    difference: Difference,
+    broken: list[Diagnostic],
+    losses: dict[str, list[PassReport]],
+    *,
+    same: bool,
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -237,7 +243,10 @@ def _as_text(
 
     lines = [describe_passes(name, list(module.meta[REPORTS]), explain=explain)]
     for recipe, reports in losses.items():
-        lines += [f"trained by {recipe}:" if reports else f"trained by {recipe}: no cross-entropy to fuse", *map(_explained, reports)]
+        lines += [
+            f"trained by {recipe}:" if reports else f"trained by {recipe}: no cross-entropy to fuse",
+            *map(_explained, reports),
+        ]
     if DECISION in module.meta:
         lines += module.meta[DECISION].lines()
     lines.append(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")

@@ -77,15 +77,17 @@ class DroppedGraphLayer(_Around):
         return call._replace(settings={**call.settings, "input_dropout": self.share})
 
 
-#: Bytes of scores (rows times classes, in float32) that a fused loss makes at a time. Fewer than these are made as a whole: less than that is
-#: little beside the weights of any network with so many classes, while pieces of less than 4 MiB take up to four times as long, for each adds a
-#: product to the gradient of the whole matrix. Measured by `python -m benchmarks.fused_loss`.
+#: Bytes of scores (rows times classes, in float32) that a fused loss makes at a time. Smaller pieces take up to four times as long, for each
+#: adds a product to the gradient of the whole matrix; larger ones are no faster. Measured by `python benchmarks/fused_loss.py --pieces`.
 SCORES_AT_ONCE = 32 << 20
+#: Up to so many bytes scores are made as a whole: less than that is little beside the weights of a network with so many classes, and below it
+#: a fused loss is not always the faster one. Measured by `python benchmarks/fused_loss.py`.
+FEW_SCORES = 8 << 20
 
 
 class LinearLoss(_Around):
-    """`cross_entropy` of what a linear layer would give, some rows at a time. Reads "input" (..., D), "matrix" (V, D), "target", and perhaps "bias"
-    (V) and "keep". With `always` also few scores are made in pieces. The layer in `layer` is the loss; `flop` is the work of the product."""
+    """`cross_entropy` of what a linear layer would give, some rows at a time. Reads "input" (..., D), "matrix" (V, D), "target", and perhaps
+    "bias" (V) and "keep". With `always` that is done however few there are. The layer in `layer` is the loss; `flop` is the product's work."""
 
     def __init__(self, loss: Operator, flop: Dim, reads: Sequence[str], *, always: bool) -> None:
         super().__init__(loss, "linear_cross_entropy")

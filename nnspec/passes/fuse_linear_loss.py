@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from nnspec.dims import Dim, Poly, Var, format_dim, product, substitute
 from nnspec.graph.ir import CallNetwork, Graph, Node, ReadWeight, Value
-from nnspec.operators.fused import SCORES_AT_ONCE, LinearLoss
+from nnspec.operators.fused import FEW_SCORES, LinearLoss
 from nnspec.operators.loss import cross_entropy
 from nnspec.passes.base import PassReport, Rewriting, describe, producers, remade
 from nnspec.passes.verify import verify
@@ -136,8 +136,8 @@ def _check_memory(recipe: Recipe, operator: cross_entropy, sizes: Mapping[Var, D
     if isinstance(operator.input.dims[-1], Poly):
         raise _Refused("how many classes there are is known once the data have been read")
     size = _bytes(operator, sizes)
-    if not isinstance(size, Poly) and size <= SCORES_AT_ONCE and recipe.settings.get("fused_loss") is not True:
-        raise _Refused(f"its scores take {_mebibytes(size)}, and up to {_mebibytes(SCORES_AT_ONCE)} nothing is gained")
+    if not isinstance(size, Poly) and size <= FEW_SCORES and recipe.settings.get("fused_loss") is not True:
+        raise _Refused(f"its scores take {_mebibytes(size)}, and up to {_mebibytes(FEW_SCORES)} nothing is gained")
 
 
 def _bytes(operator: cross_entropy, sizes: Mapping[Var, Dim]) -> Dim:
@@ -146,7 +146,9 @@ def _bytes(operator: cross_entropy, sizes: Mapping[Var, Dim]) -> Dim:
 
 def _scores_text(operator: cross_entropy, sizes: Mapping[Var, Dim]) -> str:
     size = _bytes(operator, sizes)
-    return f"{format_dim(operator.input.dims[-1])} scores for each row" + ("" if isinstance(size, Poly) else f" ({_mebibytes(size)})")
+    return f"{format_dim(operator.input.dims[-1])} scores for each row" + (
+        "" if isinstance(size, Poly) else f" ({_mebibytes(size)})"
+    )
 
 
 def _mebibytes(size: Dim) -> str:
@@ -193,7 +195,12 @@ def _last_layer(graph: Graph, output: Value) -> _Layer:
     if node.operator.name == "matmul":
         turned = made.get(_read(node, "other"))
         matrix = made.get(_read(turned, "input")) if turned is not None and turned.operator.name == "transpose" else None
-        if turned is not None and matrix is not None and isinstance(matrix.operator, ReadWeight) and _read(node, "input").type.rank > 1:
+        if (
+            turned is not None
+            and matrix is not None
+            and isinstance(matrix.operator, ReadWeight)
+            and _read(node, "input").type.rank > 1
+        ):
             gone = (*steps, node, turned) if uses[turned.carried] == 1 else (*steps, node)
             return _Layer(gone, _read(node, "input"), matrix.operator.path, None)
     raise _Refused(f"its scores come from {describe(node)}, and not from a `Linear` or a product with a transposed weight")

@@ -57,7 +57,7 @@ SETTINGS: dict[str, Setting] = {
         Flag(),
         None,
         "compute the cross-entropy of a linear layer without all its outputs at once, which saves their memory; where it is not given, as soon "
-        "as they take more than 32 MiB",
+        "as they take more than 8 MiB",
     ),
     "cuda_graphs": Setting(
         Flag(),

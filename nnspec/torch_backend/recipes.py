@@ -105,7 +105,7 @@ class RecipeModule(nn.Module):
                  arguments: Mapping[str, Mapping[str, str]], stages: Stages, *, follows_gradients: bool,
                  written: NetworkModule | None = None, reports: tuple[PassReport, ...] = ()) -> None:  # fmt: skip
         super().__init__()
-        #: The training graph node by node as the spec has it, where `training_graph` computes several as one. Not registered: it has the same parts.
+        #: The training graph as written, where `training_graph` computes several nodes as one. Not registered: it has the same parts.
         self.__dict__["written"] = training if written is None else written
         #: What was fused in the training graph, and why the rest was not.
         self.reports = reports

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
-from nnspec.operators.fused import SCORES_AT_ONCE
+from nnspec.operators.fused import FEW_SCORES, SCORES_AT_ONCE
 from nnspec.torch_backend.modules.losses import spread
 
 
@@ -38,7 +38,7 @@ def linear_cross_entropy(
     """The mean or the sum of `cross_entropy(input @ matrix.T + bias, target)`, a single number; gradients can be had once.
 
     `input` (..., D), `matrix` (V, D), `bias` (V), `target` int64 with as many elements as the input has rows, `weight` a number for each class.
-    `keep` is true for what counts; it has the first axes of the target. Scores that need no more than `SCORES_AT_ONCE` bytes are made as a whole,
+    `keep` is true for what counts; it has the first axes of the target. Scores that need no more than `FEW_SCORES` bytes are made as a whole,
     but for `always`. Raises IndexError for a target that is no class.
     """
     if keep is not None:
@@ -46,7 +46,7 @@ def linear_cross_entropy(
     rows, classes = input.reshape(-1, input.shape[-1]), target.reshape(-1)
     numbers = None if weight is None else _numbers(weight, matrix.dtype, matrix.device)
     options = _Options(ignore_index, reduction, label_smoothing, keep is not None)
-    if not always and len(rows) * len(matrix) * _wide(rows.dtype).itemsize <= SCORES_AT_ONCE:
+    if not always and len(rows) * len(matrix) * _wide(rows.dtype).itemsize <= FEW_SCORES:
         return _whole(rows, matrix, bias, classes, numbers, options)
     wanted = torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in (rows, matrix, bias))
     loss: Tensor = _RowByRow.apply(rows, matrix, bias, classes, numbers, options, wanted)  # type: ignore[no-untyped-call]
@@ -112,7 +112,7 @@ class _RowByRow(torch.autograd.Function):
         return total if divisor is None else total / divisor
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None  # given away, so that a weight takes its own without a copy
         if gradients is None:
@@ -199,7 +199,9 @@ class _Pieces:
             scores.exp_().mul_((own + counted * share).unsqueeze(1))
             scores.scatter_add_(1, chosen, -own.unsqueeze(1))
             if even:
-                scores.addcmul_(counted.unsqueeze(1), (torch.ones_like(scores[0]) if self.numbers is None else self.numbers), value=-even)
+                scores.addcmul_(
+                    counted.unsqueeze(1), (torch.ones_like(scores[0]) if self.numbers is None else self.numbers), value=-even
+                )
         return loss
 
 
