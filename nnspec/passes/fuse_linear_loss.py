@@ -103,7 +103,9 @@ def _fused(recipe: Recipe, loss: Node, sizes: Mapping[Var, Dim], rewriting: Rewr
     nodes = tuple(place.get(node, node) for node in graph.nodes if node not in steps)
     training = graph.rebuilt(nodes)
     verify(training, f"after {_NAME}")
-    rewriting.did(loss, f"the {_scores_text(operator, sizes)} of {_called(layer, variant)} are made some rows at a time")
+    rewriting.did(
+        loss, f"its scores, {_scores_text(operator, sizes)}, are made some rows at a time, with {_called(layer, variant)}"
+    )
     return replace(
         recipe,
         training=training,
@@ -146,14 +148,13 @@ def _bytes(operator: cross_entropy, sizes: Mapping[Var, Dim]) -> Dim:
 
 def _scores_text(operator: cross_entropy, sizes: Mapping[Var, Dim]) -> str:
     size = _bytes(operator, sizes)
-    return f"{format_dim(operator.input.dims[-1])} scores for each row" + (
-        "" if isinstance(size, Poly) else f" ({_mebibytes(size)})"
-    )
+    each = f"{format_dim(operator.input.dims[-1])} for each row"
+    return each if isinstance(size, Poly) else f"{each} and {_mebibytes(size)} in all"
 
 
 def _mebibytes(size: Dim) -> str:
     assert isinstance(size, int)
-    return f"{size / (1 << 20):,.1f} MiB"
+    return f"{size / (1 << 20):,.1f} MiB" if size >= 1 << 20 else f"{size / (1 << 10):,.1f} KiB"
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------------

@@ -148,6 +148,6 @@ def _keys(weights: Mapping[str, Mapping[str, WeightEntry]], updates: Collection[
 def _notes(recipe: Recipe, reports: Iterable[PassReport]) -> Iterator[str]:
     for each in reports:
         if each.done:
-            yield f"line {each.line}: {each.reason}; `parallel fsdp` makes all at once, which is not counted"
+            yield f"line {each.line}: {each.reason}, and gradients in the forward pass; `parallel fsdp` makes all at once, which is not counted"
     if recipe.settings.get("activation_checkpointing", False):
         yield "`activation_checkpointing` is not counted: with it fewer activations are kept"

@@ -37,7 +37,7 @@ class RecipeSubject:
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> None:  # fmt: skip
         self.symbols: dict[Var, int] = admissible_sizes(recipe.training, sizes)
-        recipe, reports = fuse_linear_loss(recipe, self.symbols)
+        recipe = fuse_linear_loss(recipe, self.symbols).recipe
         self.recipe, self.name, self.graph, self.device = recipe, recipe.name, recipe.training, torch.device(device)
         self.sizes = {var.name: size for var, size in self.symbols.items()}
         self.root = lower_recipe(recipe, seed=seed).to(self.device).train()
@@ -45,10 +45,10 @@ class RecipeSubject:
             self.root.instances[name].load_state_dict(tensors)
         freeze(recipe, self.root)
         layout = arrange(recipe, self.root)
-        #: What the step is not measured with, and what is measured elsewhere than it is written, to be told.
+        #: What the step is not measured with, to be told.
         self.notes = (
             () if layout in LAYOUTS else ("`memory_format measured` is chosen when training begins: profiled as contiguous",)
-        ) + tuple(f"line {each.line}: {each.reason}, with their gradients in the forward pass" for each in reports if each.done)
+        )
         self.batch_tensors = self._batch(seed)
         self.batch = self.sizes.get("N", 1)
         self._optimizers = {step.name: ScheduledOptimizer(step, recipe, self.root) for step in recipe.steps}

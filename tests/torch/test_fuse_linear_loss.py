@@ -251,8 +251,8 @@ def test_many_scores_are_fused_without_being_asked(tmp_path: Path) -> None:
     large = sized(30_000, spec(settings=""))
     (report,) = fuse_linear_loss(recipe_of(tmp_path, large)).reports
     assert report.done
-    assert re.search(r"30000 scores for each row \(11\.0 MiB\) of Words's `head`", report.reason.replace(",", ""))
-    assert "0.1 MiB" in reason(tmp_path, sized(300, spec(settings="")))
+    assert "its scores, 30000 for each row and 11.0 MiB in all" in report.reason.replace("30,000", "30000")
+    assert "take 112.5 KiB" in reason(tmp_path, sized(300, spec(settings="")))
 
 
 def test_a_size_that_is_open_is_seen_at_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,8 +335,7 @@ def test_the_memory_of_the_step_is_told(tmp_path: Path, setting: str) -> None:
     assert recipe_memory(recipe, step.symbols).peak()[0] == pytest.approx(record(step).peak, rel=0.15)
 
 
-def test_plans_and_profiles_say_that_the_loss_is_fused(tmp_path: Path) -> None:
+def test_what_counts_a_step_says_that_its_loss_is_fused(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, spec())
     step = RecipeSubject(recipe, {"N": 16}, "cpu")
-    assert any("some rows at a time" in note for note in step.notes)
     assert any("some rows at a time" in note for note in recipe_memory(recipe, step.symbols).notes)
