@@ -45,7 +45,7 @@ OVERRIDES = (
 )  # fmt: skip
 SETTINGS = (
     "drop_last true", "drop_last false", "workers 2", "accumulate 2", "accumulate 5", "clip_grad_norm 1.0", "clip_grad_value 0.5", "seed 5",
-    "precision bfloat16", "memory_format channels_last", "activation_checkpointing true", "cuda_graphs false",
+    "precision bfloat16", "memory_format channels_last", "activation_checkpointing true", "cuda_graphs false", "fused_loss true",
     "on_nan skip", "on_nan rollback",
     "patience 1", "patience 3", "keep_best loss", "keep_best accuracy", "measure_every steps=2", "measure_every epochs=1",
 )  # fmt: skip

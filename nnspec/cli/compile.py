@@ -77,10 +77,11 @@ def run(
     difference = _difference(subject, lower(graph, seed=seed, state=subject.state), module, at, asked.tolerance)
     same = difference.within(asked.tolerance)
     broken = [] if subject.report is None else broken_claims(subject.report, graph, module, subject.given, seed)
+    losses = _losses(subject)
     if json:
-        show_json(_as_object(graph.name, module, difference, broken, same=same))
+        show_json(_as_object(graph.name, module, difference, broken, losses, same=same))
     else:
-        say(_as_text(graph.name, module, difference, broken, explain=explain_fusion, same=same))
+        say(_as_text(graph.name, module, difference, broken, losses if explain_fusion else {}, explain=explain_fusion, same=same))
     if output and same:
         for written in write(subject, output, seed):
             progress(f"wrote {written}", quiet=quiet)
@@ -198,7 +199,27 @@ def _asked(precision: str, tolerance: float | None, batch: int | None) -> Asked:
     return Asked(known[precision], TOLERANCES[known[precision]] if tolerance is None else tolerance)
 
 
-def _as_object(name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, same: bool) -> dict[str, Any]:
+def _losses(subject: Subject) -> dict[str, list[PassReport]]:
+    """What becomes of the losses of the recipes that train the network, by recipe."""
+    from nnspec.passes.fuse_linear_loss import fuse_linear_loss
+
+    recipes = {} if subject.report is None else subject.report.recipes
+    return {
+        name: list(fuse_linear_loss(recipe).reports)
+        for name, recipe in recipes.items()
+        if any(each.network == subject.graph.name for each in recipe.instances.values())
+    }
+
+
+def _as_object(
+    name: str,
+    module: GraphModule,
+    difference: Difference,
+    broken: list[Diagnostic],
+    losses: dict[str, list[PassReport]],
+    *,
+    same: bool,
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     from nnspec.engines.compiled import DECISION
@@ -208,6 +229,7 @@ def _as_object(name: str, module: GraphModule, difference: Difference, broken: l
     decision = module.meta.get(DECISION)
     return {
         "network": name, "passes": [each._asdict() for each in module.meta[REPORTS]], "same": same,
+        "training": {recipe: [each._asdict() for each in reports] for recipe, reports in losses.items()},
         "difference": {"absolute": difference.absolute, "relative": difference.relative, "first": difference.first},
         "findings": [finding_object(finding, finding.fingerprint) for finding in broken],
         "engine": None if decision is None else asdict(decision),
@@ -215,12 +237,18 @@ def _as_object(name: str, module: GraphModule, difference: Difference, broken: l
 
 
 def _as_text(
-    name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], *, explain: bool, same: bool
-) -> str:
+    name: str, module: GraphModule, difference: Difference, broken: list[Diagnostic], losses: dict[str, list[PassReport]], *,
+    explain: bool, same: bool,
+) -> str:  # fmt: skip
     from nnspec.engines.compiled import DECISION
     from nnspec.torch_backend.compile import REPORTS
 
     lines = [describe_passes(name, list(module.meta[REPORTS]), explain=explain)]
+    for recipe, reports in losses.items():
+        lines += [
+            f"trained by {recipe}:" if reports else f"trained by {recipe}: no cross-entropy to fuse",
+            *map(_explained, reports),
+        ]
     if DECISION in module.meta:
         lines += module.meta[DECISION].lines()
     lines.append(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
@@ -280,8 +308,9 @@ def describe_passes(name: str, passes: list[PassReport], *, explain: bool) -> st
         f"compiled {name}: " + (", ".join(f"{pass_name} {count}" for pass_name, count in counts.items()) or "nothing to fold")
     ]
     if explain:
-        lines += [
-            f"  line {each.line}: {each.node}: {'' if each.done else 'left as it is: '}{each.reason} [{each.pass_name}]"
-            for each in sorted(passes, key=lambda each: (each.line, each.node))
-        ]
+        lines += map(_explained, sorted(passes, key=lambda each: (each.line, each.node)))
     return "\n".join(lines)
+
+
+def _explained(each: PassReport) -> str:
+    return f"  line {each.line}: {each.node}: {'' if each.done else 'left as it is: '}{each.reason} [{each.pass_name}]"

@@ -56,6 +56,10 @@ class Sharded(Rows):
         return self.index_select(0, chosen)
 
     def index_select(self, dim: int, indices: Tensor) -> Tensor:
+        return self.read(indices).to(self.device)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """The rows of these indices in the memory of the processor."""
         places = indices.cpu() if self.chosen is None else self.chosen[indices.cpu()]
         wanted = places.numpy()
         order = numpy.argsort(wanted, kind="stable")
@@ -67,7 +71,7 @@ class Sharded(Rows):
             piece = self.pieces[which[stretch[0]]]
             first = int(ordered[stretch[0]]) - int(self._ends[which[stretch[0]]] - piece.rows)
             found[order[stretch]] = self._files.rows(piece, first, len(stretch))
-        return torch.from_numpy(found).to(self.dtype).to(self.device)
+        return torch.from_numpy(found).to(self.dtype)
 
     def tensors(self) -> Iterator[Tensor]:
         """All rows, some megabytes at a time."""

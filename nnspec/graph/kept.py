@@ -354,7 +354,8 @@ _TABLE: dict[str, Rule] = {
     "scatter": _keeps("index"), "rotary": _keeps(own=_sines),
     "selfattention crossattention": _attention, "scaleddotproductattention": _scaled_dot_product,
     "gcnconv": _graph_convolution, "gatconv": _graph_attention, "sageconv": _neighbours,
-    "crossentropy": _keeps("target", own=_log_probabilities), "nllloss": _keeps("input", "target"), "l1loss": _keeps(own=_same),
+    "linearcrossentropy": _keeps("target"), "crossentropy": _keeps("target", own=_log_probabilities),
+    "nllloss": _keeps("input", "target"), "l1loss": _keeps(own=_same),
     "mseloss smoothl1loss huberloss binarycrossentropy binarycrossentropywithlogits": _keeps("input", "target"),
     "lstm gru rnn": _recurrent, "lstmcell grucell rnncell": _cell,
 }  # fmt: skip

@@ -1,12 +1,14 @@
 """Operators that only passes make: a layer together with what is done to its result, as one call. No spec can write them.
 
-Each keeps the name, the weights and the work of its layer. What they are made of is `nnspec.passes.fuse_pointwise`'s matter.
+Each keeps the weights and the work of its layer. What they are made of is the matter of `nnspec.passes`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nnspec.dims import Dim
 from nnspec.operators.declare import Cost, Inferred, Operator, Ref, TorchCall, Weight, call_function, call_module
 from nnspec.types import TensorType
 
@@ -73,6 +75,37 @@ class DroppedGraphLayer(_Around):
     def lower(self) -> TorchCall:
         call = self.layer.lower()
         return call._replace(settings={**call.settings, "input_dropout": self.share})
+
+
+#: Bytes of scores (rows times classes, in float32) that a fused loss makes at a time. Smaller pieces take up to four times as long, for each
+#: adds a product to the gradient of the whole matrix; larger ones are no faster. Measured by `python benchmarks/fused_loss.py --pieces`.
+SCORES_AT_ONCE = 32 << 20
+#: Up to so many bytes scores are made as a whole: less than that is little beside the weights of a network with so many classes, and below it
+#: a fused loss is not always the faster one. Measured by `python benchmarks/fused_loss.py`.
+FEW_SCORES = 8 << 20
+
+
+class LinearLoss(_Around):
+    """`cross_entropy` of what a linear layer would give, some rows at a time. Reads "input" (..., D), "matrix" (V, D), "target", and perhaps
+    "bias" (V) and "keep". With `always` that is done however few there are. The layer in `layer` is the loss; `flop` is the product's work."""
+
+    def __init__(self, loss: Operator, flop: Dim, reads: Sequence[str], *, always: bool) -> None:
+        super().__init__(loss, "linear_cross_entropy")
+        self.flop, self.reads, self.always = flop, tuple(reads), always
+
+    def cost(self) -> Cost:
+        """The product's and the loss's."""
+        return Cost(self.flop + self.layer.cost().flop)
+
+    def lower(self) -> TorchCall:
+        settings = self.layer.attributes()
+        weight = settings["weight"]
+        optional = {name: Ref(name) for name in ("bias", "keep") if name in self.reads}
+        return call_function(
+            "nnspec.torch_backend.modules.linear_loss.linear_cross_entropy", Ref("input"), Ref("matrix"), Ref("target"), **optional,
+            weight=None if isinstance(weight, str) else weight, always=self.always,
+            **{name: settings[name] for name in ("ignore_index", "reduction", "label_smoothing")},
+        )  # fmt: skip
 
 
 class ChannelsLast(Operator):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nnspec.dims import Dim, ceil_div, maximum, product
+from nnspec.dims import Dim, ceil_div, maximum, minimum, product
 from nnspec.graph.memory import total
-from nnspec.operators.fused import DroppedGraphLayer
+from nnspec.operators.fused import SCORES_AT_ONCE, DroppedGraphLayer
 from nnspec.profiling.unrolling import Call, Tensor
 from nnspec.types import DTYPE_BYTES, TensorType
 
@@ -182,7 +182,16 @@ def _scales(call: Call) -> Dim:
     return 0 if call.outputs[0].needed else 2 * operator.input.dims[1] * DTYPE_BYTES[operator.input.dtype]
 
 
+def _scores(call: Call) -> Dim:
+    """Of a fused loss: a piece of the scores, as products and as probabilities, and the gradients, which are made before the backward pass asks
+    for them."""
+    operator = _layer(call)
+    gradients = total(tensor.size for name, tensor in call.reads if name in ("input", "matrix", "bias") and tensor.needed)
+    return gradients + 2 * minimum(operator.input.bytes, SCORES_AT_ONCE)
+
+
 _FORWARD: dict[str, Rule] = {
+    "linear_cross_entropy": _scores,
     "LSTM": _gates,
     "GRU": _gates,
     "RNN": _gates,

@@ -5,13 +5,15 @@ What they need of memory is counted by `nnspec.profiling.memory_estimate`, what 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from nnspec.dims import Dim, Var, substitute
 from nnspec.graph.ir import CallNetwork, Graph, Value, WeightEntry
 from nnspec.graph.memory import total
 from nnspec.operators.declare import Operator
+from nnspec.passes.base import PassReport
+from nnspec.passes.fuse_linear_loss import fuse_linear_loss
 from nnspec.passes.pipeline import RECIPE, run_passes
 from nnspec.profiling.unrolling import Call, Memory, Tensor, Unrolling, WeightKey
 from nnspec.recipes.order import Stage, stages
@@ -98,6 +100,7 @@ def entered(graph: Graph, sizes: Mapping[Var, Dim]) -> tuple[dict[Value, Tensor]
 
 def recipe_calls(recipe: Recipe, sizes: Mapping[Var, Dim]) -> StepCalls:
     """An iteration of a recipe in which all of its steps run. `sizes` are numbers for the symbols of its training graph; others stay open."""
+    recipe, reports = fuse_linear_loss(recipe, sizes)
     weights = {name: weights_of(instance.variants) for name, instance in recipe.instances.items()}
     called = {node.operator.instance for node in recipe.training.nodes if isinstance(node.operator, CallNetwork)}
     weights[""] = {path: entry for path, entry in recipe.training.weights.items() if path.split(".")[0] not in called}
@@ -120,7 +123,9 @@ def recipe_calls(recipe: Recipe, sizes: Mapping[Var, Dim]) -> StepCalls:
             loss = tensors[stage.graph.outputs[stage.step.loss]]
             part = part._replace(losses=(loss,), wanted=wanted, again=stage.needed_again, optimizer=stage.step.optimizer.operator)
         parts.append(part)
-    return StepCalls(recipe.name, tuple(parts), inputs, weights, recipe.settings.get("accumulate", 1), tuple(_notes(recipe)))
+    return StepCalls(
+        recipe.name, tuple(parts), inputs, weights, recipe.settings.get("accumulate", 1), tuple(_notes(recipe, reports))
+    )
 
 
 def _fixed(recipe: Recipe, weights: Mapping[str, Mapping[str, WeightEntry]]) -> set[WeightKey]:
@@ -140,6 +145,9 @@ def _keys(weights: Mapping[str, Mapping[str, WeightEntry]], updates: Collection[
     return frozenset((name, path) for name, entries in weights.items() for path in entries if (name or path) in updates)
 
 
-def _notes(recipe: Recipe) -> Iterator[str]:
+def _notes(recipe: Recipe, reports: Iterable[PassReport]) -> Iterator[str]:
+    for each in reports:
+        if each.done:
+            yield f"line {each.line}: {each.reason}, and gradients in the forward pass; `parallel fsdp` makes all at once, which is not counted"
     if recipe.settings.get("activation_checkpointing", False):
         yield "`activation_checkpointing` is not counted: with it fewer activations are kept"

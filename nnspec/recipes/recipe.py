@@ -203,8 +203,8 @@ class Recipe:
     `training` and `evaluation` are graphs whose inputs are "SOURCE.FIELD" and whose nodes call the instances; the outputs are the
     losses of the steps (training) and the metrics' (evaluation, and training where they can be had). `settings` holds the statements
     with one value by name: epochs, steps, batch_size, seed, clip_grad_norm, clip_grad_value, ema, patience, keep_best, drop_last,
-    workers, precision, memory_format, activation_checkpointing, cuda_graphs, parallel, on_nan, folds, fold, measure_every. An agent has
-    `acting`; its only source is its memory.
+    workers, precision, memory_format, activation_checkpointing, fused_loss, cuda_graphs, parallel, on_nan, folds, fold, measure_every. An agent
+    has `acting`; its only source is its memory.
     """
 
     name: str

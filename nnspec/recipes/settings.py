@@ -53,6 +53,12 @@ SETTINGS: dict[str, Setting] = {
     "activation_checkpointing": Setting(
         Flag(), None, "keep few activations and compute the others again in the backward pass: less memory, a third more time"
     ),
+    "fused_loss": Setting(
+        Flag(),
+        None,
+        "compute the cross-entropy of a linear layer without all its outputs at once, which saves their memory; where it is not given, as soon "
+        "as they take more than 8 MiB",
+    ),
     "cuda_graphs": Setting(
         Flag(),
         None,

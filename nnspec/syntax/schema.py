@@ -64,6 +64,7 @@ _WORDS: Final = {
     "precision": "The type that products are computed in.",
     "memory_format": "How pictures lie in memory.",
     "activation_checkpointing": "Whether to compute activations again instead of keeping them.",
+    "fused_loss": "Whether to compute the cross-entropy of a linear layer without all its outputs at once.",
     "cuda_graphs": "Whether to start the kernels of a step together on a GPU.",
     "parallel": "What several processes share.",
     "ema": "How much of the moving average of the weights each update leaves; it is what is measured and kept.",

@@ -15,8 +15,8 @@ WORDS: Final = TYPE_WORDS | {
     "output", "init", "minimize", "measure", "optimizer", "epochs", "batch_size", "steps", "episodes", "seed", "drop_last",
     "workers",
     "folds", "fold", "patience", "keep_best", "measure_every", "clip_grad_norm", "clip_grad_value", "ema", "accumulate", "precision",
-    "memory_format", "activation_checkpointing", "cuda_graphs", "parallel", "on_nan", "split", "step", "update", "freeze", "load", "act",
-    "explore", "solved", "learn", "trials", "maximize",
+    "memory_format", "activation_checkpointing", "fused_loss", "cuda_graphs", "parallel", "on_nan", "split", "step", "update", "freeze", "load",
+    "act", "explore", "solved", "learn", "trials", "maximize",
 }  # fmt: skip
 """Words that stand without a name of their own. Adding one changes what a YAML key of that name means."""
 

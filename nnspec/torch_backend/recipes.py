@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nnspec.graph.ir import CallNetwork, Graph, Node
+from nnspec.passes.base import PassReport
+from nnspec.passes.fuse_linear_loss import fuse_linear_loss
 from nnspec.passes.pipeline import RECIPE, run_passes
 from nnspec.passes.reading import nodes_within
 from nnspec.recipes.recipe import Instance, Recipe
@@ -97,10 +99,16 @@ class RecipeModule(nn.Module):
     training_graph: NetworkModule
     evaluation_graph: NetworkModule
     stages: Stages
+    written: NetworkModule
 
     def __init__(self, training: NetworkModule, evaluation: NetworkModule, instances: Mapping[str, InstanceModule],
-                 arguments: Mapping[str, Mapping[str, str]], stages: Stages, *, follows_gradients: bool) -> None:  # fmt: skip
+                 arguments: Mapping[str, Mapping[str, str]], stages: Stages, *, follows_gradients: bool,
+                 written: NetworkModule | None = None, reports: tuple[PassReport, ...] = ()) -> None:  # fmt: skip
         super().__init__()
+        #: The training graph as written, where `training_graph` computes several nodes as one. Not registered: it has the same parts.
+        self.__dict__["written"] = training if written is None else written
+        #: What was fused in the training graph, and why the rest was not.
+        self.reports = reports
         self.training_graph, self.evaluation_graph = training, evaluation
         #: Of a recipe with several steps: what is computed before each. Not registered: their parts are those of `training_graph`.
         self.__dict__["stages"] = stages
@@ -140,22 +148,32 @@ def _compute(module: NetworkModule, names: Mapping[str, str], batch: Mapping[str
     return result
 
 
-def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None) -> RecipeModule:
-    """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared."""
+def lower_recipe(recipe: Recipe, *, guards: bool = True, seed: int | None = None, fused: bool = True) -> RecipeModule:
+    """The recipe's networks and graphs as modules. First weights as for `lower`: instances are filled in the order declared.
+
+    Losses are `fused` where the recipe's setting and their memory say so; else its graphs are lowered node by node.
+    """
+    as_written = recipe
+    recipe, reports = fuse_linear_loss(recipe) if fused else (recipe, ())
     with seeded(seed):
         instances = {name: InstanceModule(instance, guards) for name, instance in recipe.instances.items()}
         _begin_tracking(recipe, instances)
         training, tree = _lower_graph(recipe.training, instances, guards)
         evaluation, _ = _lower_graph(recipe.evaluation, instances, guards)
     _share_own_weights(training, evaluation)
+    written = training
+    if recipe is not as_written:
+        written, _ = _lower_graph(as_written.training, instances, guards)
+        _share_own_weights(training, written)
     arguments = {
         "training": argument_names(entry.name for entry in recipe.training.inputs),
         "evaluation": argument_names(entry.name for entry in recipe.evaluation.inputs),
     }
     follows = any(node.operator.name == "gradient" for node in recipe.evaluation.nodes)
     return RecipeModule(
-        training, evaluation, instances, arguments, Stages(recipe, tree, instances, guards), follows_gradients=follows
-    )
+        training, evaluation, instances, arguments, Stages(recipe, tree, instances, guards), follows_gradients=follows,
+        written=written, reports=reports,
+    )  # fmt: skip
 
 
 def _begin_tracking(recipe: Recipe, instances: Mapping[str, InstanceModule]) -> None:
@@ -186,7 +204,7 @@ def _without_instances(graph: Graph) -> Graph:
 
 
 def _share_own_weights(training: nn.Module, evaluation: nn.Module) -> None:
-    """A `param` of the recipe is one tensor in both graphs."""
+    """A `param` of the recipe is one tensor in its graphs."""
     for name, parameter in training._parameters.items():
         if name in evaluation._parameters:
             evaluation._parameters[name] = parameter

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nnspec.data import Dataset
-from nnspec.data.rows import Rows, Windows
+from nnspec.data.rows import Computed, Rows, Windows
+from nnspec.data.shards import Sharded
 from nnspec.training.ahead import made_ahead
 from nnspec.training.errors import TrainingError
 from nnspec.training.ranks import ALONE, Ranks
+from nnspec.training.transfer import CudaLane, Lane, copied_ahead
 
 #: Mixed into the seed of an epoch's order, so that neighbouring seeds and epochs share no order.
 _STRIDE = 1_000_003
@@ -61,8 +64,13 @@ class Batches:
             )
         self.batch_size = min(batch_size or self.first, self.first)
         self.seed, self.drop_last, self.device, self.ranks, self.workers = seed, drop_last, device, ranks, workers
+        #: What copies run on where samples are read from files for a GPU; all others lie there from the beginning.
+        self.lane: Lane | None = CudaLane(device) if device.type == "cuda" and self._reads_files() else None
         if ranks.size > 1:
             self._check_sharing()
+
+    def _reads_files(self) -> bool:
+        return any(is_in_files(rows) for fields in self.fields.values() for rows in fields.values())
 
     def _check_sharing(self) -> None:
         if self.is_graph:
@@ -102,17 +110,49 @@ class Batches:
             yield from [(self.first, self._whole())][start:]
             return
         orders = {name: self._order(name, index, epoch) for index, name in enumerate(self.names)}
+        if self.lane is not None:
+            yield from self._copied(orders, start, self.lane)
+            return
 
         def taken(position: int) -> tuple[int, dict[str, dict[str, Tensor]]]:
-            low = position * self.batch_size
-            share = self.ranks.share(min(self.batch_size, self.first - low))
-            chosen = slice(low + share.low, low + share.high)
-            return share.counted, self._taken({name: orders[name][chosen] for name in self.names})
+            counted, chosen = self._share(position)
+            return counted, self._taken({name: orders[name][chosen] for name in self.names})
 
         for counted, fields in made_ahead(taken, range(start, self.count), self.workers):
             if self.ranks.size > 1:
                 self.ranks.idle = not counted
             yield counted, self._changed(fields)
+
+    def _copied(self, orders: Mapping[str, Tensor], start: int, lane: Lane) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """The same batches, of which some fields are read from files: copied to the device while the batch before is computed."""
+        here = {name: order.cpu() for name, order in orders.items()}  # once an epoch, so that no batch waits for the device
+
+        def fetched(position: int) -> tuple[int, dict[str, Any]]:
+            counted, chosen = self._share(position)
+            return counted, {
+                name: {
+                    field: _fetched(rows, orders[name][chosen], here[name][chosen]) for field, rows in self.fields[name].items()
+                }
+                for name in self.names
+            }
+
+        for counted, fields in copied_ahead(made_ahead(fetched, range(start, self.count), self.workers), lane):
+            if self.ranks.size > 1:
+                self.ranks.idle = not counted
+            yield counted, self._changed(self._complete(fields))
+
+    def _complete(self, fetched: dict[str, Any]) -> dict[str, dict[str, Tensor]]:
+        """The samples, of what was fetched once that is on the device. `fetched` is emptied: nobody holds a batch but who computes with it."""
+        return {
+            name: {field: _finished(rows, fetched[name].pop(field)) for field, rows in self.fields[name].items()}
+            for name in self.names
+        }
+
+    def _share(self, position: int) -> tuple[int, slice]:
+        """The samples of the batch at a position that this process takes, and how many of them count."""
+        low = position * self.batch_size
+        share = self.ranks.share(min(self.batch_size, self.first - low))
+        return share.counted, slice(low + share.low, low + share.high)
 
     def examples(self, samples: int) -> Iterator[dict[str, Tensor]]:
         """Batches of so many samples: the first of each source, and where samples differ in size the largest and the smallest."""
@@ -167,6 +207,31 @@ class Batches:
 def anywhere(rows: Tensor | Rows) -> Tensor | Rows:
     """As training draws them: windows of a text begin anywhere."""
     return rows.anywhere() if isinstance(rows, Windows) else rows
+
+
+def is_in_files(rows: Tensor | Rows) -> bool:
+    """Whether samples are read from files when a batch asks for them."""
+    if isinstance(rows, Computed):
+        return any(map(is_in_files, rows.fields.values()))
+    return isinstance(rows, Sharded)
+
+
+def _fetched(rows: Tensor | Rows, indices: Tensor, here: Tensor) -> Any:
+    """Samples as far as they can be had without the device: those of files in the memory of the processor, what others are computed of by name.
+    `here` are the indices in that memory."""
+    if isinstance(rows, Sharded):
+        return rows.read(here)
+    if isinstance(rows, Computed) and is_in_files(rows):
+        return {name: _fetched(field, indices, here) for name, field in rows.fields.items()}
+    return rows.index_select(0, indices)
+
+
+def _finished(rows: Tensor | Rows, fetched: Any) -> Tensor:
+    """The samples, of what was fetched once that is on the device."""
+    if isinstance(rows, Computed) and is_in_files(rows):
+        return rows.compute({name: _finished(field, fetched[name]) for name, field in rows.fields.items()})
+    found: Tensor = fetched
+    return found
 
 
 def part_batches(

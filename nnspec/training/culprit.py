@@ -263,7 +263,7 @@ def _run_again(found: NotFinite, recipe: Recipe, module: RecipeModule, device: t
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _looked_into(module, trail):
             if found.random is not None:
                 torch.set_rng_state(found.random)
-            graph = module.training_graph
+            graph = module.written  # a fused loss would not say which of its nodes it is
             with autocast(recipe, device):
                 given = [arguments[str(node.target)] for node in graph.graph.nodes if node.op == "placeholder"]
                 outputs = _Looking(graph, trail, "").run(*given)

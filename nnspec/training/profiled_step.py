@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nnspec.dims import Var
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
+from nnspec.passes.fuse_linear_loss import fuse_linear_loss
 from nnspec.profiling.subject import Phase, Runner, plainly, state_of
 from nnspec.recipes.recipe import Recipe, Step
 from nnspec.torch_backend.example_inputs import inputs_at, largest_length
@@ -35,8 +36,9 @@ class RecipeSubject:
         self, recipe: Recipe, sizes: Mapping[str, int], device: str, *, seed: int = 0,
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> None:  # fmt: skip
-        self.recipe, self.name, self.graph, self.device = recipe, recipe.name, recipe.training, torch.device(device)
         self.symbols: dict[Var, int] = admissible_sizes(recipe.training, sizes)
+        recipe = fuse_linear_loss(recipe, self.symbols).recipe
+        self.recipe, self.name, self.graph, self.device = recipe, recipe.name, recipe.training, torch.device(device)
         self.sizes = {var.name: size for var, size in self.symbols.items()}
         self.root = lower_recipe(recipe, seed=seed).to(self.device).train()
         for name, tensors in (state or {}).items():

@@ -19,6 +19,7 @@ from nnspec.dims import Dim, Var, evaluate
 from nnspec.graph.ir import CallNetwork, Graph, Node, Value
 from nnspec.graph.kept import kept_by_node
 from nnspec.graph.memory import memory_owners
+from nnspec.passes.fuse_linear_loss import fuse_linear_loss
 from nnspec.recipes.recipe import Recipe
 from nnspec.types import DTYPE_BYTES
 
@@ -49,6 +50,7 @@ def needs(recipe: Recipe, batch: Mapping[str, tuple[int, ...]]) -> list[Need]:
 
 
 def _needs(recipe: Recipe, batch: Mapping[str, tuple[int, ...]]) -> Iterator[Need]:
+    recipe = fuse_linear_loss(recipe).recipe
     sizes = {
         symbol: batch[at.input][at.axis]
         for symbol, at in recipe.training.symbols.items()

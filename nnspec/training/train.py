@@ -107,6 +107,9 @@ def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[s
             load_first_weights(chosen, trainer.module, datasets, (trainer.spec_folder,), new.out, listener.message)
     for sentence in said(chosen, trainer.module, trainer.batches, ranks, device):
         listener.message(sentence)
+    for each in trainer.module.reports:
+        if each.done or chosen.settings.get("fused_loss"):
+            listener.message(f"line {each.line}: {each.node}: {'' if each.done else 'not fused: '}{each.reason}")
     run = folder or _new_folder(new.out, new.called or chosen.name, ranks)
     if ranks.first:
         run.followers += [begin(run.path, listener) for begin in new.followers]

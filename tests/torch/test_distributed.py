@@ -52,6 +52,7 @@ SAME = {
     "figures": digits(settings="measure auc(logits, digits.label), f1(logits, digits.label)\n  measure cost = mean(logits)"),
     "by_steps": digits(settings="measure_every steps=5\n  keep_best accuracy"),
     "idle": digits().replace("batch_size 32", "batch_size 179"),
+    "fused_loss": digits(settings="fused_loss true").replace("  measure accuracy(logits, digits.label)\n", ""),
     "unused": OTHER + digits(settings="measure other = mean(Other(digits.image))"),
 }  # fmt: skip
 DDP = {

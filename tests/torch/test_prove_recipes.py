@@ -89,7 +89,7 @@ def test_a_step_changes_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "settings",
     ["precision bfloat16", "accumulate 2", "clip_grad_value 0.5", "keep_best accuracy", "measure_every steps=3",
-     "memory_format channels_last", "activation_checkpointing true", "cuda_graphs false", "workers 2"],
+     "memory_format channels_last", "activation_checkpointing true", "cuda_graphs false", "fused_loss true", "workers 2"],
 )  # fmt: skip
 def test_settings_of_a_training(settings: str) -> None:
     proof = proof_of(NET + TRAIN.replace("SETTINGS", settings))
