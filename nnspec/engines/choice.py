@@ -186,7 +186,7 @@ def _content(tensors: Iterable[Tensor]) -> str:
 
 
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "5"
+_VERSION = "6"
 
 
 @cache
