@@ -98,7 +98,7 @@ def layers() -> None:
                     read |= {} if norm is None else {"norm_weight": torch.randn(6)}
                     read |= {"norm_bias": torch.randn(6)} if norm == "layer_norm" else {}
                     read = {name: each.to(dtype) for name, each in read.items()} | {"indices_1": torch.randint(0, 2, (3, 5))}
-                    assert layer._key(tokens, layer._parts(tokens, read, False), read) is not None
+                    assert layer._key(tokens, layer._parts(tokens, read), read) is not None
                     results = []
                     for layer.kernel in ("torch", "triton"):
                         result = layer(tokens, **read)

@@ -322,7 +322,7 @@ def test_sinusoids_are_kept_and_made_anew_for_longer_sequences_and_other_types()
         tokens = torch.randint(0, VOCAB, (2, steps))
         found = layer(tokens)
         kept.append(layer._waves)
-        plain = layer._by_torch(tokens, layer._parts(tokens, {}, True), {}, True)
+        plain = layer._by_torch(tokens, {}, plain=True)
         torch.testing.assert_close(found, plain, rtol=0, atol=1e-6)
     assert kept[0] is kept[1] is kept[2]
     assert kept[3] is not kept[2]
@@ -361,13 +361,13 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ran: list[str] = []
     torchs = FusedEmbedding._by_torch
 
-    def by_torch(self: FusedEmbedding, *given: Any) -> Any:
+    def by_torch(self: FusedEmbedding, *given: Any, **named: Any) -> Any:
         ran.append("torch")
-        return torchs(self, *given)
+        return torchs(self, *given, **named)
 
     def by_triton(self: FusedEmbedding, tokens: Tensor, parts: Any, read: Any) -> Any:
         ran.append("triton")
-        return torchs(self, tokens, parts, read, False)
+        return torchs(self, tokens, read)
 
     monkeypatch.setattr(FusedEmbedding, "_by_torch", by_torch)
     monkeypatch.setattr(FusedEmbedding, "_by_triton", by_triton)

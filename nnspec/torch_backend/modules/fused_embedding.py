@@ -40,15 +40,10 @@ def has_triton() -> bool:
 
 
 class _Part(NamedTuple):
-    """A summand: a table (..., D) with the indices of its rows, or one whose rows follow one another."""
+    """A summand of the kernel: a table (..., D) with the indices of its rows, or one whose rows follow one another."""
 
     table: Tensor
     indices: Tensor | None = None
-    padding_idx: int | None = None
-
-    def value(self) -> Tensor:
-        """The rows, by torch."""
-        return self.table if self.indices is None else F.embedding(self.indices, self.table, self.padding_idx)
 
     @property
     def sizes(self) -> list[int]:
@@ -78,41 +73,45 @@ class FusedEmbedding(nn.Embedding):
         self.terms, self.scale, self.norm, self.eps = [tuple(term) for term in terms], scale, norm, eps
         self.keeps_sum = keeps_sum or norm is None
         self.kernel = "measured"
+        self._padding = -1 if self.padding_idx is None else self.padding_idx
+        self._features = [embedding_dim]
         self._waves = None
 
     def forward(self, tokens: Tensor, **read: Tensor) -> Result:  # type: ignore[override]  # it reads more than indices
         # A tensor of another class stands for something else: while it is traced, torch's functions have to be seen.
-        plain = _is_compiling() or _is_traced() or type(tokens) is not Tensor
-        parts = self._parts(tokens, read, plain)
-        if plain or self.kernel == "torch" or tokens.device.type not in DEVICES:
-            return self._by_torch(tokens, parts, read, plain)
+        if type(tokens) is not Tensor or _is_compiling() or _is_traced():
+            return self._by_torch(tokens, read, plain=True)
+        if self.kernel == "torch" or ("cpu" if tokens.is_cpu else tokens.device.type) not in DEVICES:
+            return self._by_torch(tokens, read)
+        parts = self._parts(tokens, read)
         key = self._key(tokens, parts, read)
         if key is None:
-            return self._by_torch(tokens, parts, read, plain)
+            return self._by_torch(tokens, read)
         if self.kernel == "triton":
             return self._by_triton(tokens, parts, read)
         known = key in CHOICE.chosen
         if not known and _is_capturing(tokens):  # nothing can be timed then
-            return self._by_torch(tokens, parts, read, plain)
+            return self._by_torch(tokens, read)
+        kernels = {"torch": lambda: self._by_torch(tokens, read), "triton": lambda: self._by_triton(tokens, parts, read)}
         with nullcontext() if known or not tokens.is_cuda else torch.cuda.device(tokens.device):
-            return CHOICE.run(key, {
-                "torch": lambda: self._by_torch(tokens, parts, read, plain), "triton": lambda: self._by_triton(tokens, parts, read),
-            })  # fmt: skip
+            return CHOICE.run(key, kernels)
 
-    def _parts(self, tokens: Tensor, read: Mapping[str, Tensor], plain: bool) -> list[_Part]:
-        """The summands besides the embedding, in order."""
-        steps = tokens.shape[-1] if tokens.dim() else 1
-        found = []
-        for place, (kind, setting) in enumerate(self.terms):
-            if kind == "rows":
-                found.append(_Part(read[f"table_{place}"], read[f"indices_{place}"], setting))
-            elif kind == "places":
-                found.append(_Part(read[f"table_{place}"][:steps]))
-            elif kind == "tensor":
-                found.append(_Part(read[f"tensor_{place}"]))
-            else:
-                found.append(_Part(self._sinusoids(steps, setting, plain)))
-        return found
+    def _value(self, place: int, tokens: Tensor, read: Mapping[str, Tensor], plain: bool) -> Tensor:
+        """The summand at this place among the terms, by torch."""
+        kind, setting = self.terms[place]
+        if kind == "places":
+            return read[f"table_{place}"][: tokens.shape[-1]]
+        if kind == "rows":
+            return F.embedding(read[f"indices_{place}"], read[f"table_{place}"], setting)
+        return read[f"tensor_{place}"] if kind == "tensor" else self._sinusoids(tokens.shape[-1], setting, plain)
+
+    def _parts(self, tokens: Tensor, read: Mapping[str, Tensor]) -> list[_Part]:
+        """The summands besides the embedding, for the kernel."""
+        return [
+            _Part(read[f"table_{place}"], read[f"indices_{place}"]) if kind == "rows"
+            else _Part(self._value(place, tokens, read, plain=False))
+            for place, (kind, _) in enumerate(self.terms)
+        ]  # fmt: skip
 
     def _sinusoids(self, steps: int, theta: float, plain: bool) -> Tensor:
         """(T, D), kept for the longest sequence: sines take longer than all else here."""
@@ -125,22 +124,22 @@ class FusedEmbedding(nn.Embedding):
                 kept = self._waves = sinusoids(1 << (steps - 1).bit_length(), width, theta, weight.device).to(weight.dtype)
         return kept[:steps]
 
-    def _by_torch(self, tokens: Tensor, parts: Iterable[_Part], read: Mapping[str, Tensor], plain: bool) -> Result:
-        y = F.embedding(tokens, self.weight, self.padding_idx)
+    def _by_torch(self, tokens: Tensor, read: Mapping[str, Tensor], plain: bool = False) -> Result:
+        y = torch.embedding(self.weight, tokens, self._padding)
         # Without gradients the rows are this call's own, and nobody sees them change.
         within = not plain and not self._wants_gradient(read)
         if self.scale is not None:
             y = y.mul_(self.scale) if within else y * self.scale
-        for part in parts:
-            value = part.value()
+        for place in range(len(self.terms)):
+            value = self._value(place, tokens, read, plain)
             y = y.add_(value) if within and value.dtype == y.dtype else y + value
         if self.norm is None:
             return y
-        weight, bias, shape = read.get("norm_weight"), read.get("norm_bias"), (self.embedding_dim,)
+        weight, bias = read.get("norm_weight"), read.get("norm_bias")
         if self.norm == "rms_norm":
-            normed = F.rms_norm(y, shape, weight, self.eps)
+            normed = F.rms_norm(y, self._features, weight, self.eps)
         else:
-            normed = F.layer_norm(y, shape, weight, bias, self.eps or 0.0)
+            normed = F.layer_norm(y, self._features, weight, bias, self.eps or 0.0)
         return (normed, y) if self.keeps_sum else normed
 
     def _by_triton(self, tokens: Tensor, parts: Iterable[_Part], read: Mapping[str, Tensor]) -> Result:
