@@ -15,8 +15,8 @@ After, where a sum that something else reads as well is given beside the norm, a
     a, z = tokens -> (Embedding + places + layer_norm)(vocab, 64) as embedding
     b = z + a
 
-None of them does more than read and write memory, so on CUDA one kernel takes as long as the longest of them. On the processor torch's functions
-compute it, without a tensor for each sum.
+All that they do is to read and write memory, and one kernel does each once (`nnspec.torch_backend.modules.embedding_kernel`). On the processor
+torch's functions compute it, without a tensor for each sum (`benchmarks/embedding_calls.py`).
 """
 
 from __future__ import annotations
