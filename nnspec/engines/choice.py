@@ -183,7 +183,7 @@ def _key(subject: Subject, engines: Sequence[Engine]) -> str:
 
 
 #: Changes with what engines do, so that older measurements are forgotten.
-_VERSION = "6"
+_VERSION = "7"
 
 
 def _file() -> Path:

@@ -5,7 +5,7 @@ Each keeps the weights and the work of its layer. What they are made of is the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nnspec.dims import Dim
@@ -61,6 +61,54 @@ class FusedLayer(_Around):
             settings |= {"function": self.activation.function, "function_settings": dict(self.activation.settings)}
         addend = {} if self.addend is None else {"addend": Ref("addend")}
         return call_module(f"{_MODULES}.Fused{self.layer.name}", *call.args, settings=settings, **addend)
+
+
+class Term(NamedTuple):
+    """What is added to an embedding, and what it reads, by its place i among the summands.
+
+    - "rows": those of `table_i` at `indices_i`; `setting` is the row that is never updated, or None.
+    - "places": the first rows of `table_i`, one for each step.
+    - "tensor": `tensor_i`, which is spread over the samples.
+    - "sinusoids": the fixed ones of the places; `setting` is theta.
+    """
+
+    kind: str
+    setting: float | None = None
+
+
+class RowNorm(NamedTuple):
+    """A norm over the features: its function as `torch.nn.functional` has it, and eps. Reads "norm_weight" and "norm_bias" where it has them."""
+
+    function: str
+    eps: float | None
+
+
+class FusedEmbedding(_Around):
+    """An embedding, times `scale`, plus the `terms` in order, then the norm: the normed rows, and besides their "sum" where that is read.
+
+    `type` is that of the sum; `read` are the types of what is read.
+    """
+
+    def __init__(
+        self, layer: Operator, type: TensorType, terms: tuple[Term, ...], read: Mapping[str, TensorType], scale: float | None = None,
+        norm: RowNorm | None = None, keeps_sum: bool = True,
+    ) -> None:  # fmt: skip
+        parts = [layer.name, *(["mul"] if scale is not None else []), *(term.kind for term in terms)]
+        super().__init__(layer, " + ".join([*parts, *([norm.function] if norm else [])]))
+        self.type, self.terms, self.read, self.scale, self.norm, self.keeps_sum = type, terms, dict(read), scale, norm, keeps_sum
+
+    def infer(self) -> Inferred:
+        outputs = {"output": self.type}
+        return Inferred({**outputs, "sum": self.type} if self.norm is not None and self.keeps_sum else outputs)
+
+    def lower(self) -> TorchCall:
+        call = self.layer.lower()
+        settings = {
+            **call.settings, "terms": [list(term) for term in self.terms], "scale": self.scale, "keeps_sum": self.keeps_sum,
+            "norm": None if self.norm is None else self.norm.function, "eps": None if self.norm is None else self.norm.eps,
+        }  # fmt: skip
+        more = {name: Ref(name) for name in self.read if name != "input"}
+        return call_module(f"{_MODULES}_embedding.FusedEmbedding", *call.args, settings=settings, **more)
 
 
 class DroppedGraphLayer(_Around):

@@ -10,6 +10,7 @@ from nnspec.passes.choose_layout import CHOOSE_LAYOUT
 from nnspec.passes.dead_code import DEAD_CODE
 from nnspec.passes.fold_batch_norm import FOLD_BATCH_NORM
 from nnspec.passes.fold_constants import FOLD_CONSTANTS
+from nnspec.passes.fuse_embedding import FUSE_EMBEDDING
 from nnspec.passes.fuse_input_dropout import FUSE_INPUT_DROPOUT
 from nnspec.passes.fuse_pointwise import FUSE_POINTWISE
 from nnspec.passes.remove_identity import REMOVE_IDENTITY
@@ -23,7 +24,7 @@ Fusion = Literal["no", "fused", "channels_last"]
 
 #: After those, where the network is to run here: layers that stand for several, and a layout. Exports are made without them.
 FUSIONS: dict[Fusion, tuple[Pass, ...]] = {
-    "no": (), "fused": (FUSE_POINTWISE,), "channels_last": (FUSE_POINTWISE, CHOOSE_LAYOUT),
+    "no": (), "fused": (FUSE_EMBEDDING, FUSE_POINTWISE), "channels_last": (FUSE_EMBEDDING, FUSE_POINTWISE, CHOOSE_LAYOUT),
 }  # fmt: skip
 #: For every variant of a network that a recipe trains and measures.
 RECIPE: tuple[Pass, ...] = (FUSE_INPUT_DROPOUT,)

@@ -61,7 +61,7 @@ def trial(seed: int, index: int) -> Trial | None:
         fused = 0
         for fusion in ("fused", "channels_last"):
             module = compile_graph(graph, mode="inference", state=reference.state_dict(), guards=False, fusion=fusion)
-            fused += sum(each.done for each in module.meta[REPORTS] if each.pass_name == "fuse_pointwise")
+            fused += sum(each.done for each in module.meta[REPORTS] if each.pass_name in ("fuse_pointwise", "fuse_embedding"))
             found = compare(reference, module, inputs, tolerance=TOLERANCE).joined(_gradients(graph, reference, module, inputs))
             if not found.within(TOLERANCE) and found.absolute > 1e-5:
                 return Trial(fused, f"{fusion}: {found}\n{text}")

@@ -29,10 +29,15 @@ def rotary(x: Tensor, theta: float, interleaved: bool) -> Tensor:
     return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
 
+def sinusoids(steps: int, width: int, theta: float, device: torch.device) -> Tensor:
+    """(T, D): the sine of each angle at the even features, its cosine at the odd ones."""
+    turn_TE = angles(steps, width, theta, device)
+    return torch.stack((turn_TE.sin(), turn_TE.cos()), dim=-1).flatten(-2)
+
+
 def add_sinusoids(x_NTD: Tensor, theta: float) -> Tensor:
-    """Add the sine of each angle to the even features, its cosine to the odd ones."""
-    turn_TE = angles(x_NTD.shape[1], x_NTD.shape[2], theta, x_NTD.device)
-    return x_NTD + torch.stack((turn_TE.sin(), turn_TE.cos()), dim=-1).flatten(-2).to(x_NTD.dtype)
+    """Add the fixed sinusoids of the places."""
+    return x_NTD + sinusoids(x_NTD.shape[1], x_NTD.shape[2], theta, x_NTD.device).to(x_NTD.dtype)
 
 
 class AddPositions(nn.Module):
