@@ -70,8 +70,7 @@ def largest(name: str) -> float:
 @each_family
 def test_pt2_is_equal_bit_for_bit(name: str, tmp_path: Path) -> None:
     result = EXPORTERS["pt2"](ExportContext(network(name), tmp_path / "net.pt2"))
-    assert result.max_difference is not None
-    assert result.max_difference <= (1e-6 if name in UNROLLED else 0)
+    assert result.max_difference == 0
 
 
 @each_family
