@@ -143,6 +143,16 @@ def test_blocks_that_are_given_the_same_besides_are_a_loop() -> None:
     assert re.search(r"(\w+) = layer\(\1, \w+, \w+\)", seq2seq)
 
 
+def test_values_that_go_into_blocks_are_called_as_in_the_spec() -> None:
+    seq2seq = source(network("seq2seq"))
+    assert "memory = self.encoder_norm(" in seq2seq
+    assert re.search(r"(\w+) = layer\(\1, memory, keep\)", seq2seq)
+    assert "def forward(self, y: Tensor, memory: Tensor, keep: Tensor) -> Tensor:" in seq2seq
+    assert not re.search(r"\b(attended|said|read|ff) = self\.(encoder|decoder)", seq2seq), (
+        "what a block calls its own stays in it"
+    )
+
+
 @each(["cnn", "gru", "seq2seq"])
 def test_openvino_agrees(name: str, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
