@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "torch")]
 if TYPE_CHECKING:
     from fuzz_account import Account
 
-#: Seconds between two lines of progress; the first comes sooner.
+#: Seconds between two lines of progress, and before the first of them.
 _EVERY_S, _FIRST_S = 30.0, 5.0
 #: Tasks after which the state is written.
 _SAVED = 20
@@ -108,21 +108,25 @@ class _Progress:
 
     def __init__(self, account: Account, counts: dict[str, int]) -> None:
         self._account, self._counts = account, counts
-        self._before, self._seconds, self._began = account.cases, account.seconds, time.perf_counter()
-        self._told = self._began - _EVERY_S + _FIRST_S
+        self._seconds, self._began = account.seconds, time.perf_counter()
+        self._told = -_EVERY_S
+        #: When the processes had begun, and the cases that were done by then: what is ahead is judged from there on.
+        self._first: tuple[float, int] | None = None
 
     def tell(self) -> None:
         from nnspec.reporting.page import duration
 
-        now = time.perf_counter()
-        passed, done = now - self._began, self._account.cases - self._before
-        self._account.seconds = self._seconds + passed
-        if now - self._told < _EVERY_S or not done:
+        now, cases = time.perf_counter(), self._account.cases
+        self._account.seconds = self._seconds + now - self._began
+        if self._first is None:
+            self._first = now, cases
+        passed, done = now - self._first[0], cases - self._first[1]
+        if now - self._told < _EVERY_S or passed < _FIRST_S:
             return
         self._told = now
         left = self._account.left(self._counts)
         _say(
-            f"{self._account.cases:,} of {self._account.cases + left:,} cases, {len(self._account.wrong)} wrong, {done / passed:.0f} a second, "
+            f"{cases:,} of {cases + left:,} cases, {len(self._account.wrong)} wrong, {done / passed:.0f} a second, "
             f"about {duration(left * passed / done)} left"
         )
 
