@@ -19,8 +19,7 @@ def export(context: ExportContext) -> ExportResult:
     require_torch()
     import torch
 
-    from nnspec.exporting import tracing
-    from nnspec.torch_backend.modules import packed
+    from nnspec.exporting import packed, tracing
 
     axes = tracing.symbolic_axes(context.graph)
     inputs = context.inputs()

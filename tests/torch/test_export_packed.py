@@ -12,8 +12,7 @@ from exported_networks import SPECS
 from torch import Tensor
 
 from nnspec.checker import check_path
-from nnspec.exporting import EXPORTERS, ExportContext
-from nnspec.torch_backend.modules import packed
+from nnspec.exporting import EXPORTERS, ExportContext, packed
 from nnspec.torch_backend.modules.recurrent import GRU, LSTM, RNN
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]  # torch deprecates calls of its own exporter

@@ -64,21 +64,21 @@ def kept() -> Iterator[None]:
         place["run_padded"] = before
 
 
-def run_packed(layer: nn.RNNBase, input_NTF: Tensor, lengths_N: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def run_packed(layer: nn.RNNBase, given: Tensor, lengths: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Output (N, T, H) and final states (L, N, H) of an RNN, GRU or LSTM with `batch_first`, by stand-ins. The order of calls is that of
     `pack_padded_sequence(enforce_sorted=False)`, of the layer's forward, and of `pad_packed_sequence`."""
-    lengths_N, order_N = torch.sort(lengths_N.cpu(), descending=True)
-    order_N = order_N.to(input_NTF.device)
-    back_N = torch.empty_like(order_N).scatter_(0, order_N, torch.arange(order_N.shape[0], device=order_N.device))
-    data, sizes = _STAND_INS.pack(input_NTF.index_select(0, order_N), lengths_N, True)
-    first = [state.index_select(1, order_N) for state in states]
+    lengths, order = torch.sort(lengths.cpu(), descending=True)
+    order = order.to(given.device)
+    back = torch.empty_like(order).scatter_(0, order, torch.arange(order.shape[0], device=order.device))
+    data, sizes = _STAND_INS.pack(given.index_select(0, order), lengths, True)
+    first = [state.index_select(1, order) for state in states]
     weights = [getattr(layer, name) for name in layer._flat_weights_names]
     width = (layer.proj_size or layer.hidden_size) * (1 + layer.bidirectional)
     run = getattr(_STAND_INS, layer.mode.lower())
     options = (layer.bias, layer.num_layers, float(layer.dropout), layer.training, layer.bidirectional, width)
     data, *final = run(data, sizes, first if layer.mode == "LSTM" else first[0], weights, *options)
-    output, _ = _STAND_INS.pad(data, sizes, True, 0.0, input_NTF.shape[1], input_NTF.shape[0])
-    return output.index_select(0, back_N), *(each.index_select(1, back_N) for each in final)
+    output, _ = _STAND_INS.pad(data, sizes, True, 0.0, given.shape[1], given.shape[0])
+    return output.index_select(0, back), *(each.index_select(1, back) for each in final)
 
 
 def replaced(program: torch.export.ExportedProgram) -> int:
