@@ -78,7 +78,7 @@ bench-all: $(READY)  ## run the other benchmarks, one after the other; `fuzz` an
 
 fuzz: $(READY)  ## hours: ten million damaged inputs, the checker against torch and fused networks against themselves on 20,000 random networks
 	$(BIN)/python benchmarks/hostile_input.py
-	$(BIN)/python benchmarks/input_fuzz.py --cases 10000000 --seed 0 --jobs 2
+	$(BIN)/python benchmarks/input_fuzz.py --cases 10000000 --seed 0 --jobs 2 --state benchmarks/results/input_fuzz_state.json
 	$(BIN)/python benchmarks/differential.py --networks 20000 --seed 0 --jobs 2
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
 

@@ -63,16 +63,25 @@ def distance(left: str, right: str) -> int:
     return row[-1]
 
 
+def _least(letters: frozenset[str], right: str) -> int:
+    """What `distance` is at least, for the letters of the left word: a letter that the other word lacks is one to insert, delete or replace."""
+    return max(len(letters.difference(right)), len(frozenset(right) - letters))
+
+
 def similar_to(word: str, *groups: Iterable[str]) -> Similar:
     """The candidates most like a word. Those of an earlier group are likelier than equally near ones of a later group."""
     limit = max(1, (len(word) + 1) // 3)
     plain = word.lower()
-    found: list[tuple[float, str]] = []
     counts = [0, 0, 0]
+    letters, counted = frozenset(plain), max(limit, len(counts) - 1)
+    found: list[tuple[float, str]] = []
     for number, group in enumerate(groups):
         near = (each for each in group if each != word and abs(len(each) - len(word)) <= limit)
         for candidate in islice(near, _MOST):
-            apart = distance(plain, candidate.lower())
+            lowered = candidate.lower()
+            if _least(letters, lowered) > counted:
+                continue
+            apart = distance(plain, lowered)
             if apart <= 2:
                 counts[apart] += 1
             alike = (

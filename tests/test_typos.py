@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import pytest
 import typos
 
-from nnspec.similar import nearest, similar_to
+from nnspec.similar import _least, distance, nearest, similar_to
 
 SEED = 20250721
 #: Typos of each name that are tried, and the share of them for which the right name has to be proposed.
@@ -85,3 +85,12 @@ def test_names_in_scope_come_before_others_as_near() -> None:
 )
 def test_a_name_is_sure_if_no_other_comes_into_question(word: str, candidates: list[str], sure: bool) -> None:
     assert similar_to(word, candidates).sure is sure
+
+
+def test_letters_alone_never_say_too_much() -> None:
+    """What is taken for far by its letters is far."""
+    draw = random.Random(SEED)
+    for _ in range(2_000):
+        left, right = ("".join(draw.choices("abcde_", k=draw.randrange(8))) for _ in range(2))
+        assert _least(frozenset(left), right) <= distance(left, right)
+    assert _least(frozenset("xyz"), "abc") == distance("xyz", "abc") == 3

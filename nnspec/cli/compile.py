@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nnspec.cli.options import Json, Network, Quiet, Settings, Sizes
+from nnspec.cli.options import Json, Network, Quiet, Settings, Sizes, SpecOrRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ TOLERANCE = 1e-4
 
 
 def run(
-    source: Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)],
+    source: SpecOrRun,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Write the compiled network into this folder.")
     ] = "",

@@ -12,6 +12,7 @@ from nnspec.errors import UsageError
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files and folders; - is standard input.", show_default=False)
 ]
+SpecOrRun = Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)]
 Path = Annotated[str, typer.Argument(metavar="PATH", help="A .nn or .yaml spec, or - for standard input.", show_default=False)]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of a network, or train.SETTING of a recipe.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnspec.cli.options import Json, Network, Quiet, Recipe, Settings, Sizes
+from nnspec.cli.options import Json, Network, Quiet, Recipe, Settings, Sizes, SpecOrRun
 from nnspec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    path: Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)],
+    path: SpecOrRun,
     gpus: Annotated[str, typer.Option("--gpus", metavar="N,N,...", help="Numbers of devices to plan for.")] = "1,2,4,8",
     gpu: Annotated[
         str, typer.Option("--gpu", metavar="NAME", help="Which device: H100, A100, L4, ...; `--gpu list` shows them.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnspec.cli.options import Device, Json, Network, Quiet, Recipe, Settings, Sizes
+from nnspec.cli.options import Device, Json, Network, Quiet, Recipe, Settings, Sizes, SpecOrRun
 
 if TYPE_CHECKING:
     from nnspec.cli.costed import Costed
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[str, typer.Argument(metavar="PATH|RUN", help="A spec, or a run folder.", show_default=False)],
+    source: SpecOrRun,
     batch: Annotated[
         int | None, typer.Option(min=1, show_default=False, help="Samples in a batch; else the recipe's batch_size, or 8.")
     ] = None,

@@ -7,6 +7,9 @@ import io
 from nnspec.atomic import write_atomic
 from nnspec.exporting.base import ExportContext, ExportResult, agreed, require_torch
 
+#: Said of recurrent layers that know where samples end.
+_WHOLE = "recurrent layers over `lengths` stay whole calls of torch, which nothing can lower further: `--to onnx` and `--to aoti` unroll them"
+
 
 def export(context: ExportContext) -> ExportResult:
     """Write the program, load it back and compare at two sets of sizes.
@@ -16,11 +19,13 @@ def export(context: ExportContext) -> ExportResult:
     require_torch()
     import torch
 
-    from nnspec.exporting import tracing
+    from nnspec.exporting import packed, tracing
 
     axes = tracing.symbolic_axes(context.graph)
     inputs = context.inputs()
-    program = tracing.traced(tracing.network_to_trace(context, folded=context.folded), inputs, axes)
+    with packed.kept():
+        program = tracing.traced(tracing.network_to_trace(context, folded=context.folded), inputs, axes)
+    notes = (_WHOLE,) if packed.replaced(program) else ()
     fixed = tracing.fixed_axes(program, axes)
     with tracing.quiet():
         written = io.BytesIO()  # torch's own writer calls a full disk an "unexpected position"
@@ -32,7 +37,7 @@ def export(context: ExportContext) -> ExportResult:
         with torch.no_grad():
             wanted, found = context.reference(*values.values()), loaded(*values.values())
         largest = max(largest, agreed(wanted, tracing.outputs_by_name(context.graph, found), "pt2"))
-    return ExportResult(context.path, largest, tuple(tracing.notes_on(fixed, inputs)))
+    return ExportResult(context.path, largest, (*tracing.notes_on(fixed, inputs), *notes))
 
 
 def _extra_files(context: ExportContext) -> dict[str, str]:

@@ -65,12 +65,16 @@ def written_part(graph: Graph, part: Part, inlined: Inlined, prepare: Callable[[
 
 
 def _labels(graph: Graph, part: Part) -> dict[Value, str]:
-    """What the statements of a part call values. A block gives its inputs and results names too, which are not those around it."""
+    """What the statements of a part call values. A block gives what it computes names too, which are not those around it; what it is given
+    keeps the name that it has outside."""
     if part.path:
         return {value: name for name, bound in part.names.items() if isinstance(value := carry(bound), Value)}
-    within = {(id(carry(bound)), name) for node in graph.nodes for frame in node.frames for name, bound in frame.names.items()}
-    values = [value for node in graph.nodes for value in node.outputs.values()]
-    return {value: value.label for value in values if value.label and (id(value), value.label) not in within}
+    values = [(value, node.frames) for node in graph.nodes for value in node.outputs.values() if value.label]
+    return {
+        value: value.label
+        for value, frames in values
+        if not any(carry(frame.names.get(value.label)) is value for frame in frames)  # named inside a block, which made it
+    }
 
 
 class Classes:

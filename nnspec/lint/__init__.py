@@ -6,7 +6,8 @@ found by `nnspec.graph`. The pages of all findings lie in `docs`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def _findings(program: Program, networks: Mapping[str, Graph], recipes: Mapping[
     from nnspec.lint.training import Training
     from nnspec.lint.view import View
 
-    wanted = {name: list(_speaking(entries, enabled)) for name, entries in ON_NODE.items()}
+    wanted = cache(lambda name: list(_speaking(ON_NODE.get(name, ()), enabled)))
     items = {
         item.name.id: item for item in program.file.items if isinstance(item, tree.Item) and item.word.id in ("train", "agent")
     }
@@ -71,9 +72,9 @@ def _findings(program: Program, networks: Mapping[str, Graph], recipes: Mapping[
         yield from entry.rule(program)
 
 
-def _on_nodes(view: View, wanted: Mapping[str, list[Entry]], held: _Held) -> Iterator[Diagnostic]:
+def _on_nodes(view: View, wanted: Callable[[str], list[Entry]], held: _Held) -> Iterator[Diagnostic]:
     for node in view.graph.nodes:
-        for entry in wanted.get(node.operator.name, ()):
+        for entry in wanted(node.operator.name):
             if entry.every:
                 held.keep(entry, node.origin, list(entry.rule(node, view)))
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,10 +43,15 @@ def follower(name: str) -> Begin:
 
 
 def scalars(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """The figures of a line of the log. Curves of one figure have one name in different groups, so that they stand side by side."""
+    """The figures of a line of the log, but those that there are not yet, as the mean return before an episode is over. Curves of one figure
+    have one name in different groups, so that they stand side by side."""
     for key, value in record.items():
-        if key not in _PLACES and isinstance(value, int | float):
+        if key not in _PLACES and _is_figure(value):
             yield tag(key), value
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def tag(name: str) -> str:
@@ -142,7 +148,7 @@ class _MLflow:
         }.items():  # a parameter never changes there, a tag may
             self.client.set_tag(self.run, key, str(value))
         final = manifest.get("final") or {}
-        figures = {f"{final.get('part')}/{key}": value for key, value in final.items() if isinstance(value, int | float)}
+        figures = {f"{final.get('part', 'final')}/{key}": value for key, value in final.items() if _is_figure(value)}
         self._log(figures, int(manifest.get("steps") or 0))
         if manifest["status"] == "running":
             self.client.update_run(self.run, status="RUNNING")

@@ -63,7 +63,7 @@ FAMILIES = (
     "unet",
     "vae",
 )
-#: Recurrent layers that know where samples end are unrolled when they are traced: another order of sums, and a fixed number of steps.
+#: Recurrent layers that know where samples end are unrolled for ONNX: a fixed number of steps.
 UNROLLED = frozenset({"lstm"})
 
 

@@ -1,6 +1,7 @@
 """Damaged input of every kind that nnspec reads, made from sound input by a seed: each has to end as findings, or as an error that is meant.
 
-A target turns bytes into files and reads them. `benchmarks/input_fuzz.py` runs millions of cases; the tests run some thousands.
+A target turns bytes into files and reads them. `benchmarks/input_fuzz.py` runs millions of cases, by `fuzz_processes` and `fuzz_account`; the
+tests run some thousands.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -237,15 +238,30 @@ def targets(work: Path) -> list[Target]:
 @dataclass
 class Outcome:
     """What came of the cases of a target: how many ended as what they were, how many were refused, and what should not have happened, by the
-    number of the case. `slowest` is in seconds of computing."""
+    number of the case. `slowest` and `seconds` are seconds of computing."""
 
     cases: int = 0
     accepted: int = 0
     refused: int = 0
     slowest: float = 0.0
     seconds: float = 0.0
-    crashes: list[str] = field(default_factory=list)
-    slow: list[str] = field(default_factory=list)
+    crashes: dict[int, str] = field(default_factory=dict)
+    slow: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> dict[int, str]:
+        """Crashes, and what took too long."""
+        return {**self.slow, **self.crashes}
+
+    def add(self, other: Outcome) -> None:
+        """Further cases of the same target."""
+        self.cases += other.cases
+        self.accepted += other.accepted
+        self.refused += other.refused
+        self.slowest = max(self.slowest, other.slowest)
+        self.seconds += other.seconds
+        self.crashes |= other.crashes
+        self.slow |= other.slow
 
 
 def case(target: Target, seed: int, number: int) -> bytes:
@@ -254,7 +270,7 @@ def case(target: Target, seed: int, number: int) -> bytes:
     return mutated(draw.choice(target.corpus), draw, target.corpus)
 
 
-def fuzz(target: Target, seed: int, numbers: Iterator[int] | range, folder: Path, limit: float = 2.0) -> Outcome:
+def fuzz(target: Target, seed: int, numbers: Iterable[int], folder: Path, limit: float = 2.0) -> Outcome:
     """Read the cases with these numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
@@ -271,12 +287,12 @@ def fuzz(target: Target, seed: int, numbers: Iterator[int] | range, folder: Path
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of a library in Rust is no Exception
-            outcome.crashes.append(f"{target.name}, seed {seed}, case {number}: {type(error).__name__}: {str(error)[:200]}")
+            outcome.crashes[number] = f"{target.name}, seed {seed}, case {number}: {type(error).__name__}: {str(error)[:200]}"
         passed = time.process_time() - began
         outcome.seconds += passed
         outcome.slowest = max(outcome.slowest, passed)
         if passed > limit:
-            outcome.slow.append(f"{target.name}, seed {seed}, case {number}: {passed:.1f} s")
+            outcome.slow[number] = f"{target.name}, seed {seed}, case {number}: {passed:.1f} s"
     return outcome
 
 

@@ -18,7 +18,7 @@ import numpy
 import pytest
 import torch
 from agent_specs import WALK, Walk, register, replay, table
-from training_specs import checked, log, weights
+from training_specs import Listener, checked, log, weights
 
 from nnspec.cli import main
 from nnspec.errors import MissingExtra
@@ -327,14 +327,9 @@ def test_two_runs_are_one(tmp_path: Path, whole: Callable[[str], AgentResult]) -
 def test_an_environment_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = replay().replace(WALK, register("nnspec/forgetful-v0", forgetful=True))
     folder = stopped(tmp_path, text, 61, monkeypatch)
-    told: list[str] = []
-
-    class Listening(Silent):
-        def message(self, text: str) -> None:
-            told.append(text)
-
-    train(checked(tmp_path, text), device="cpu", out=tmp_path / "runs", resume=folder, progress=Listening())
-    assert any("at the beginning of an episode" in each for each in told)
+    told = Listener()
+    train(checked(tmp_path, text), device="cpu", out=tmp_path / "runs", resume=folder, progress=told)
+    assert any("at the beginning of an episode" in each for each in told.messages)
     assert Walk.count
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training_specs import Listener, checked
 
-from nnspec.checker import check_path
 from nnspec.cli import main
 from nnspec.cli.sweep import chosen
 from nnspec.errors import UsageError
 from nnspec.render.resolved_recipes import range_text
 from nnspec.reporting.runs import read_run
-from nnspec.training.progress import Silent
 from nnspec.tuning.outcome import Outcome, outcome_of
 from nnspec.tuning.search import Search
 from nnspec.tuning.space import settings_of
@@ -49,21 +48,10 @@ sweep Digit {
 """
 
 
-class Told(Silent):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-
 def swept(folder: Path, text: str = SPEC, trials: int = 4, jobs: int = 1, **settings: Any) -> tuple[Outcome, list[str]]:
     """Carry out a sweep in a folder's `runs`."""
-    path = folder / "model.nn"
-    path.write_text(text)
-    report = check_path(path, settings=settings)
-    assert report.ok, [str(each) for each in report.diagnostics]
-    sweep, told = chosen(report), Told()
+    report = checked(folder, text, **settings)
+    sweep, told = chosen(report), Listener()
     search = Search(report, sweep, folder / "runs" / "Digit-sweep", trials=trials, jobs=jobs, device="cpu", progress=told)
     return outcome_of(search.run(), sweep, report), told.messages
 
@@ -121,7 +109,7 @@ def test_going_on(done: tuple[Path, Outcome]) -> None:
     with pytest.raises(UsageError, match="was begun with other goal"):
         swept(folder, SPEC.replace("maximize accuracy", "minimize loss"))
     with pytest.raises(UsageError, match="was begun with other settings"):
-        swept(folder, **{"train.epochs": 1})
+        swept(folder, epochs=1)
 
 
 @pytest.mark.nightly

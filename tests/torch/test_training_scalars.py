@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_specs import checked, digits, log
+from agent_specs import register, replay, table
+from training_specs import Listener, checked, digits, log, manifest
 
 from nnspec.errors import MissingExtra, UsageError
 from nnspec.training import TrainingError, train
-from nnspec.training.progress import Silent
 from nnspec.training.scalars import tag
 
 pytestmark = pytest.mark.torch
+
+#: Deep Q-learning, whose first line of the log comes before an episode is over, and Q-learning with a table.
+AGENTS = {
+    "replay": replay("measure_every steps=1\n  measure_episodes 2"),
+    "table": table(settings="measure_every episodes=7\n  measure_episodes 2"),
+}
 
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -33,6 +39,23 @@ def test_what_tensorboard_reads(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, key in (("train/loss", "loss"), ("validation/accuracy", "validation_accuracy"), ("run/lr", "lr")):
         assert found[name] == [(line["step"], pytest.approx(line[key], rel=1e-6)) for line in lines]
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_tensorboard_reads_of_an_agent(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("tensorboard")
+    register()
+    run = train(checked(tmp_path, AGENTS[name]), device="cpu", out=tmp_path / "runs", log=["tensorboard"]).run
+    found, lines = scalars(run), log(run)
+    assert set(found) == {
+        "train/mean_return", "train/mean_steps", "train/loss", "train/measured_return", "run/epsilon", "run/lr", "run/seconds",
+    }  # fmt: skip
+    for key in ("mean_return", "loss", "measured_return"):
+        told = [(line["step"], pytest.approx(line[key], rel=1e-6)) for line in lines if line[key] is not None]
+        assert found[f"train/{key}"] == told
+        assert told
+    if name == "replay":
+        assert lines[0]["mean_return"] is None, "no episode is over yet, and of that no point is drawn"
 
 
 def test_names() -> None:
@@ -63,14 +86,6 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     package.set_tracking_uri(None)
 
 
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-
 def runs_of(client: Any) -> list[Any]:
     return list(client.search_runs([client.get_experiment_by_name("digits").experiment_id]))
 
@@ -91,6 +106,33 @@ def test_what_mlflow_reads(tmp_path: Path, mlflow: Any) -> None:
     assert (found.data.params["train.epochs"], found.data.tags["train.epochs"]) == ("2", "3"), "MLflow changes no parameter"
 
 
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_mlflow_reads_of_an_agent(tmp_path: Path, mlflow: Any, name: str) -> None:
+    """A run, and the same run when it is gone on with."""
+    register()
+    limit, most = ("steps", 200) if name == "replay" else ("episodes", 40)
+    heard = Listener()
+    result = train(checked(tmp_path, AGENTS[name]), device="cpu", out=tmp_path / "runs", log=["mlflow"], progress=heard)
+    (found,) = runs_of(mlflow)
+    assert (found.info.run_name, found.info.status) == (result.run.name, "FINISHED")
+    assert found.data.params == {"recipe": manifest(result.run)["recipe"], "seed": "0"}
+    assert {key for key in found.data.metrics if "/" in key and key.split("/")[0] not in ("train", "run")} == {
+        f"final/{key}" for key in ("episodes", *result.metrics)
+    }
+    assert found.data.metrics["final/mean_return"] == result.metrics["mean_return"]
+    more = checked(tmp_path, AGENTS[name], **{limit: most})
+    train(more, device="cpu", resume=result.run, log=["mlflow"], out=tmp_path / "runs", progress=heard)
+    (found,) = runs_of(mlflow)
+    lines = log(result.run)
+    history = mlflow.get_metric_history(found.info.run_id, "train/mean_return")
+    assert [(each.step, each.value) for each in history] == [
+        (line["step"], line["mean_return"]) for line in lines if line["mean_return"] is not None
+    ]
+    assert lines[-1]["step" if name == "replay" else "episode"] == most
+    assert found.data.params[f"train.{limit}"] == str(most)
+    assert not [each for each in heard.messages if "MLflow" in each]
+
+
 def test_a_failed_training_is_told_to_mlflow(tmp_path: Path, mlflow: Any) -> None:
     with pytest.raises(TrainingError):
         train(checked(tmp_path, digits("optimizer SGD(lr=1e30)")), device="cpu", out=tmp_path / "runs", log=["mlflow"])
@@ -108,7 +150,7 @@ def test_a_server_that_cannot_be_had(tmp_path: Path, mlflow: Any, monkeypatch: p
         patch.setattr(client, "create_run", lost)
         with pytest.raises(UsageError, match="cannot be logged to MLflow: no route to host"):
             train(checked(tmp_path, digits()), device="cpu", out=tmp_path / "runs", log=["mlflow"])
-    heard = Heard()
+    heard = Listener()
     monkeypatch.setattr(client, "log_batch", lost)
     result = train(checked(tmp_path, digits()), device="cpu", out=tmp_path / "runs", log=["mlflow"], progress=heard)
     assert result.steps

@@ -12,6 +12,7 @@ import torch
 from nnspec.checker import Report, check_path
 from nnspec.recipes.recipe import DataSource, Recipe
 from nnspec.training import RunResult, train
+from nnspec.training.progress import Silent
 
 DIGITS = """
 network Net(classes: int = 10, dropout: float = 0.0) {
@@ -97,7 +98,7 @@ def log(run: Path) -> list[Mapping[str, Any]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-class Listener:
+class Listener(Silent):
     """Remembers what a training tells."""
 
     def __init__(self) -> None:
@@ -107,12 +108,8 @@ class Listener:
     def begin(self, name: str, steps: int, epochs: int, samples: int) -> None:
         self.steps = steps
 
-    def step(self, step: int, epoch: int, loss: float, samples_per_second: float) -> None: ...
-
     def epoch(self, epoch: int, record: Mapping[str, float]) -> None:
         self.epochs.append(record)
 
     def message(self, text: str) -> None:
         self.messages.append(text)
-
-    def end(self) -> None: ...
