@@ -65,8 +65,8 @@ def kept() -> Iterator[None]:
 
 
 def run_packed(layer: nn.RNNBase, given: Tensor, lengths: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Output (N, T, H) and final states (L, N, H) of an RNN, GRU or LSTM with `batch_first`, by stand-ins. The order of calls is that of
-    `pack_padded_sequence(enforce_sorted=False)`, of the layer's forward, and of `pad_packed_sequence`."""
+    """Of an input `given` (N, T, F): output (N, T, H) and final states (L, N, H) of an RNN, GRU or LSTM with `batch_first`, by stand-ins. The
+    order of calls is that of `pack_padded_sequence(enforce_sorted=False)`, of the layer's forward, and of `pad_packed_sequence`."""
     lengths, order = torch.sort(lengths.cpu(), descending=True)
     order = order.to(given.device)
     back = torch.empty_like(order).scatter_(0, order, torch.arange(order.shape[0], device=order.device))
