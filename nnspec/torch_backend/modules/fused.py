@@ -49,8 +49,10 @@ def _not_there(*given: object) -> Tensor:
     raise RuntimeError("this build of torch has no oneDNN")
 
 
-_LINEAR, _LINEAR_SUM = _kernel("_linear_pointwise"), _kernel("_linear_pointwise", "binary")
-_CONVOLUTION, _CONVOLUTION_SUM = _kernel("_convolution_pointwise"), _kernel("_convolution_pointwise", "binary")
+_LINEAR = _kernel("_linear_pointwise")
+_LINEAR_SUM = _kernel("_linear_pointwise", "binary")
+_CONVOLUTION = _kernel("_convolution_pointwise")
+_CONVOLUTION_SUM = _kernel("_convolution_pointwise", "binary")
 _TRANSPOSED = _kernel("_convolution_transpose_pointwise")
 
 
