@@ -120,6 +120,7 @@ def test_without_restarts_a_lost_process_ends_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_mistake_is_told_once_and_not_made_again(tmp_path: Path) -> None:
     (tmp_path / "model.nn").write_text(digits("optimizer SGD(lr=1e30)"))
     process = start(tmp_path, "--nproc", "2", "--max-restarts", "3", "--quiet")

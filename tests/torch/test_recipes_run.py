@@ -21,7 +21,7 @@ UNSURE = {"NN409", "NN608"}
 
 
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.nightly) if part >= PARTS // 2 else part for part in range(PARTS)]
+    "part", [pytest.param(part, marks=pytest.mark.nightly) if part else part for part in range(PARTS)]
 )
 def test_what_is_ok_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     for name in ("draw_curve", "draw_confusion"):  # which take most of the time

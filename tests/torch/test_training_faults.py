@@ -80,7 +80,7 @@ def finished(report: Report, out: Path) -> Path:
 
 
 #: Every so many calls one is tried; `benchmarks/soak.py` tries them all.
-EVERY = 19
+EVERY = 47
 
 
 def test_a_kill_at_any_call_of_a_training(report: Report, whole: tuple[Path, Disk, float], tmp_path: Path) -> None:
