@@ -374,3 +374,16 @@ def test_27_even_kernel_and_five_pools() -> None:
     verdict = decided(at_least(side, 1), height)
     assert said(verdict) == "at least 32"
     assert holds(at_least(side, 1), {as_var(height): 28}) is False  # type: ignore[dict-item]
+
+
+def test_all_of_some_claims_is_not_any_of_them() -> None:
+    """Not even where claims are looked up: what was found out of one would else be taken for the other."""
+    H = symbol("H")  # noqa: N806
+    parts = (divisible(H, 2), divisible(H, 3))
+    assert AllOf(parts) != AnyOf(parts)
+    for first, then in ((AllOf(parts), AnyOf(parts)), (AnyOf(parts), AllOf(parts))):
+        facts = Facts()
+        assert facts.decide(first) != decided(then, H, facts=facts)
+    facts = Facts()
+    assert facts.learn(AnyOf(parts))
+    assert facts.decide(AllOf(parts)).kind == "iff"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Union
+from typing import Literal, NamedTuple, Union
 
 from nnspec.dims.poly import Dim, Var, evaluate, format_dim, substitute, variables
 
@@ -23,6 +23,8 @@ class Relation(NamedTuple):
 
 class AllOf(NamedTuple):
     claims: tuple[Claim, ...]
+    #: Tuples are equal by what they hold: without a word of its own, `A and B` would be `A or B` wherever claims are looked up.
+    word: Literal["and"] = "and"
 
     def __str__(self) -> str:
         return " and ".join(f"({claim})" if isinstance(claim, AnyOf) else str(claim) for claim in self.claims)
@@ -30,6 +32,7 @@ class AllOf(NamedTuple):
 
 class AnyOf(NamedTuple):
     claims: tuple[Claim, ...]
+    word: Literal["or"] = "or"
 
     def __str__(self) -> str:
         return " or ".join(str(claim) for claim in self.claims)
