@@ -28,6 +28,10 @@ class Subject:
         _unsettle(self.module)
         self.inputs: tuple[Tensor, ...] = tuple(random_inputs(self.graph, row.sizes, 0).values())
 
+    def release(self) -> None:
+        """Let go of the network as written, where another one runs: a process that has compiled or read it does not keep it."""
+        del self.module
+
     def onnx(self, folder: str) -> str:
         """The path of the network as ONNX."""
         from nnspec.exporting import EXPORTERS, ExportContext
@@ -103,6 +107,7 @@ def onnxruntime(subject: Subject, threads: int) -> Call:
     options.intra_op_num_threads = threads
     with tempfile.TemporaryDirectory() as folder:
         session = ort.InferenceSession(subject.onnx(folder), options, providers=["CPUExecutionProvider"])
+    subject.release()
     feed = {entry.name: each.numpy() for entry, each in zip(session.get_inputs(), subject.inputs, strict=True)}
     return lambda: session.run(None, feed)
 
@@ -112,6 +117,7 @@ def openvino(subject: Subject, threads: int, precision: str = "f32") -> Call:
 
     with tempfile.TemporaryDirectory() as folder:
         model = ov.Core().read_model(subject.onnx(folder))
+    subject.release()
     model.reshape({entry.any_name: list(each.shape) for entry, each in zip(model.inputs, subject.inputs, strict=True)})
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
@@ -129,6 +135,7 @@ def ours(subject: Subject, precision: str = "float32") -> Call:
     from nnspec.engines import compile_for
 
     module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict(), precision=precision)
+    subject.release()
     return lambda: module(*subject.inputs)
 
 
@@ -138,6 +145,7 @@ def ours_in_torch(subject: Subject) -> Call:
 
     engines = ["torch", "fused", "channels_last"]
     module = compile_for(subject.graph, subject.row.sizes, state=subject.module.state_dict(), engines=engines)
+    subject.release()
     return lambda: module(*subject.inputs)
 
 

@@ -37,7 +37,9 @@ def compile_graph(
             module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
         else:
             full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
-            module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full))
+            # What is derived is nobody else's: a copy would be the largest part of what compiling needs.
+            made = {rule.target for rule in rewritten.graph.derived}
+            module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full), adopted=made)
         module.meta[REPORTS] = rewritten.reports
         if fusion != "no":
             module.requires_grad_(False)

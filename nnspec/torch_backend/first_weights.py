@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -26,8 +26,11 @@ def seeded(seed: int | None) -> Iterator[None]:
         yield
 
 
-def complete(graph: Graph, tree: ModuleTree, state: Mapping[str, Tensor] | None = None) -> None:
-    """Make the weights that no layer makes, and fill all of them: from `state`, as `init` says, or as torch does by itself."""
+def complete(graph: Graph, tree: ModuleTree, state: Mapping[str, Tensor] | None = None, adopted: Collection[str] = ()) -> None:
+    """Make the weights that no layer makes, and fill all of them: from `state`, as `init` says, or as torch does by itself.
+
+    Those of the state whose names are in `adopted` are taken as they are, others are copied.
+    """
     present = dict(tensors(tree.root))
     for entry in graph.weights.values():
         if entry.path not in present:
@@ -38,18 +41,21 @@ def complete(graph: Graph, tree: ModuleTree, state: Mapping[str, Tensor] | None 
             with torch.no_grad():
                 initialize(present[entry.path], entry.initial)
     if state is not None:
-        _fill(tree.root, state)
+        _fill(tree.root, state, adopted)
 
 
-def _fill(root: nn.Module, state: Mapping[str, Tensor]) -> None:
+def _fill(root: nn.Module, state: Mapping[str, Tensor], adopted: Collection[str]) -> None:
     """As `load_state_dict`, which looks through all keys for each module: here in one pass where everything fits."""
     own = root.state_dict()
     if own.keys() != state.keys() or any(tensor.shape != state[name].shape for name, tensor in own.items()):
         root.load_state_dict(state)  # which says what is wrong
         return
     with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+        for name, tensor in tensors(root):
+            if name in adopted and tensor.dtype == state[name].dtype and tensor.device == state[name].device:
+                tensor.data = state[name]
+            elif name in own:
+                tensor.copy_(state[name])
 
 
 def _made(entry: WeightEntry, state: Mapping[str, Tensor] | None) -> Tensor:

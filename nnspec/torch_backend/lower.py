@@ -8,7 +8,7 @@ dictionary from names to tensors, in the spec's order. Not here: passes, which w
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor, fx
@@ -46,18 +46,20 @@ class View(NamedTuple):
 
 
 def lower(
-    graph: Graph, *, guards: bool = True, seed: int | None = None, state: Mapping[str, Tensor] | None = None
-) -> NetworkModule:
+    graph: Graph, *, guards: bool = True, seed: int | None = None, state: Mapping[str, Tensor] | None = None,
+    adopted: Collection[str] = (),
+) -> NetworkModule:  # fmt: skip
     """The network as a GraphModule in the graph's mode, with state-dict keys that are exactly the spec's names.
 
     `guards` puts checks of the inputs at the door (PreconditionError). `seed` makes the first weights reproducible and leaves the
-    random state of torch alone; `state` gives the weights instead. Raises LoweringError for a graph that is not well formed.
+    random state of torch alone; `state` gives the weights instead, which are copied, but for those whose names are in `adopted`: these
+    become the module's own. Raises LoweringError for a graph that is not well formed.
     """
     module = NetworkModule(class_name=class_name(graph))
-    tree = ModuleTree(module, graph)
+    tree = ModuleTree(module, graph, drawn=state is None)
     with seeded(seed):
         module.graph = Lowering(graph, tree, guards=guards).run()
-        complete(graph, tree, state)
+        complete(graph, tree, state, adopted)
     verify_weights(graph, module)
     return module.train(graph.training)
 

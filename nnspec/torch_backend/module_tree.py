@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pickle import PicklingError
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 
 from nnspec.graph.ir import Graph, Node
 from nnspec.graph.reserved_names import INSIDE, TOP
@@ -55,11 +57,27 @@ def _initialize_copy(copied: fx.GraphModule, source: nn.Module, graph: fx.Graph)
     copied.graph = graph
 
 
-class ModuleTree:
-    """The parts of one network below `root`, by path. Nodes with the same path share the part."""
+class _Undrawn(TorchFunctionMode):
+    """Layers are made without their first random weights, which would be most of the time and, for a while, of the memory."""
 
-    def __init__(self, root: nn.Module, *graphs: Graph) -> None:
+    _LEFT_OUT = frozenset({Tensor.uniform_, Tensor.normal_, nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_})
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func in self._LEFT_OUT:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+class ModuleTree:
+    """The parts of one network below `root`, by path. Nodes with the same path share the part.
+
+    Where weights are not `drawn`, since they come from elsewhere, what torch would draw for them is left out.
+    """
+
+    def __init__(self, root: nn.Module, *graphs: Graph, drawn: bool = True) -> None:
         self.root = root
+        self._making: AbstractContextManager[Any] = nullcontext() if drawn else _Undrawn()
         #: Where modules stand that cannot stand at their node's path.
         self.paths: dict[Node, str] = {node: path for graph in graphs for node, path in module_paths(graph).items()}
         self._made: dict[str, TorchCall] = {}
@@ -72,7 +90,8 @@ class ModuleTree:
             if (before.target, dict(before.settings)) != (call.target, dict(call.settings)):
                 raise LoweringError(f"the parts at `{path}` differ: {before.target} and {call.target} {dict(call.settings)}")
             return self._modules[path]
-        module = resolve(call.target)(**settings)
+        with self._making:
+            module = resolve(call.target)(**settings)
         if not isinstance(module, nn.Module):
             raise LoweringError(f"{call.target} is not a module")
         if dtype is not None:

@@ -45,7 +45,10 @@ def described(totals: Totals) -> str:
     return "\n\n".join(map(str, totals.findings))
 
 
-@pytest.mark.parametrize("start", range(0, NETWORKS, BATCH))
+@pytest.mark.parametrize(
+    "start",
+    [pytest.param(start, marks=() if start < NETWORKS // 2 else pytest.mark.nightly) for start in range(0, NETWORKS, BATCH)],
+)
 def test_ok_if_and_only_if_torch_runs(start: int) -> None:
     totals = batch(SEED, start, BATCH)
     assert not totals.findings, described(totals)

@@ -95,7 +95,7 @@ def _agrees(verdict: Verdict, truths: dict[tuple[int, ...], bool], made: tuple[o
 def test_one_symbol(least: int) -> None:
     counted = Counted()
 
-    @settings(deadline=None, max_examples=400)
+    @settings(deadline=None, max_examples=200)
     @given(comparisons())
     def check(comparison: Comparison) -> None:
         verdict = _checked(comparison, 1, least, [])
@@ -109,7 +109,7 @@ def test_one_symbol(least: int) -> None:
 def test_one_symbol_under_facts() -> None:
     counted = Counted()
 
-    @settings(deadline=None, max_examples=400)
+    @settings(deadline=None, max_examples=200)
     @given(comparisons(), st.lists(comparisons(), max_size=3))
     def check(comparison: Comparison, learned: list[Comparison]) -> None:
         verdict = _checked(comparison, 1, 1, learned)
@@ -123,7 +123,7 @@ def test_one_symbol_under_facts() -> None:
 def test_two_symbols() -> None:
     counted = Counted()
 
-    @settings(deadline=None, max_examples=600, derandomize=True)
+    @settings(deadline=None, max_examples=300, derandomize=True)
     @given(comparisons())
     def check(comparison: Comparison) -> None:
         verdict = _checked(comparison, 2, 1, [])
@@ -134,7 +134,7 @@ def test_two_symbols() -> None:
     assert len(counted.unknown) <= len(counted.all) // 100
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(comparisons(wild_expressions), st.lists(comparisons(), max_size=2))
 def test_two_symbols_under_facts(comparison: Comparison, learned: list[Comparison]) -> None:
     _checked(comparison, 2, 1, learned)
@@ -146,7 +146,7 @@ def test_three_symbols_under_facts(comparison: Comparison, learned: list[Compari
     _checked(comparison, 3, 0, learned)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(expressions, st.lists(comparisons(), min_size=1, max_size=3))
 def test_simplifying_changes_nothing(expression: Expression, learned: list[Comparison]) -> None:
     made = symbols(2)

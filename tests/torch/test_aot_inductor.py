@@ -49,7 +49,10 @@ network Net {
 }
 """
 #: Each is compiled for ten seconds.
-BOTH = [pytest.param(DENSE, id="outside", marks=pytest.mark.nightly), pytest.param(CONVOLUTIONS, id="packed", marks=pytest.mark.nightly)]
+BOTH = [
+    pytest.param(DENSE, id="outside", marks=pytest.mark.nightly),
+    pytest.param(CONVOLUTIONS, id="packed", marks=pytest.mark.nightly),
+]
 
 
 def graph(text: str) -> Graph:

@@ -342,3 +342,20 @@ def test_tensors_made_of_nothing_are_made_where_the_inputs_are() -> None:
         total = draft.add("add", total, made).carried
     module = lower(draft.graph(output=total))
     assert module(torch.zeros(2, 4, device="meta")).device.type == "meta"
+
+
+def test_with_weights_given_none_are_drawn_and_none_are_shared() -> None:
+    draft = Draft()
+    h = draft.then("Conv2d", draft.input("x", (symbol("N"), 3, 8, 8)), "conv", out_channels=4, kernel_size=3)
+    h = draft.then("Linear", draft.then("flatten", h, start_dim=1), "fc", out_features=2)
+    graph = draft.graph(output=h)
+    state = lower(graph, seed=1).state_dict()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    copied, taken = lower(graph, state=state), lower(graph, state=state, adopted={"fc.weight"})
+    assert torch.equal(torch.get_rng_state(), before)
+    for module in (copied, taken):
+        assert all(torch.equal(each, state[name]) for name, each in module.state_dict().items())
+    shared = {name for name, each in taken.state_dict().items() if each.data_ptr() == state[name].data_ptr()}
+    assert shared == {"fc.weight"}
+    assert not {each.data_ptr() for each in copied.state_dict().values()} & {each.data_ptr() for each in state.values()}

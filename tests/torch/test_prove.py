@@ -44,8 +44,8 @@ def small(path: Path) -> Report:
 # --- the specs --------------------------------------------------------------------------------------------------------------
 
 
-#: These take half a minute each.
-LONG = ("transformer/bert", "transformer/gpt")
+#: These take five seconds to half a minute each.
+LONG = ("transformer/bert", "transformer/gpt", "unet/unet", "resnet/resnet")
 
 
 @pytest.mark.parametrize(

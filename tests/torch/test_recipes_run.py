@@ -20,9 +20,7 @@ SEEDS, PARTS, LEAST = 600, 6, 0.1
 UNSURE = {"NN409", "NN608"}
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.nightly) if part else part for part in range(PARTS)]
-)
+@pytest.mark.parametrize("part", [pytest.param(part, marks=pytest.mark.nightly) if part else part for part in range(PARTS)])
 def test_what_is_ok_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     for name in ("draw_curve", "draw_confusion"):  # which take most of the time
         monkeypatch.setattr(f"nnspec.training.pictures.{name}", lambda *arguments, **named: None)

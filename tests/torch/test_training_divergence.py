@@ -197,7 +197,7 @@ def state_of(updater: Updater) -> Mapping[str, Tensor]:
 
 
 @pytest.mark.parametrize("kind", ["input", "gradient", "loss"])
-@pytest.mark.parametrize("number", [1, 5, 12])
+@pytest.mark.parametrize("number", [1, pytest.param(5, marks=pytest.mark.nightly), 12])
 def test_skip_leaves_an_update_out(tmp_path: Path, kind: str, number: int) -> None:
     states: dict[int, Mapping[str, Tensor]] = {}
     text = on_nan("skip", STATISTICS)
@@ -250,7 +250,7 @@ def test_skipping_everything_is_no_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["input", "weight", "gradient", "loss"])
-@pytest.mark.parametrize("number", [1, 20, 24])
+@pytest.mark.parametrize("number", [1, pytest.param(20, marks=pytest.mark.nightly), 24])
 def test_rollback_goes_back_to_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, number: int
 ) -> None:

@@ -108,7 +108,7 @@ def same(ours: Path, theirs: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("batch", [12, 17, pytest.param(30, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("batch", [12, *(pytest.param(batch, marks=pytest.mark.nightly) for batch in (17, 30))])
 def test_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Callable[[str], RunResult], name: str, batch: int
 ) -> None:
