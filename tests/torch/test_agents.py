@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import signal
 import sys
@@ -18,7 +17,7 @@ import numpy
 import pytest
 import torch
 from agent_specs import WALK, Walk, register, replay, table
-from training_specs import Listener, checked, log, weights
+from training_specs import Listener, checked, hear, log, weights
 
 from nnspec.cli import main
 from nnspec.errors import MissingExtra
@@ -285,7 +284,7 @@ def stopped(folder: Path, text: str, step: int, monkeypatch: pytest.MonkeyPatch,
 
     def counted(self: World, action: int) -> Any:
         if next(calls) == step:
-            os.kill(os.getpid(), number)
+            hear(number)
         return original(self, action)
 
     with monkeypatch.context() as patched:

@@ -88,9 +88,10 @@ def test_a_lost_process_is_started_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_launch_leaves_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [(), ("--nproc", "2")], ids=["one", "two"])
+def test_a_signal_leaves_a_checkpoint(tmp_path: Path, together: tuple[str, ...]) -> None:
     (tmp_path / "model.nn").write_text(LONG)
-    process = start(tmp_path, "--nproc", "2")
+    process = start(tmp_path, *together)
     wait_for_checkpoint(tmp_path, process)
     process.terminate()
     out, err = process.communicate(timeout=100)

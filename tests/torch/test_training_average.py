@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy
 import pytest
 import torch
 from torch.nn import functional
-from training_specs import checked, digits, log, recipe, trained, weights
+from training_specs import checked, digits, hear, log, recipe, trained, weights
 
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training import Interrupted, evaluate, predict, train
@@ -103,7 +102,7 @@ def test_going_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
         def step(self, step: int, *_: Any) -> None:
             if step == stop and not self.asked:
                 self.asked = True
-                os.kill(os.getpid(), signal.SIGTERM)
+                hear(signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nnspec.training.loop._TELL_EVERY", -1.0)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from training_specs import Listener, checked, digits, log, trained, weights
+from training_specs import Listener, checked, digits, hear, log, trained, weights
 
 from nnspec.training import CheckpointError, Interrupted, RunError, RunFolder, RunResult, TrainingError, checkpoint, train
 from nnspec.training.update import Updater
@@ -81,7 +81,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, batch: int, number: int = signal.SI
 
     def counted(self: Updater, *arguments: Any) -> Any:
         if next(calls) == batch:
-            os.kill(os.getpid(), number)
+            hear(number)
         return step(self, *arguments)
 
     monkeypatch.setattr(Updater, "step", counted)
@@ -263,8 +263,8 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     step = Updater.step
 
     def twice(self: Updater, *arguments: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        hear(signal.SIGINT)
+        hear(signal.SIGINT)
         return step(self, *arguments)
 
     monkeypatch.setattr(Updater, "step", twice)

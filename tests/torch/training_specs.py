@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,17 @@ train R {{
 def trained(folder: Path, text: str, progress: Any = None, **settings: Any) -> RunResult:
     """Train the first recipe of a spec; its runs lie in the folder's `runs`."""
     return train(checked(folder, text, **settings), device="cpu", out=folder / "runs", progress=progress)
+
+
+def hear(number: int) -> None:
+    """Let this process hear a signal: its handler is called, and the system delivers nothing.
+
+    A process that had run hundreds of other tests was ended by the delivery itself now and then (SIGSEGV in `kill`, before any handler). Signals
+    that the system delivers are tried on processes of their own, in `test_distributed_launch.py` and `tests/cli`.
+    """
+    handler = signal.getsignal(number)
+    assert callable(handler), f"nothing in Python hears signal {number}"
+    handler(number, None)
 
 
 def manifest(run: Path) -> dict[str, Any]:
