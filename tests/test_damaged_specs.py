@@ -27,3 +27,19 @@ def test_a_path_with_a_null_character(tmp_path: Path) -> None:
     (tmp_path / "a.nn").write_text('use B from "b\0.nn"\nnetwork A {\n  input x: float32[N, 3]\n  output y = x\n}\n')
     found = check_path(tmp_path / "a.nn").diagnostics
     assert any("is no path: it has a null character in it" in each.message for each in found), found
+
+
+@pytest.mark.parametrize("sign", ["=", ":=", "＝"])
+def test_signs_that_stand_for_equality(sign: str) -> None:
+    found = check_source(
+        Source("a.nn", f"network A {{\n  input x: float32[N, 3] where N {sign} 1\n  output y = x\n}}\n")
+    ).diagnostics
+    assert {each.code for each in found} <= {"NN001", "NN003"}, found
+    assert found
+
+
+@pytest.mark.parametrize(
+    "written", ["z: int64[N] = x -> Linear(2)", "z: h = x -> Linear(2)", "z: #int64[N]\n  h = x -> Linear(2)"]
+)
+def test_an_optional_input_whose_default_has_other_sizes(written: str) -> None:
+    check_source(Source("a.nn", f"network A {{\n  input x: float32[N, 3]\n  input {written}\n  output y = x\n}}\n"))

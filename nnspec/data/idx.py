@@ -126,6 +126,6 @@ def _shape(file: IO[bytes], path: Path) -> list[int]:
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"{path} is cut off within its header, at byte {4 + len(sizes)}; get it again")
     shape = [int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4)]
-    if math.prod(shape) > _LARGEST:
+    if math.prod(size or 1 for size in shape) > _LARGEST:  # numpy counts an axis of none so, too
         raise DataError(f"{path} announces {shape}, beyond the limit of {_LARGEST:,} bytes")
     return shape

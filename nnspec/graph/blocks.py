@@ -213,7 +213,9 @@ class _Run:
             if not check_condition(condition, self.scope, declare=self.inputs is None):
                 self.scope.names |= {name.id: POISON for name in statement.names}
         if self.inputs is None and statement.type is not None:
-            for name in statement.names:
+            # an optional input that is not given is its default, which nobody feeds in
+            own = [each for each in statement.names if not statement.values or each.id in self.scope.build.given]
+            for name in own:
                 if not declared.has_elements(statement.type, self.scope.names.get(name.id), name, self.scope):
                     self.scope.names[name.id] = POISON
 

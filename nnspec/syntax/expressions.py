@@ -166,7 +166,8 @@ class ExpressionBuilder:
         text = self._text
         signs = tuple(text[sign.start : sign.end] for sign in parts[1::2])
         if not _OPERATORS.issuperset(signs):
-            signs = tuple(MEANT.get(sign, "==" if sign == "=" else sign) for sign in signs)
+            meant = (MEANT.get(sign, sign) for sign in signs)
+            signs = tuple("==" if sign == "=" else sign for sign in meant)
         return tree.Operation(self._span(start, end), signs, tuple(parts[::2]))
 
     make_disjunction = make_conjunction = make_comparison = make_sum = make_product = make_power = _operation
