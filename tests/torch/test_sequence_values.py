@@ -92,7 +92,6 @@ def test_padding_is_never_read(ours: Any, theirs: Any) -> None:
         close(clean, other)
 
 
-@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 def test_a_sample_alone_is_the_sample_among_longer_ones() -> None:
     torch.manual_seed(3)
     layer = LSTM(3, 5, bidirectional=True, proj_size=2)
