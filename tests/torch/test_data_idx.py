@@ -50,6 +50,7 @@ def test_whole_file(tmp_path: Path, name: str) -> None:
         ("floats", idx((2,), kind=0x0D), "elements of IDX type 0x0d; only unsigned bytes"),
         ("header", idx((3, 4))[:9], "cut off within its header, at byte 9"),
         ("huge", idx((1 << 20, 1 << 20), b""), "beyond the limit"),
+        ("hidden", idx((0, *[1 << 31] * 3), b""), "beyond the limit"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -14,7 +14,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nnspec.dims import format_dim, symbol
 from nnspec.operators.declare import OPERATORS, Operator, Refusal
-from nnspec.torch_backend.free_sequences import free_sequences
 from nnspec.torch_backend.modules.attention import CrossAttention, MultiheadAttention, ScaledDotProductAttention, SelfAttention
 from nnspec.torch_backend.modules.padded import run_padded
 from nnspec.torch_backend.modules.positions import AddPositions, add_sinusoids, rotary
@@ -359,24 +358,6 @@ def _each(result: Any) -> tuple[Tensor, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
-@pytest.mark.parametrize("ours", [LSTM, GRU])
-@pytest.mark.parametrize("with_lengths", [False, True])
-@NOISE
-def test_sequences_are_exported_with_free_lengths(ours: Any, with_lengths: bool) -> None:
-    torch.manual_seed(12)
-    layer, N, T = ours(3, 4, bidirectional=True).eval(), torch.export.Dim("N", min=1), torch.export.Dim("T", min=1)  # noqa: N806
-    first: tuple[Tensor, ...] = (torch.randn(5, 7, 3),)
-    other: tuple[Tensor, ...] = (torch.randn(2, 9, 3),)
-    axes: tuple[Any, ...] = ({0: N, 1: T},)
-    if with_lengths:
-        first, other, axes = (*first, torch.tensor([3, 7, 1, 2, 5])), (*other, torch.tensor([9, 4])), (*axes, {0: N})
-    torch.export.export(layer, first)  # what an earlier tracing remembers must not matter
-    with free_sequences():
-        exported = torch.export.export(layer, first, dynamic_shapes=axes).module()
-    for left, right in zip(layer(*other), exported(*other), strict=True):
-        close(left, right)
-
-
 @pytest.mark.parametrize("settings", [{}, {"proj_size": 2}, {"bias": False}])
 @pytest.mark.parametrize("ours", [RNN, GRU, LSTM])
 def test_padded_runs_are_packed_ones(ours: Any, settings: dict[str, Any]) -> None:
@@ -391,21 +372,3 @@ def test_padded_runs_are_packed_ones(ours: Any, settings: dict[str, Any]) -> Non
     output, _, *finals = layer(x, lengths, *states)
     for left, right in zip(run_padded(layer, x, lengths, states), (output, *finals), strict=True):
         close(left, right)
-
-
-@pytest.mark.slow
-@NOISE
-def test_onnx_knows_the_lengths() -> None:
-    onnxruntime, onnxscript = pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    assert onnxscript
-    torch.manual_seed(14)
-    layer, N, T = LSTM(3, 4).eval(), torch.export.Dim("N", min=1), torch.export.Dim("T", min=1)  # noqa: N806
-    inputs = (torch.randn(5, 7, 3), torch.tensor([3, 7, 1, 2, 5]))
-    with free_sequences():
-        program = torch.onnx.export(layer, inputs, dynamo=True, dynamic_shapes=({0: N, 1: T}, {0: N}), verbose=False)
-    assert program is not None
-    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
-    other = (torch.randn(2, 9, 3), torch.tensor([9, 4]))
-    found = session.run(None, {entry.name: value.numpy() for entry, value in zip(session.get_inputs(), other, strict=True)})
-    for left, right in zip(layer(*other), found, strict=True):
-        close(left, torch.from_numpy(right))
