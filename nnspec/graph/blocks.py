@@ -255,8 +255,13 @@ class _Run:
         return value if declared.match(statement.type, value, name.id, given.span, self.scope) else POISON
 
     def _absent(self, statement: tree.Statement, name: tree.Name) -> Any:
-        """An optional input that is not given: none, or its default."""
-        return expressions.evaluate(statement.values[0], self.scope)
+        """An optional input that is not given: none, or its default, which has to fit as what is given would."""
+        default = statement.values[0]
+        value = expressions.evaluate(default, self.scope)
+        tensor = carry(value)
+        if statement.type is None or not isinstance(tensor, Value):
+            return value
+        return value if declared.match(statement.type, tensor, name.id, default.span, self.scope) else POISON
 
     def _missing(self, name: tree.Name) -> Any:
         assert self.inputs is not None

@@ -15,6 +15,8 @@ from torch import Tensor
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.optimizers import own_parameters
+from nnspec.training.ranks import ALONE, Ranks
+from nnspec.training.shards import as_held, own_part, whole
 
 Files = dict[str, dict[str, Tensor]]
 #: What the files of the weights that learn are called in a checkpoint; the average lies where all others look for weights.
@@ -23,7 +25,7 @@ _RAW = "raw."
 
 class Average:
     """The averages of all weights and running statistics of a recipe's networks, and of its own parameters. Where the recipe has no `ema`
-    it does nothing."""
+    it does nothing. Of weights that are held in parts every process averages its own."""
 
     def __init__(self, recipe: Recipe, module: RecipeModule) -> None:
         self._decay: float | None = recipe.settings.get("ema")
@@ -58,14 +60,18 @@ class Average:
         with torch.no_grad():
             for kept, own in (*self._pairs, *self._counts):
                 own.copy_(kept)
-        self._kept, self._pairs, self._counts = {}, [], []
+        self._forget()
 
-    def files(self, files: Files) -> Files:
-        """The files of a checkpoint: the averages as the weights, and the weights that learn beside them."""
+    def _forget(self) -> None:
+        self._updates, self._kept, self._pairs, self._counts = 0, {}, [], []
+
+    def files(self, files: Files, ranks: Ranks = ALONE) -> Files:
+        """The files of a checkpoint: the averages as the weights, and the weights that learn beside them. All processes call it; those of the
+        first are whole."""
         if not self._kept:
             return files
         raw = {f"{_RAW}{name}": files[name] for name in self._kept}
-        return {**files, **{name: {**files[name], **kept} for name, kept in self._kept.items()}, **raw}
+        return {**files, **{name: {**files[name], **whole(kept, ranks)} for name, kept in self._kept.items()}, **raw}
 
     def state(self) -> dict[str, int]:
         """What a checkpoint has to know besides."""
@@ -76,13 +82,14 @@ class Average:
         those of another recipe. A checkpoint without averages begins with its weights as they are."""
         raw = {name.removeprefix(_RAW): tensors for name, tensors in files.items() if name.startswith(_RAW)}
         if self._decay is None or not raw:
+            self._forget()
             return {**files, **raw}
         self._begin()
         self._updates = int(state["updates"])
         with torch.no_grad():
             for name, kept in self._kept.items():
                 for key, tensor in kept.items():
-                    tensor.copy_(files[name][key])
+                    own_part(tensor).copy_(own_part(as_held(files[name][key], tensor)))
         return {**files, **raw}
 
     def _begin(self) -> None:
@@ -94,7 +101,8 @@ class Average:
         for name, tensors in own.items():
             self._kept[name] = {key: tensor.clone() for key, tensor in tensors.items()}
             for key, tensor in tensors.items():
-                (self._pairs if tensor.is_floating_point() else self._counts).append((self._kept[name][key], tensor))
+                pair = own_part(self._kept[name][key]), own_part(tensor)
+                (self._pairs if tensor.is_floating_point() else self._counts).append(pair)
 
     def _exchange(self) -> None:
         with torch.no_grad():

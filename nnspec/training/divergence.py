@@ -1,11 +1,13 @@
 """Numbers that are not finite: where a training looks for them, and what it does with what it finds (`on_nan`).
 
-On the CPU each loss is looked at in its step. Another device is not waited for: its losses are looked at when a line is told or logged, and
-`on_nan skip` alone, which has to know before it updates, waits in each step. Not here: which layer gave them (`nnspec.training.culprit`).
+On the CPU each loss is looked at in its step. Another device is not waited for, nor are other processes: losses are looked at when a line is
+told or logged, and `on_nan skip` alone, which has to know before it updates, waits in each step. What one process finds all of them find, at
+the same update. Not here: which layer gave them (`nnspec.training.culprit`).
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,7 +17,8 @@ from torch import Tensor, nn
 
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.recipes import RecipeModule
-from nnspec.training.shards import own_part
+from nnspec.training.ranks import ALONE, Ranks
+from nnspec.training.shards import is_sharded, own_part
 from nnspec.training.sharing import draws
 
 #: So many updates in a row are left out, and so often a training goes back, before it is given up.
@@ -51,16 +54,16 @@ class NotFinite(Exception):
 
 
 class Watch:
-    """Looks at losses and gradients while a training updates. `scaled` says that gradients may overflow, which the scaler sees to itself. One of
-    several processes is not `alone`: it has but a part of each loss, and what they find is looked at when all come together."""
+    """Looks at losses and gradients while a training updates. `scaled` says that gradients may overflow, which the scaler sees to itself.
+    Each of several processes has but a part of a loss; all of them look at the same times."""
 
-    def __init__(self, recipe: Recipe, module: RecipeModule, device: torch.device, *, scaled: bool, alone: bool = True) -> None:
+    def __init__(self, recipe: Recipe, module: RecipeModule, device: torch.device, *, scaled: bool, ranks: Ranks = ALONE) -> None:
         self.policy: str = recipe.settings.get("on_nan", "abort")
         self._on_cpu = device.type == "cpu"
         #: Whether losses are looked at in their step, and gradients at all. A norm that was made for clipping is looked at in any case.
-        self.at_once = alone and (self._on_cpu or self.policy == "skip")
+        self.at_once = (self._on_cpu and ranks.size == 1) or self.policy == "skip"
         self.sees_gradients = not scaled and self.policy != "abort"
-        self._scaled = scaled
+        self._scaled, self._ranks = scaled, ranks
         self._draws = self._on_cpu and draws(recipe)
         self._buffers = list(module.buffers()) if self.policy == "skip" else []
         self._kept = [buffer.clone() for buffer in self._buffers]
@@ -84,21 +87,25 @@ class Watch:
         """Raises NotFinite for a loss that is none, where it is looked at in its step."""
         if self.at_once:
             value = float(loss.detach())
-            if not math.isfinite(value):
+            if self._anywhere(value):
                 raise self._found("loss", name, value)
 
     def see_gradients(self, step: str, parameters: Iterable[nn.Parameter], norm: Tensor | None) -> None:
         """Raises NotFinite where a gradient is not finite. `norm` is that of all of them, where it has been made already."""
         if self._scaled or not self.at_once or (norm is None and not self.sees_gradients):
             return
-        if norm is None:
-            norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+        if norm is None or is_sharded(norm):
+            norm = nn.utils.get_total_norm([own_part(each.grad) for each in parameters if each.grad is not None])
         value = float(norm)
-        if not math.isfinite(value):
+        if self._anywhere(value):
             raise self._found("gradient", step, value)
 
+    def _anywhere(self, value: float) -> bool:
+        """Whether the value of any process is not finite. All ask."""
+        return self._ranks.most([int(not math.isfinite(value))]) == [1]
+
     def _found(self, kind: str, name: str, value: float) -> NotFinite:
-        found = NotFinite(kind, name, value)
+        found = NotFinite(kind, name, math.nan if math.isfinite(value) else value)
         found.batch, found.random = self.batch, self._random
         return found
 
@@ -152,11 +159,20 @@ def advice(watch: Watch, rate: float) -> str:
 # --- what is about to be kept ---------------------------------------------------------------------------------------------------
 
 
-def verify_weights(module: RecipeModule, optimizers: Mapping[str, Any]) -> None:
-    """Raises NotFinite where a weight, a running statistic or what an optimizer remembers is not finite: a checkpoint of it is worth nothing."""
+def verify_weights(module: RecipeModule, optimizers: Mapping[str, Any], ranks: Ranks = ALONE) -> None:
+    """Raises NotFinite where a weight, a running statistic or what an optimizer remembers is not finite: a checkpoint of it is worth nothing.
+    All processes call it, and where one finds something all raise the same."""
+    found = next(_not_finite(module, optimizers), None)
+    where = ranks.first_where(found is not None)
+    if where is not None:
+        raise NotFinite(*json.loads(ranks.text_of(where, json.dumps(found))))
+
+
+def _not_finite(module: RecipeModule, optimizers: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
     for kind, name, tensor in _kept_tensors(module, optimizers):
-        if tensor.is_floating_point() and not bool(torch.isfinite(own_part(tensor)).all()):
-            raise NotFinite(kind, name, math.nan if bool(torch.isnan(own_part(tensor)).any()) else math.inf)
+        held = own_part(tensor)
+        if held.is_floating_point() and not bool(torch.isfinite(held).all()):
+            yield kind, name, math.nan if bool(torch.isnan(held).any()) else math.inf
 
 
 def _kept_tensors(module: RecipeModule, optimizers: Mapping[str, Any]) -> Iterator[tuple[str, str, Tensor]]:

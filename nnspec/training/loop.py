@@ -131,7 +131,7 @@ class Trainer:
         """The faster layout on this machine; a run keeps to it, also when it is resumed elsewhere."""
         batch = next(self.batches.examples(self.batches.sizes[0]))
         times = measured_layouts(self.recipe, {**batch, **schedules(self.recipe, self.place, self.device)}, self.device)
-        self.layout = self.ranks.of_first(min(times, key=times.__getitem__))
+        self.layout = self.ranks.text_of(0, min(times, key=times.__getitem__))
         lay_out(self.module, self.layout)
         told = ", ".join(f"{layout} {ms:.2f} ms" for layout, ms in times.items())
         self.progress.message(f"weights are laid out {self.layout}, as measured: {told} a step")
@@ -146,7 +146,7 @@ class Trainer:
             while self.step < self.total and not self._waited_enough():
                 self._rest_of_epoch()
         except NotFinite as found:
-            raise TrainingError(divergence.told(found, self.step, self.epoch + 1, "")) from found
+            raise self._given_up(divergence.told(found, self.step, self.epoch + 1, "")) from found
         except (RuntimeError, MemoryError) as error:
             if not shortage.is_shortage(error):
                 raise
@@ -164,13 +164,15 @@ class Trainer:
             except NotFinite as found:
                 self._roll_back(found, self.step + 1)
                 outputs, updated = {}, self.updater.completes(self.position)
+            else:
+                if updated:
+                    self.average.follow()
             if outputs:
                 self.running.add(outputs, samples)
             del batch, outputs  # or they would stand beside those of the next step
             self.position += 1
             if updated:
                 self.step += 1
-                self.average.follow()
                 try:
                     self._after_update()
                 except NotFinite as found:  # seen late: where no step waits for the device, or in what would have been kept
@@ -259,14 +261,15 @@ class Trainer:
         if all(map(math.isfinite, losses.values())):
             return losses
         name, ago = self.running.first_not_finite() or ("loss", 0)
-        if not self.ranks.first:  # all come here, and one says so
-            raise Elsewhere(0)
         raise NotFinite("loss", name, losses[name], ago)
 
     def _verify_weights(self) -> None:
         """What is about to be kept. Raises NotFinite."""
-        with self.ranks.agreed():
-            divergence.verify_weights(self.module, self.updater.optimizers)
+        divergence.verify_weights(self.module, self.updater.optimizers, self.ranks)
+
+    def _given_up(self, said: str) -> TrainingError:
+        """All processes come to an end together, and the first says so."""
+        return TrainingError(said) if self.ranks.first else Elsewhere(0)
 
     def _roll_back(self, found: NotFinite, step: int) -> None:
         """Go back to the weights of the last checkpoint, and on with the data. Raises TrainingError where that is not wanted, or no help."""
@@ -275,7 +278,7 @@ class Trainer:
         said = divergence.told(found, step, self.epoch + 1, clause)
         rates = {name: each.rate for name, each in self.updater.optimizers.items()}
         if watch.policy != "rollback" or watch.rollbacks >= divergence.MOST_ROLLBACKS:
-            raise TrainingError(f"{said}: {divergence.advice(watch, rates.get(found.step, 0.0))}") from found
+            raise self._given_up(f"{said}: {divergence.advice(watch, rates.get(found.step, 0.0))}") from found
         last = checkpoint.load(self.folder.checkpoints, told=self.progress.message)
         put_back_weights(last, self.module, self.updater, self.average)
         self.updater.forget_gradients()

@@ -95,12 +95,17 @@ class Ranks:
         distributed.all_reduce(found, distributed.ReduceOp.MAX)
         return [int(each) for each in found]
 
-    def of_first(self, text: str) -> str:
-        """The text that the first process gives."""
+    def text_of(self, rank: int, text: str) -> str:
+        """The text that this process gives, whatever the others do."""
         if self.size == 1:
             return text
-        data = torch.tensor(list(text.encode()) if self.first else [], dtype=torch.uint8)
-        return bytes(self.stacked(data)[0].tolist()).decode()
+        data = torch.tensor(list(text.encode()) if self.rank == rank else [], dtype=torch.uint8)
+        return bytes(self.stacked(data)[rank].tolist()).decode()
+
+    def first_where(self, condition: bool) -> int | None:
+        """The first process where it holds, if there is one."""
+        first = self.size - self.most([self.size - self.rank if condition else 0])[0]
+        return first if first < self.size else None
 
     def agree(self, wanted: bool) -> bool:
         """What the first process wants."""
@@ -118,10 +123,10 @@ class Ranks:
             yield
         except Exception as error:  # whatever it is, the others have to know of it
             failed = error
-        first = self.size - self.most([0 if failed is None else self.size - self.rank])[0]
+        first = self.first_where(failed is not None)
         if failed is not None and first == self.rank:
             raise failed
-        if first < self.size:
+        if first is not None:
             raise Elsewhere(first)
 
     def now_and_then(self, asked: Callable[[], Sequence[int]]) -> list[int] | None:

@@ -32,17 +32,12 @@ def verify_sharing(recipe: Recipe, processes: int) -> None:
         raise TrainingError(
             f"a batch has {settings['batch_size']} samples, fewer than there are processes ({processes}): start fewer, or raise `batch_size`"
         )
-    if settings.get("on_nan", "abort") != "abort":
-        raise TrainingError(
-            f"`on_nan {settings['on_nan']}` is for one process: several end where a loss is not finite; leave it out"
-        )
     if settings.get("parallel") != "fsdp":
         return
     reasons = [
         (bool(recipe.steps[0].name), "a recipe with steps takes the gradients of some networks at a time"),
         (_generates(recipe), "each process generates as long as its own samples need"),
         (settings.get("precision") == "float16", "with `precision float16` each process would scale its gradients by itself; take bfloat16"),
-        (settings.get("ema") is not None, "an average is kept of whole weights"),
         (settings.get("memory_format", "contiguous") != "contiguous", "weights in parts lie `memory_format contiguous`"),
     ]  # fmt: skip
     for wrong, reason in reasons:

@@ -42,7 +42,7 @@ def captured(
         files["random"] |= _named("cuda", ranks.stacked(torch.cuda.get_rng_state(device)))
     rest = {name: settings for name, (_, settings) in states.items()}
     return Checkpoint(
-        average.files(files),
+        average.files(files, ranks),
         plain(
             {
                 **state,

@@ -84,7 +84,7 @@ def _trained(report: Report, recipe: str | None, named: str, settings: Mapping[s
     listener = progress if ranks.first else Silent()
     with ranks.agreed():
         found = _to_go_on_with(report, recipe, resume, new.out, listener) if ranks.first else None
-    place = ranks.of_first(str(found.path) if found is not None else "")
+    place = ranks.text_of(0, str(found.path) if found is not None else "")
     folder = WatchedFolder(Path(place)) if place and not ranks.first else found
     with ranks.agreed():
         report, chosen = _meant(report, recipe, settings, folder)
@@ -136,7 +136,7 @@ def _meant(report: Report, recipe: str | None, settings: Mapping[str, Any], fold
 def _new_folder(out: Path, name: str, ranks: Ranks) -> RunFolder:
     with ranks.agreed():
         made = RunFolder.create(out, name) if ranks.first else None
-    path = ranks.of_first(str(made.path) if made is not None else "")
+    path = ranks.text_of(0, str(made.path) if made is not None else "")
     return made or WatchedFolder(Path(path))
 
 

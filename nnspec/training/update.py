@@ -38,7 +38,7 @@ class Updater:
         self.accumulate: int = settings.get("accumulate", 1)
         self.norm, self.value = settings.get("clip_grad_norm"), settings.get("clip_grad_value")
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.get("precision") == "float16")
-        self.watch = Watch(recipe, module, device, scaled=self.scaler.is_enabled(), alone=ranks.size == 1)
+        self.watch = Watch(recipe, module, device, scaled=self.scaler.is_enabled(), ranks=ranks)
         self._captured: CapturedStep | None = None
         if ranks.size == 1 and not_captured(recipe, device, self.optimizers) is None:
             self._captured = CapturedStep(self._whole, self.optimizers[recipe.steps[0].name], told)

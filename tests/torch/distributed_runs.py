@@ -18,12 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Job(NamedTuple):
-    """One training. `stop` is the batch, counted from 1, at which the last rank hears a signal; `resume` a run to go on with."""
+    """One training. `stop` is the batch, counted from 1, at which the last rank hears a signal; `resume` a run to go on with; `spoilt` what is
+    not finite at which steps of one rank alone, as `not_finite.injected` takes it, and which rank that is."""
 
     name: str
     text: str
     stop: int = 0
     resume: str = ""
+    spoilt: tuple[str, Sequence[int], int] = ("", (), 0)
 
 
 class Ended(NamedTuple):
@@ -69,14 +71,16 @@ def train_together(folder: Path, jobs: Sequence[Job], processes: int = 2, least_
 def main() -> None:
     """One process."""
     import torch
+    from not_finite import injected
     from torch import distributed
 
     from nnspec.checker import check_path
-    from nnspec.training import Interrupted, TrainingError, ranks, shards, train
+    from nnspec.training import Interrupted, TrainingError, loop, ranks, shards, train
 
     folder, shards._LARGE = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
     ranks._AGREE_EVERY = 0.0  # all agree after every update
+    loop._CHECKPOINT_SHARE = 0  # and keep a checkpoint of every line
     distributed.init_process_group("gloo")
     ended = {}
     for each in json.loads((folder / "jobs.json").read_text()):
@@ -85,7 +89,11 @@ def main() -> None:
         if distributed.get_rank() == 0:
             path.write_text(job.text)
         distributed.barrier()
-        with stopping(job.stop if distributed.get_rank() == distributed.get_world_size() - 1 else 0):
+        kind, steps = job.spoilt[:2] if distributed.get_rank() == job.spoilt[2] else ("", ())
+        with (
+            stopping(job.stop if distributed.get_rank() == distributed.get_world_size() - 1 else 0),
+            injected(kind, steps.__contains__),
+        ):
             try:
                 train(check_path(path), device="cpu", resume=job.resume or None, out=folder / job.name)
                 ended[job.name] = ""

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from distributed_runs import ROOT, Ended, Job, train_together
+from not_finite import injected
 from test_training_resume import interrupted
-from training_specs import digits, log, trained, weights
+from training_specs import checked, digits, log, trained, weights
 
-from nnspec.training import RunFolder, evaluate
+from nnspec.training import RunFolder, evaluate, train
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.nightly]
 
@@ -53,6 +54,7 @@ SAME = {
     "by_steps": digits(settings="measure_every steps=5\n  keep_best accuracy"),
     "idle": digits().replace("batch_size 32", "batch_size 179"),
     "fused_loss": digits(settings="fused_loss true").replace("  measure accuracy(logits, digits.label)\n", ""),
+    "average": digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="ema 0.9\n  keep_best accuracy"),
     "unused": OTHER + digits(settings="measure other = mean(Other(digits.image))"),
 }  # fmt: skip
 DDP = {
@@ -68,6 +70,25 @@ STOPPED = digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="measure auc(lo
 SHARDED = STOPPED.replace("  epochs 3", "  epochs 3\n  parallel fsdp")
 GUIDE = (ROOT / "docs/guide/scaling.md").read_text(encoding="utf-8").split("```nn\n")[1].partition("```")[0]
 DROPPING = digits("optimizer Adam(lr=1e-2)", "0.3")
+AVERAGED = digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="ema 0.9\n  parallel fsdp")
+
+
+def on_nan(policy: str, *settings: str, text: str = DDP["momentum"]) -> str:
+    return text.replace("  epochs 3", "\n  ".join(["  epochs 3", f"on_nan {policy}", *settings]))
+
+
+#: What is spoilt in the share of one of two processes: the whole batch is left out, or all go back.
+SPOILT = {
+    "skipped_loss": (on_nan("skip"), "loss", [1, 5, 12, 20]),
+    "skipped_input": (on_nan("skip", text=DDP["norms"]), "input", [5, 13]),
+    "skipped_gradient": (on_nan("skip", "clip_grad_norm 1.0"), "gradient", [5, 36]),
+    "skipped_group": (on_nan("skip", "accumulate 4"), "input", [2, 5]),
+    "skipped_step": (on_nan("skip", text=STEPS), "input", [4, 7]),
+    "fsdp_skipped": (on_nan("skip", "parallel fsdp", "clip_grad_norm 1.0"), "input", [5, 13]),
+    "fell_back": (on_nan("rollback"), "input", [5, 30]),
+    "fell_back_weight": (on_nan("rollback"), "weight", [24]),
+    "fsdp_fell_back": (on_nan("rollback", "parallel fsdp", "ema 0.9"), "input", [5, 30]),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +112,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
     jobs += [Job("whole", DROPPING), Job("halves", DROPPING, stop=17)]
     jobs.append(Job("guide", GUIDE))
     jobs.append(Job("diverging", digits("optimizer SGD(lr=1e30)")))
+    jobs += [Job(name, text, spoilt=(kind, steps, 0)) for name, (text, kind, steps) in SPOILT.items()]
+    jobs += [Job(f"hopeless_{policy}", on_nan(policy), spoilt=("loss", [*range(4, 37)], 1)) for policy in ("skip", "rollback")]
+    jobs.append(Job("spoilt_weight", digits(settings="parallel fsdp"), spoilt=("update", [12], 1)))
+    jobs.append(Job("fsdp_average_stopped", AVERAGED, stop=17))
     found = train_together(folder, jobs, least_layer=500)
     found["from_one"] = found["from_one"]._replace(run=stopped[0])
     found["fsdp_from_one"] = found["fsdp_from_one"]._replace(run=stopped[1])
@@ -167,10 +192,6 @@ def test_one_goes_on_with_what_two_left(
     assert all(each.startswith("Interrupted: stopped by signal 15") for each in ended.errors)
     manifest = RunFolder.open(ended.run).manifest
     assert manifest["status"] == "stopped"
-    from training_specs import checked
-
-    from nnspec.training import train
-
     train(checked(tmp_path, STOPPED if name == "stopped" else SHARDED), device="cpu", resume=ended.run)
     compare(ended.run, alone["stopped"])
 
@@ -193,3 +214,43 @@ def test_all_hear_of_a_loss_that_is_no_number(together: Mapping[str, Ended]) -> 
     first, second = together["diverging"].errors
     assert first.startswith("TrainingError: the loss is nan at step")
     assert second.startswith("TrainingError: the loss is nan at step") or second == "Elsewhere: rank 0 has failed, and says why"
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_one_finds_all_leave_out_or_go_back_from(
+    together: Mapping[str, Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("nnspec.training.loop._CHECKPOINT_SHARE", 0)
+    text, kind, steps = SPOILT[name]
+    with injected(kind, steps.__contains__):
+        single = trained(tmp_path, text).run
+    run = finished(together[name])
+    found, expected = weights(run), weights(single)
+    for key, value in expected.items():
+        if key.startswith(("network.", "optimizer")):
+            torch.testing.assert_close(found[key], value, rtol=0, atol=1e-6)
+    counted = [{name: line[name] for name in ("skipped", "rolled_back") if name in line} for line in log(run)]
+    assert counted == [{name: line[name] for name in ("skipped", "rolled_back") if name in line} for line in log(single)]
+    assert list(counted[-1].values()) == [len(steps) if kind != "weight" else 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hopeless_skip", "the loss is nan at step 24 (epoch 2): 20 updates in a row have been left out"),
+        ("hopeless_rollback", "; it went back 3 times"),
+        ("spoilt_weight", "the weight `logits.1.weight` is nan at step 12 (epoch 1), so that no checkpoint of it is kept"),
+    ],
+)
+def test_all_end_where_nothing_helps(together: Mapping[str, Ended], name: str, said: str) -> None:
+    first, second = together[name].errors
+    assert said in first
+    assert second == "Elsewhere: rank 0 has failed, and says why"
+
+
+def test_one_goes_on_with_an_average_that_two_left(together: Mapping[str, Ended], tmp_path: Path) -> None:
+    run = together["fsdp_average_stopped"].run
+    assert run is not None
+    train(checked(tmp_path, AVERAGED), device="cpu", resume=run)
+    (tmp_path / "alone").mkdir()
+    compare(run, trained(tmp_path / "alone", AVERAGED).run)

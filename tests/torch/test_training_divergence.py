@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from agent_specs import register, replay
 from interruptions import different
+from not_finite import injected
 from test_training_resume import ADVERSARIAL, stop_at
 from torch import Tensor
 from training_specs import Listener, checked, digits, log, trained, weights
@@ -30,44 +30,6 @@ NAN, LARGE = float("nan"), 3e38
 
 def on_nan(policy: str, text: str = SPEC, more: str = "") -> str:
     return text.replace("epochs 3", f"epochs 3\n  on_nan {policy}\n  {more}")
-
-
-@contextmanager
-def injected(
-    kind: str, at: Callable[[int], bool], seen: Callable[[Updater, int], None] = lambda updater, step: None
-) -> Iterator[None]:
-    """Put a number that is not finite, or one that leads to some, into the steps that `at` chooses, counted from 1."""
-    step = Updater.step
-
-    def changed(self: Updater, batch: dict[str, Tensor], position: int, place: Any, *more: Any) -> Any:
-        number = place.step + 1
-        seen(self, number)
-        if not at(number):
-            return step(self, batch, position, place, *more)
-        first = next(self.module.parameters())
-        handle, compute = None, self.module.compute_training
-        if kind == "input":
-            batch["digits.image"] = batch["digits.image"].clone().index_fill_(0, torch.tensor([2, 5]), NAN)
-        elif kind == "large":
-            batch["digits.image"] = batch["digits.image"] * LARGE
-        elif kind == "weight":
-            first.data.view(-1)[3] = NAN
-        elif kind == "gradient":
-            handle = first.register_hook(lambda gradient: gradient * NAN)
-        elif kind == "loss":
-            self.module.compute_training = lambda given: {**compute(given), "loss": compute(given)["loss"] * NAN}  # type: ignore[method-assign]
-        try:
-            return step(self, batch, position, place, *more)
-        finally:
-            if handle is not None:
-                handle.remove()
-            self.module.__dict__.pop("compute_training", None)
-
-    Updater.step = changed  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Updater.step = step  # type: ignore[method-assign]
 
 
 def refused(folder: Path, text: str, kind: str, at: Callable[[int], bool]) -> str:
