@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nnspec.cli.options import Json, Paths, Quiet, Settings, Sizes, settings, sizes
+from nnspec.cli.options import ForceExclude, Json, Paths, Quiet, Settings, Sizes, StdinName, settings, sizes
 
 
 def _clear(wanted: bool) -> None:
@@ -51,10 +51,8 @@ def run(
     clear_cache: Annotated[
         bool, typer.Option("--clear-cache", is_eager=True, callback=_clear, help="Remove the kept results of this project.")
     ] = False,
-    force_exclude: Annotated[
-        bool, typer.Option("--force-exclude", help="Leave out named files too that are excluded, or YAML but no spec.")
-    ] = False,
-    stdin_name: Annotated[str, typer.Option(metavar="PATH", help="What - is called; its ending says which form it has.")] = "",
+    force_exclude: ForceExclude = False,
+    stdin_name: StdinName = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:

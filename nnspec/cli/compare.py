@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnspec.cli.options import Json, Quiet
+from nnspec.cli.options import STYLES, Json, Quiet, Style
 
 if TYPE_CHECKING:
     from nnspec.reporting.comparison import Comparison, Row
-
-_STYLES = ("text", "markdown", "json")
 
 
 def run(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some.", show_default=False)
     ],
-    style: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, markdown or json.")] = "text",
+    style: Style = "text",
     sort: Annotated[str, typer.Option(metavar="FIGURE", help="The best first, by this final figure.", show_default=False)] = "",
     plot: Annotated[
         str, typer.Option(metavar="FILE", help="Draw the learning curves of all runs into a PNG.", show_default=False)
@@ -37,7 +35,7 @@ def run(
     from nnspec.reporting.comparison import compare_runs
     from nnspec.reporting.runs import find_runs
 
-    style = "json" if json else one_of("--format", style, _STYLES)
+    style = "json" if json else one_of("--format", style, STYLES)
     comparison = compare_runs(find_runs(runs), sort)
     if style == "json":
         show_json(comparison.document())

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnspec.cli.options import Json, Network, Settings, Sizes
+from nnspec.cli.options import STYLES, Json, Network, Settings, Sizes, StdinName, Style
 
 if TYPE_CHECKING:
     from nnspec.difference.files import Difference
-
-_STYLES = ("text", "markdown", "json")
 
 
 def run(
@@ -19,14 +17,14 @@ def run(
     b: Annotated[
         str, typer.Argument(metavar="B", help="The same, for what it has become. Left out, A@HEAD is compared with A.")
     ] = "",
-    style: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, markdown or json.")] = "text",
+    style: Style = "text",
     network: Network = "",
     set_: Settings = [],  # noqa: B006  (Typer copies it)
     with_: Sizes = [],  # noqa: B006
     checkpoint: Annotated[
         str, typer.Option(metavar="RUN|FILE", help="Say which weights of this run or safetensors file load into B.")
     ] = "",
-    stdin_name: Annotated[str, typer.Option(metavar="PATH", help="What - is called; its ending says which form it has.")] = "",
+    stdin_name: StdinName = "",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there is a difference.")] = False,
     json: Json = False,
 ) -> int:
@@ -37,7 +35,7 @@ def run(
     from nnspec.cli.comparing import Comparing
     from nnspec.cli.output import one_of
 
-    style = "json" if json else one_of("--format", style, _STYLES)
+    style = "json" if json else one_of("--format", style, STYLES)
     difference = Comparing(network, set_, with_, stdin_name).difference(a, b, checkpoint)
     _show(difference, style)
     return int(difference.wrong or (exit_code and difference.differs))

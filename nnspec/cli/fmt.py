@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnspec.cli.options import Paths, Quiet
+from nnspec.cli.options import ForceExclude, Paths, Quiet
 
 if TYPE_CHECKING:
     from nnspec.diagnostics import Diagnostic
@@ -16,9 +16,7 @@ def run(
     paths: Paths,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
-    force_exclude: Annotated[
-        bool, typer.Option("--force-exclude", help="Leave out named files too that are excluded, or YAML but no spec.")
-    ] = False,
+    force_exclude: ForceExclude = False,
     quiet: Quiet = False,
 ) -> int:
     """Format specs. Comments are kept; what a file says does not change."""

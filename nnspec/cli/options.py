@@ -24,6 +24,15 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a run.", 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+ForceExclude = Annotated[
+    bool, typer.Option("--force-exclude", help="Leave out named files too that are excluded, or YAML but no spec.")
+]
+StdinName = Annotated[
+    str, typer.Option("--stdin-name", metavar="PATH", help="What - is called; its ending says which form it has.")
+]
+#: What `--format` of a comparison may be.
+STYLES = ("text", "markdown", "json")
+Style = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, markdown or json.")]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="PATH", help="Where to write.", show_default=False)]
 
 
