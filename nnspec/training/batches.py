@@ -235,15 +235,23 @@ def _finished(rows: Tensor | Rows, fetched: Any) -> Tensor:
 
 
 def part_batches(
-    datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device, ranks: Ranks = ALONE
-) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    datasets: Mapping[str, Dataset], part: str, batch_size: int | None, device: torch.device, ranks: Ranks = ALONE,
+    lane: Lane | None = None,
+) -> Iterator[tuple[int, dict[str, Tensor]]]:  # fmt: skip
     """The samples of a part in order, or this process's share of each batch. The first source leads; one without this part gives its
-    training samples."""
+    training samples. Batches go to a GPU on a `lane`, beside what is computed of the one before; whole graphs, which are one batch, do not."""
+    if lane is None and device.type == "cuda" and not any(each.is_graph for each in datasets.values()):
+        lane = CudaLane(device)
     first = next(iter(datasets.values())).size(part)
     size = batch_size or max(first, 1)
-    for low in range(0, first, size):
+
+    def taken(low: int) -> tuple[int, dict[str, Tensor]]:
         share = ranks.share(min(size, first - low))
-        yield share.counted, part_batch(datasets, part, low + share.low, low + share.high, device)
+        place = device if lane is None else torch.device("cpu")
+        return share.counted, part_batch(datasets, part, low + share.low, low + share.high, place)
+
+    batches = map(taken, range(0, first, size))
+    yield from batches if lane is None else copied_ahead(batches, lane)
 
 
 def part_batch(datasets: Mapping[str, Dataset], part: str, low: int, high: int, device: torch.device) -> dict[str, Tensor]:

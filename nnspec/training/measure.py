@@ -153,11 +153,11 @@ class _Classes:
             predicted, target = predicted[keep], target[keep]
         if not samples:  # a process whose share counts nothing
             predicted, target = predicted[:0], target[:0]
-        self._predicted.append(predicted.flatten().long().cpu())
-        self._target.append(target.flatten().long().cpu())
+        self._predicted.append(predicted.flatten().long())
+        self._target.append(target.flatten().long())
 
     def matrix(self, ranks: Ranks) -> list[list[int]] | None:
-        predicted, target = (torch.cat(ranks.stacked(torch.cat(each))) for each in (self._predicted, self._target))
+        predicted, target = (torch.cat(ranks.stacked(torch.cat(each).cpu())) for each in (self._predicted, self._target))
         known = self.operator.classes
         count = max(known, 2) if isinstance(known, int) else 2
         if len(target):

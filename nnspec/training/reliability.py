@@ -92,7 +92,7 @@ class Confidences:
         if target.dim() != 1 or keep is not None:
             self._single = None
         elif self._single is not None:
-            self._single.append(Decisions(confidence.cpu(), predicted.cpu(), target.cpu()))
+            self._single.append(Decisions(confidence, predicted, target))
 
     def result(self, ranks: Ranks = ALONE) -> Calibration | None:
         """None where there was no decision. Several processes bring theirs together."""
@@ -111,7 +111,7 @@ class Confidences:
         """One decision for each sample; None where samples have several, or not all count, or several processes have some of them each."""
         if not self._single or ranks.size > 1:
             return None
-        return Decisions(*(torch.cat(each) for each in zip(*self._single, strict=True)))
+        return Decisions(*(torch.cat(each).cpu() for each in zip(*self._single, strict=True)))
 
 
 def _is_distribution(scores: Tensor) -> bool:

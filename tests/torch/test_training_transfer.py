@@ -19,7 +19,7 @@ from training_specs import checked, weights
 
 from nnspec.data import load
 from nnspec.training import RunResult, train
-from nnspec.training.batches import Batches
+from nnspec.training.batches import Batches, part_batches
 from nnspec.training.transfer import CudaLane, copied_ahead
 
 pytestmark = pytest.mark.torch
@@ -168,6 +168,20 @@ def test_batches_that_are_copied_are_those_that_are_not(tmp_path: Path, workers:
             assert batch.keys() == other.keys()
             assert all(torch.equal(batch[name], other[name]) for name in other)
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_what_is_measured_is_copied_too(tmp_path: Path, part: str) -> None:
+    write(tmp_path)
+    recipe = checked(tmp_path, SPEC.replace("WORKERS", "0")).recipes["Run"]
+    datasets = {name: load(source, tmp_path) for name, source in recipe.sources.items()}
+    lane, cpu = Written(), torch.device("cpu")
+    ours, theirs = (list(part_batches(datasets, part, 8, cpu, lane=each)) for each in (lane, None))
+    assert len(ours) == len(theirs) == lane.log.count("copy") // 2
+    for (samples, batch), (other_samples, other) in zip(ours, theirs, strict=True):
+        assert samples == other_samples
+        assert batch.keys() == other.keys() == {"d.moved", "d.y"}
+        assert all(torch.equal(batch[name], other[name]) for name in other)
 
 
 def test_a_batch_is_held_by_who_computes_with_it_alone(tmp_path: Path) -> None:
