@@ -44,7 +44,7 @@ demo: $(READY)  ## check, compile, train, evaluate, profile and export the small
 	sys.exit(accuracy < 0.97 and 'the accuracy should be at least 0.97')"
 
 test: $(READY)  ## run the whole test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --durations=40 --durations-min=5
 
 check: $(READY)  ## format, lint, types, import contracts, torch-free tests: under a minute
 	$(BIN)/ruff format --check nnspec tests benchmarks

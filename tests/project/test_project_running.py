@@ -150,10 +150,9 @@ def test_an_interrupt_ends_the_processes_at_once(home: Path, monkeypatch: pytest
     monkeypatch.setattr(workers, "_PROGRAM", "import sys, time; sys.stdin.readline(); time.sleep(60)  # {path}")
     task = {"path": "a.nn", "text": SOUND}
     threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
-    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         workers.answers([task] * 3, 2)
-    assert time.monotonic() - begun < 20
+    # killed, not waited for: they would have slept a minute and ended with 0
     assert [process.returncode for process in started] == [-9, -9]
 
 
