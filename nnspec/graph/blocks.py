@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnspec.diagnostics import Edit, Fix, Label, Span
-from nnspec.graph import declared, expressions, foreign, initial, naming, parameters, recurrence
+from nnspec.graph import bound_names, declared, expressions, foreign, initial, naming, parameters, recurrence
 from nnspec.graph.build import TooLarge
 from nnspec.graph.conditions import check_condition
 from nnspec.graph.ir import Frame, Value
@@ -83,53 +83,6 @@ def run_body(item: tree.Item, inputs: Inputs | None, scope: Scope) -> Any:
     return run.result()
 
 
-def bind_value(name: tree.Name, value: Any, scope: Scope) -> None:
-    """Bind a name once."""
-    if name.id in scope.names:
-        scope.build.report(
-            "NN108", f"`{name.id}` is bound already", name.span, labels=[Label(scope.spans[name.id], "first bound here")],
-            help="bind each name once; choose another for the new value", frames=scope.frames,
-        )  # fmt: skip
-        if not _is_alike(value, scope.names[name.id]):
-            scope.names[name.id] = POISON  # which of the two is meant below is not known
-        return
-    carried = carry(value)
-    if isinstance(carried, Value) and not carried.label:
-        carried.label = name.id
-    scope.bind(name.id, value, name.span)
-    scope.build.program.note_binding(name)
-
-
-def _is_alike(one: Any, other: Any) -> bool:
-    one, other = carry(one), carry(other)
-    return isinstance(one, Value) and isinstance(other, Value) and one.type == other.type
-
-
-def bind_values(statement: tree.Statement, value: Any, scope: Scope) -> None:
-    """`h = e`, or `a, b = e` where the value has as many results."""
-    names = statement.names
-    if len(names) == 1:
-        bind_value(names[0], value, scope)
-        return
-    if isinstance(value, Record):
-        parts: list[Any] = list(value.outputs.values())
-    elif isinstance(value, list):
-        parts = value
-    elif is_silent(value):
-        parts = [POISON] * len(names)
-    else:
-        parts = [value]
-    if len(parts) < len(names):
-        scope.build.report(
-            "NN115", f"{len(names)} names are bound to {len(parts)} value{'' if len(parts) == 1 else 's'}",
-            names[0].span.to(names[-1].span),
-            frames=scope.frames,
-        )  # fmt: skip
-        parts = [POISON] * len(names)
-    for name, part in zip(names, parts, strict=False):
-        bind_value(name, part, scope)
-
-
 class _Run:
     """The execution of one body."""
 
@@ -199,7 +152,7 @@ class _Run:
         value = self.value(statement, statement.names[0].id)
         if statement.type is not None and not is_silent(value):
             declared.assert_type(statement.type, value, statement.names[0].id, self.scope)
-        bind_values(statement, value, self.scope)
+        bound_names.bind_values(statement, value, self.scope)
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -208,7 +161,7 @@ class _Run:
             self._without_type(statement)
         for name in statement.names:
             value = POISON if statement.type is None else self._input_value(statement, name)
-            bind_value(name, value, self.scope)
+            bound_names.bind_value(name, value, self.scope)
         for condition in statement.conditions:
             if not check_condition(condition, self.scope, declare=self.inputs is None):
                 self.scope.names |= {name.id: POISON for name in statement.names}
@@ -226,7 +179,7 @@ class _Run:
             "NN110", "an input needs a type", place, help="such as `input x: float32[N, D]`", frames=self.scope.frames
         )
         for name in names if not statement.names else ():
-            bind_value(name, POISON, self.scope)
+            bound_names.bind_value(name, POISON, self.scope)
             if self.inputs is not None:
                 self.inputs.take(name.id, False)
 
@@ -279,7 +232,7 @@ class _Run:
             if statement.values:
                 value = self.value(statement, name.id)
                 if name.id not in self.scope.names:
-                    bind_value(name, value, self.scope)
+                    bound_names.bind_value(name, value, self.scope)
             else:
                 value = expressions.evaluate(name, self.scope)
             self._give(statement, name.id, name.span, value)
@@ -332,19 +285,19 @@ class _Run:
                     statement.values[0].span, frames=self.scope.frames,
                 )  # fmt: skip
                 value = POISON
-            bind_value(name, value, self.scope)
+            bound_names.bind_value(name, value, self.scope)
 
     def param(self, statement: tree.Statement) -> None:
         for name in statement.names:
-            bind_value(name, initial.parameter(statement, name, self.scope), self.scope)
+            bound_names.bind_value(name, initial.parameter(statement, name, self.scope), self.scope)
 
     def buffer(self, statement: tree.Statement) -> None:
         for name in statement.names:
-            bind_value(name, initial.buffer(statement, name, self.scope), self.scope)
+            bound_names.bind_value(name, initial.buffer(statement, name, self.scope), self.scope)
 
     def state(self, statement: tree.Statement) -> None:
         for name in statement.names:
-            bind_value(name, recurrence.state(statement, name, self.scope), self.scope)
+            bound_names.bind_value(name, recurrence.state(statement, name, self.scope), self.scope)
 
     def next(self, statement: tree.Statement) -> None:
         recurrence.next_state(statement, self.scope)

@@ -12,7 +12,7 @@ from typing import Any
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import variables
 from nnspec.dims.claims import Relation
-from nnspec.graph import blocks, expressions, foreign
+from nnspec.graph import bound_names, expressions, foreign
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import CallNetwork, Graph, Value
 from nnspec.graph.obligations import oblige
@@ -134,10 +134,10 @@ class AgentRun(RecipeRun):
             return
         name = statement.names[0]
         if not isinstance(value, Gym):
-            blocks.bind_value(name, POISON, self.scope)
+            bound_names.bind_value(name, POISON, self.scope)
             return
         self.environment = DataSource(name.id, value, value.fields_of(self.batch_size), name.span)
-        blocks.bind_value(name, sources.enter(self.environment, self.build), self.scope)
+        bound_names.bind_value(name, sources.enter(self.environment, self.build), self.scope)
 
     def data(self, statement: tree.Statement) -> None:
         """`data past = Replay(capacity=50K)`, `data now = Transitions()`"""
@@ -152,13 +152,13 @@ class AgentRun(RecipeRun):
         if not isinstance(value, Memory) or self.environment is None:
             if isinstance(value, Memory) and "environment" not in self.once:
                 self.build.report("NN401", "the environment stands above the data that comes of it", statement.span)
-            blocks.bind_value(name, POISON, self.scope)
+            bound_names.bind_value(name, POISON, self.scope)
             return
         assert isinstance(self.environment.operator, Gym)
         fields = value.fields_of(self.environment.operator, self.batch_size)
         source = DataSource(name.id, value, fields, name.span)
         self.sources[name.id] = source
-        blocks.bind_value(name, sources.enter(source, self.build), self.scope)
+        bound_names.bind_value(name, sources.enter(source, self.build), self.scope)
 
     def layer(self, statement: tree.Statement) -> None:
         call = statement.values[0] if len(statement.values) == 1 else None
@@ -168,10 +168,10 @@ class AgentRun(RecipeRun):
         name = statement.names[0]
         found = tracking.tracked(call, name, self.scope)
         if found is None:
-            blocks.bind_value(name, POISON, self.scope)
+            bound_names.bind_value(name, POISON, self.scope)
             return
         instance, self.tracking[name.id] = found
-        blocks.bind_value(name, self.instances.setdefault(name.id, instance), self.scope)
+        bound_names.bind_value(name, self.instances.setdefault(name.id, instance), self.scope)
 
     def act(self, statement: tree.Statement) -> None:
         """`act argmax(q(pole.observation), dim=1)`"""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nnspec.diagnostics import Diagnostic
 from nnspec.dims import Poly, Var, substitute, symbol, variables
-from nnspec.graph import blocks, declared, expressions, naming
+from nnspec.graph import bound_names, declared, expressions, naming
 from nnspec.graph.build import Build, TooLarge
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
 from nnspec.graph.program import Program
@@ -182,12 +182,12 @@ class _SampleRun:
                 self.scope.bind(name.id, POISON, name.span)
         elif len(statement.values) != 1:
             self.build.report("NN115", "one value belongs here", statement.span)
-            blocks.bind_values(statement, POISON, self.scope)
+            bound_names.bind_values(statement, POISON, self.scope)
         elif not statement.names:  # a syntax error took them, which has been reported
             expressions.evaluate(statement.values[0], self.scope)
         else:
             self.scope.numbering = naming.numbering(statement.names[0].id, statement.values, self.scope)
-            blocks.bind_values(statement, expressions.evaluate(statement.values[0], self.scope), self.scope)
+            bound_names.bind_values(statement, expressions.evaluate(statement.values[0], self.scope), self.scope)
 
     def _input(self, statement: tree.Statement) -> None:
         """A tensor that is given when samples are drawn; or a number or text, which `--set` changes."""
@@ -201,7 +201,7 @@ class _SampleRun:
             else:
                 tensor = declared.introduce(type_, name.id, self.scope)
                 value = self.build.add_input(name.id, tensor, name.span) if tensor is not None else POISON
-                blocks.bind_value(name, value, self.scope)
+                bound_names.bind_value(name, value, self.scope)
 
     def _setting(self, name: tree.Name, type_: tree.Type, statement: tree.Statement) -> None:
         value = self.program.settings.get(name.id)
@@ -215,7 +215,7 @@ class _SampleRun:
         elif not is_silent(value) and not declared.fits_parameter(type_, value):
             self.build.report("NN106", f"`{name.id}` is {type_.span.text}, and this is {describe(value)}", statement.span)
             value = POISON
-        blocks.bind_value(name, value, self.scope)
+        bound_names.bind_value(name, value, self.scope)
 
     def _output(self, statement: tree.Statement) -> None:
         names: Sequence[tree.Name | None] = statement.names or [None] * len(statement.values)

@@ -8,7 +8,7 @@ from typing import Any
 from nnspec.diagnostics import Span
 from nnspec.dims import Dim, Poly, variables
 from nnspec.dims.claims import claim_variables
-from nnspec.graph import apply, blocks, declared, expressions
+from nnspec.graph import apply, bound_names, declared, expressions
 from nnspec.graph.build import Build
 from nnspec.graph.ir import Graph, SymbolOrigin, Value
 from nnspec.graph.scope import Scope
@@ -222,11 +222,11 @@ class _Body:
             self._output(statement)
         elif not word and len(statement.values) != 1:
             self.build.report("NN115", "one value belongs here", statement.span)
-            blocks.bind_values(statement, POISON, self.scope)
+            bound_names.bind_values(statement, POISON, self.scope)
         elif not word:
             value = expressions.evaluate(statement.values[0], self.scope)
             self._note(value, statement.span)
-            blocks.bind_values(statement, value, self.scope)
+            bound_names.bind_values(statement, value, self.scope)
         else:
             assert statement.word is not None
             self.build.report(
@@ -300,14 +300,14 @@ class _Body:
                 return
             self.columns[name.id] = column
             if column.dtype == "str":
-                blocks.bind_value(name, TextColumn(name.id, self.texts), self.scope)
+                bound_names.bind_value(name, TextColumn(name.id, self.texts), self.scope)
                 continue
             tensor = TensorType(
                 (self.batch, *column.dims), "int64" if column.dtype == "category" else column.dtype, column.classes
             )
             value = self.build.add_input(name.id, tensor, name.span)
             self.build.symbols.update({one: SymbolOrigin(name.id, 0) for one in _vars(self.batch)})
-            blocks.bind_value(name, value, self.scope)
+            bound_names.bind_value(name, value, self.scope)
 
     def _split(self, statement: tree.Statement) -> None:
         value = statement.values[0] if len(statement.values) == 1 else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from nnspec.diagnostics import Label, Span
 from nnspec.dims import symbol, variables
-from nnspec.graph import blocks, expressions, foreign, initial, naming, parameters
+from nnspec.graph import bound_names, expressions, foreign, initial, naming, parameters
 from nnspec.graph.build import Build
 from nnspec.graph.gradients import Gradients
 from nnspec.graph.ir import Graph, Value
@@ -156,7 +156,7 @@ class RecipeRun:
             from nnspec.graph import declared
 
             declared.assert_type(statement.type, value, statement.names[0].id, self.scope)
-        blocks.bind_values(statement, value, self.scope)
+        bound_names.bind_values(statement, value, self.scope)
 
     def data(self, statement: tree.Statement) -> None:
         names = statement.names
@@ -169,12 +169,12 @@ class RecipeRun:
             source = sources.data_source(statement, name, self.scope)
             if source is None:
                 self.build.failed |= self.program.later_count == before
-                blocks.bind_value(name, POISON, self.scope)
+                bound_names.bind_value(name, POISON, self.scope)
                 continue
             if any(each.is_graph != source.is_graph for each in self.sources.values()):
                 self.program.later("samples beside a whole graph", name.span)
             self.sources[name.id] = source
-            blocks.bind_value(name, sources.enter(source, self.build), self.scope)
+            bound_names.bind_value(name, sources.enter(source, self.build), self.scope)
 
     def layer(self, statement: tree.Statement) -> None:
         for name in statement.names:
@@ -188,11 +188,11 @@ class RecipeRun:
             elif not is_silent(value):
                 self.program.later(f"a layer of a recipe that is {describe(value)} and not a network", statement.span)
                 value = POISON
-            blocks.bind_value(name, value, self.scope)
+            bound_names.bind_value(name, value, self.scope)
 
     def param(self, statement: tree.Statement) -> None:
         for name in statement.names:
-            blocks.bind_value(name, initial.parameter(statement, name, self.scope), self.scope)
+            bound_names.bind_value(name, initial.parameter(statement, name, self.scope), self.scope)
 
     def minimize(self, statement: tree.Statement) -> None:
         self.objective.minimize(statement)
