@@ -49,17 +49,20 @@ EXTRAS: dict[str, str] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    from nnspec.cli.library_warnings import in_a_line
+
     given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        result = _application(given)(given, prog_name="nnspec", standalone_mode=False)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
-    except BrokenPipeError:
-        return _pipe_closed()
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        return _failed(error)
+    with in_a_line():
+        try:
+            result = _application(given)(given, prog_name="nnspec", standalone_mode=False)
+            sys.stdout.flush()
+            return result if isinstance(result, int) else 0
+        except BrokenPipeError:
+            return _pipe_closed()
+        except KeyboardInterrupt:
+            return 130
+        except Exception as error:
+            return _failed(error)
 
 
 def _application(arguments: Sequence[str]) -> Any:
