@@ -13,6 +13,7 @@ from torch import Tensor, fx
 import nnspec
 from benchmarks.inference.rows import Row
 from nnspec.torch_backend.example_inputs import random_inputs
+from nnspec.torch_backend.freeing import give_back, weights_alone
 from nnspec.torch_backend.lower import lower
 
 Call = Callable[[], Any]
@@ -30,7 +31,9 @@ class Subject:
 
     def release(self) -> None:
         """Let go of the network as written, where another one runs: a process that has compiled or read it does not keep it."""
+        weights_alone(self.module)
         del self.module
+        give_back()
 
     def onnx(self, folder: str) -> str:
         """The path of the network as ONNX."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -15,6 +16,7 @@ from nnspec.engines.engine import Run, Subject
 from nnspec.engines.table import ENGINES
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
+from nnspec.torch_backend.freeing import give_back, weights_alone
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule, attach
 from nnspec.torch_backend.weights import State
@@ -45,7 +47,7 @@ def compile_for(
     if unknown:
         raise ValueError(f"there is no engine `{unknown[0]}`: there is {', '.join(f'`{name}`' for name in ENGINES)}")
     with torch.inference_mode(False):  # tensors that are made in inference mode do not tell when they change
-        known = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+        known = weights_alone(lower(graph, guards=False, seed=seed)) if state is None else state
         allowed = TOLERANCES[precision] if tolerance is None else tolerance
         subject = Subject(
             graph, known, admissible_sizes(graph, sizes), torch.get_num_threads(), precision, allowed, tuple(calibration), told
@@ -57,6 +59,10 @@ def compile_for(
         if module is None:
             module = _around(subject, engine.name, run)
         module.meta[DECISION] = decision
+        del known, subject, run
+        if not decision.remembered:
+            gc.collect()  # the candidates that were not chosen, each with weights of its own
+        give_back()
         return module
 
 

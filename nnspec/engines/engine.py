@@ -15,6 +15,7 @@ from nnspec.graph.ir import Graph
 from nnspec.passes.pipeline import Fusion
 from nnspec.torch_backend.compile import compile_graph, optimized
 from nnspec.torch_backend.example_inputs import inputs_at
+from nnspec.torch_backend.freeing import share
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.torch_backend.weights import State
 
@@ -70,11 +71,12 @@ class Subject:
         return replace(self, precision="float32")
 
     def module(self, fusion: Fusion) -> NetworkModule:
-        """The network in torch; made once for each fusion."""
+        """The network in torch; made once for each fusion, all of the same weights."""
         if fusion not in self._modules:
-            self._modules[fusion] = compile_graph(self.graph, mode="inference", state=self.state, fusion=fusion).requires_grad_(
-                False
-            )
+            made = compile_graph(self.graph, mode="inference", state=self.state, fusion=fusion).requires_grad_(False)
+            for other in self._modules.values():
+                share(made, other)
+            self._modules[fusion] = made
         return self._modules[fusion]
 
     def outputs(self, result: Tensor | Mapping[str, Tensor]) -> list[Tensor]:

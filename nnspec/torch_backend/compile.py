@@ -8,6 +8,7 @@ from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
 from nnspec.passes.pipeline import FUSIONS, PIPELINES, Fusion, Mode, run_passes
 from nnspec.torch_backend.equivalence import Difference, compare_graphs
+from nnspec.torch_backend.freeing import weights_alone
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.torch_backend.weights import State, derive
@@ -36,7 +37,7 @@ def compile_graph(
         if not rewritten.graph.derived and _same_weights(graph, rewritten.graph) and (state is not None or fusion == "no"):
             module = lower(rewritten.graph, guards=guards, seed=seed, state=state)
         else:
-            full = lower(graph, guards=False, seed=seed).state_dict() if state is None else state
+            full = weights_alone(lower(graph, guards=False, seed=seed)) if state is None else state
             # What is derived is nobody else's: a copy would be the largest part of what compiling needs.
             made = {rule.target for rule in rewritten.graph.derived}
             module = lower(rewritten.graph, guards=guards, state=derive(rewritten.graph, full), adopted=made)

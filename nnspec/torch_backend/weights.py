@@ -13,6 +13,8 @@ from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.targets import LoweringError
 
 State = Mapping[str, Tensor]
+#: Numbers that are scaled together.
+_AT_ONCE = 1 << 16
 
 
 def derive(graph: Graph, state: State) -> dict[str, Tensor]:
@@ -51,10 +53,16 @@ def _roles(rule: DerivedWeight, sources: State) -> dict[str, Tensor]:
 
 def _batch_norm_weight(rule: DerivedWeight, sources: State) -> Tensor:
     parts = _roles(rule, sources)
-    weight = parts["weight"]
-    shape = [1] * weight.dim()
-    shape[rule.settings["axis"]] = -1
-    return (weight.double() * _scale(parts, rule.settings["eps"]).reshape(shape)).to(weight.dtype)
+    scale, axis = _scale(parts, rule.settings["eps"]), rule.settings["axis"]
+    result = torch.empty_like(parts["weight"])
+    weight, made = parts["weight"].movedim(axis, 0), result.movedim(axis, 0)
+    # In parts: a weight in float64 would be twice as much memory again, and the product as much once more.
+    step = max(_AT_ONCE // max(weight[0].numel(), 1), 1)
+    for low in range(0, len(weight), step):
+        part = weight[low : low + step].double()
+        part *= scale[low : low + step].reshape(-1, *[1] * (weight.dim() - 1))
+        made[low : low + step] = part
+    return result
 
 
 def _batch_norm_bias(rule: DerivedWeight, sources: State) -> Tensor:
