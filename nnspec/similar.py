@@ -7,6 +7,7 @@ alignment, upper and lower case alike). Of near ones the likeliest slip counts: 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -49,8 +50,9 @@ class Similar(NamedTuple):
         return f"{several if len(self.names) > 1 else one}: {shown}" if shown else otherwise
 
 
-def distance(left: str, right: str) -> int:
-    """How many insertions, deletions, replacements and swaps of neighbours lie between two words."""
+@lru_cache(maxsize=4096)  # what is not found is looked for each time it is named, and in each pass over a recipe
+def distance(left: str, right: str, most: int = 1_000_000) -> int:
+    """How many insertions, deletions, replacements and swaps of neighbours lie between two words; more than `most` where it is more."""
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
@@ -60,7 +62,11 @@ def distance(left: str, right: str) -> int:
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, two_back[j - 2] + 1)
             row.append(cost)
-    return row[-1]
+        if min(row) > most and min(before) > most:  # what follows is made of these two rows
+            break
+    else:
+        return row[-1]
+    return most + 1
 
 
 def _least(letters: frozenset[str], right: str) -> int:
@@ -81,7 +87,7 @@ def similar_to(word: str, *groups: Iterable[str]) -> Similar:
             lowered = candidate.lower()
             if _least(letters, lowered) > counted:
                 continue
-            apart = distance(plain, lowered)
+            apart = distance(plain, lowered, counted)
             if apart <= 2:
                 counts[apart] += 1
             alike = (

@@ -94,3 +94,14 @@ def test_letters_alone_never_say_too_much() -> None:
         left, right = ("".join(draw.choices("abcde_", k=draw.randrange(8))) for _ in range(2))
         assert _least(frozenset(left), right) <= distance(left, right)
     assert _least(frozenset("xyz"), "abc") == distance("xyz", "abc") == 3
+
+
+def test_words_that_are_too_far_are_told_from_near_ones() -> None:
+    source = random.Random(SEED)
+    words = ["".join(source.choices("abcd", k=source.randrange(9))) for _ in range(120)]
+    for left in words:
+        for right in words[::5]:
+            whole = distance(left, right)
+            for most in (1, 2, 3):
+                found = distance(left, right, most)
+                assert found == whole if whole <= most else found > most, (left, right)

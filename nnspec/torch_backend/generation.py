@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 class GenerationModule(nn.Module):
-    """Takes how many sequences there are, their beginnings (or None), and the network's other inputs; gives tokens (N, T + length)."""
+    """Takes how many sequences there are, their beginnings (or None), and the network's other inputs; gives tokens (N, T + length).
+
+    Where several processes hold the weights in parts, all have to ask the network equally often, and so not end `early`.
+    """
 
     instance: InstanceModule
+    early: bool = True
 
     def __init__(self, operator: Generate, instance: InstanceModule) -> None:
         super().__init__()
@@ -27,7 +31,7 @@ class GenerationModule(nn.Module):
         self._names = instance.input_names(operator.variant)
 
     def forward(self, count: int, start: Tensor | None, *fixed: Tensor) -> Tensor:
-        how = Generation(**self.operator.settings)
+        how = Generation(**self.operator.settings, early=self.early)
         device = next(iter(self.instance.parameters())).device
         tokens = self._start(count, start, device)
         given = {name: tensor.repeat_interleave(how.beam, dim=0) for name, tensor in zip(self.operator.fixed, fixed, strict=True)}

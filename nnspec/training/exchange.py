@@ -37,6 +37,10 @@ class Own:
         """What is minimized: a part of the loss where several batches come `together`, and of these a share of `weight`."""
         return loss / together if together > 1 else loss
 
+    def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter], *, again: bool) -> None:
+        """The gradients of these weights alone, for the update of a step. `again` is whether a later step goes back the same way."""
+        torch.autograd.backward(loss, inputs=parameters, retain_graph=again)
+
     def bring_together(self, parameters: Sequence[nn.Parameter]) -> None:
         """Called after the backward pass: from now on the gradients are those of the whole."""
 
@@ -61,6 +65,19 @@ class Averaged(Own):
             flat /= self.ranks.size
             for own, averaged in zip(chosen, torch.split(flat, [each.numel() for each in chosen]), strict=True):
                 own.copy_(averaged.view(own.shape))
+
+
+class Sharded(Averaged):
+    """Weights are in parts, whose gradients torch's own hooks average (`nnspec.training.shards`)."""
+
+    def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter], *, again: bool) -> None:
+        # What a network computes with are weights put together, which nobody can name as inputs of the backward pass: so all gradients are
+        # made, by ways as well that a later step may need, and those of other networks are dropped.
+        torch.autograd.backward(loss, retain_graph=True)
+        wanted = set(map(id, parameters))
+        for each in self.module.parameters():
+            if id(each) not in wanted:
+                each.grad = None
 
 
 class Replicated(Averaged):
@@ -129,5 +146,6 @@ def exchange(recipe: Recipe, module: RecipeModule, ranks: Ranks) -> Own:
     if ranks.size == 1:
         return Own(module)
     step = recipe.steps[0]
-    sharded = recipe.settings.get("parallel") == "fsdp"  # its own hooks average what is sharded
-    return Averaged(module, ranks) if sharded or step.name else Replicated(module, ranks, step.loss)
+    if recipe.settings.get("parallel") == "fsdp":
+        return Sharded(module, ranks)
+    return Averaged(module, ranks) if step.name else Replicated(module, ranks, step.loss)

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nnspec.torch_backend.generation import GenerationModule
 from nnspec.torch_backend.recipes import InstanceModule, RecipeModule
 from nnspec.training.errors import TrainingError
 from nnspec.training.ranks import Ranks
@@ -36,6 +37,9 @@ def shard(module: RecipeModule, mesh: Any) -> None:
             fully_shard(layer, mesh=mesh, reshard_after_forward=True)
         if any(True for _ in instance.parameters()):
             fully_shard(instance, mesh=mesh, reshard_after_forward=True)
+    for part in module.modules():
+        if isinstance(part, GenerationModule):
+            part.early = False
 
 
 def _large_layers(instance: InstanceModule) -> Iterator[nn.Module]:

@@ -122,13 +122,12 @@ class Updater:
             if stage.step is not None:
                 self.watch.see_loss(stage.step.loss, outputs[stage.step.loss])
                 loss = self.scaler.scale(self.exchange.scaled(outputs[stage.step.loss], weight, 1))
-                inputs = self.optimizers[stage.step.name].parameters
-                torch.autograd.backward(loss, inputs=inputs, retain_graph=stage.needed_again)
+                self.exchange.backward(loss, self.optimizers[stage.step.name].parameters, again=stage.needed_again)
                 self.optimizers[stage.step.name].set_rates(place, measured)
                 self._update(stage.step)
         if running:
             self.scaler.update()
-        return outputs
+        return {name: value.detach() for name, value in outputs.items()}  # whoever keeps them keeps no graph
 
     def _update(self, step: Step) -> None:
         optimizer = self.optimizers[step.name]

@@ -44,6 +44,61 @@ train Both {
 """
 #: A network that no loss leads back to.
 OTHER = "network Other { input image: float32[N, 1, 8, 8]; output y: float32[N, 3] = image -> Flatten -> Linear(3) }"
+#: A value that is computed before both steps, and goes into the losses of both.
+IN_BOTH = """
+network Maker { input x: float32[N, 64]; output y: float32[N, 64] = x -> Linear(32) -> ReLU -> Linear(64) }
+network Judge { input x: float32[N, 64]; output y: float32[N, 1] = x -> Linear(32) -> Tanh -> Linear(1) }
+train Both {
+  data digits = Digits(validation=0.1, test=0.7)
+  real = 0.1 * flatten(digits.image, 1)
+  made = Maker(real)
+  step judge { minimize mean(square(Judge(detach(made)))) + mean(square(Judge(real) - 1)); update Judge }
+  step maker { minimize mean(square(Judge(made) - 1)) + mse_loss(made, real); update Maker }
+  optimizer SGD(lr=0.01, momentum=0.9)
+  batch_size 32
+  epochs 3
+}
+"""
+#: What is generated ends sooner for the samples of one process than for those of the other.
+GENERATING = """
+network Copier(width: int = 16) {
+  input source: index(6)[N, S]
+  input target: index(6)[N, T] where T <= 8
+  seen = mean(source -> Embedding(6, width), dim=1, keepdim=true)
+  output logits: float32[N, T, 6] = (target -> Embedding(6, width)) + seen -> GRU(width) -> Linear(6)
+}
+data Pairs2 = Generated(samples=96, seed=0) {
+  output source = randint(3, 6)[N, 3]
+  output target = concat(full(1)[N, 1], source, full(2)[N, 1], dim=1)
+  split (validation=0.25, test=0.25)
+}
+train Copier {
+  data pairs = Pairs2
+  logits = Copier(pairs.source, pairs.target[:, :-1])
+  minimize cross_entropy(logits, pairs.target[:, 1:])
+  said = generate(Copier.logits, source=pairs.source, grow="target", start=1, stop=2, length=7)
+  measure ended = mean(float32(said == 2))
+  measure likely = mean(float32(generate(Copier.logits, source=pairs.source, grow="target", start=1, stop=2, length=7, beam=2)))
+  optimizer SGD(lr=0.5)
+  batch_size 16
+  epochs 3
+}
+"""
+#: A loss that holds a gradient down, and one that is only measured.
+SLOPE = """
+network Net { input x: float32[N, 64]; output y: float32[N, 10] = x -> Linear(16) -> Tanh -> Linear(10) }
+train Small {
+  data digits = Digits(validation=0.1, test=0.7)
+  x = flatten(digits.image, 1)
+  logits = Net(x)
+  slope = mean(square(gradient(sum(logits), wrt=x)))
+  minimize cross_entropy(logits, digits.label) + 0.5 * slope
+  measure slope
+  optimizer SGD(lr=0.1, momentum=0.9)
+  batch_size 32
+  epochs 3
+}
+"""
 #: 359 samples to learn from: the last batch of 32 has 7, that of 179 has one, which leaves a process without any.
 SAME = {
     "momentum": digits("optimizer SGD(lr=0.1, momentum=0.9, weight_decay=1e-3)"),
@@ -55,10 +110,14 @@ SAME = {
     "idle": digits().replace("batch_size 32", "batch_size 179"),
     "fused_loss": digits(settings="fused_loss true").replace("  measure accuracy(logits, digits.label)\n", ""),
     "average": digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="ema 0.9\n  keep_best accuracy"),
+    "steps": STEPS, "steps_idle": STEPS.replace("batch_size 32", "batch_size 179"),
+    "shared": IN_BOTH, "not_detached": IN_BOTH.replace("detach(made)", "made"), "seldom": IN_BOTH.replace("step maker", "step maker(every=3)"),
+    "generating": GENERATING,
+    "slope": SLOPE.replace(" + 0.5 * slope", ""),
     "unused": OTHER + digits(settings="measure other = mean(Other(digits.image))"),
 }  # fmt: skip
 DDP = {
-    **SAME, "norms": digits().replace("Flatten -> Linear(16)", CONVOLUTION), "steps": STEPS,
+    **SAME, "held_slope": SLOPE, "norms": digits().replace("Flatten -> Linear(16)", CONVOLUTION),
     "norms_idle": digits().replace("Flatten -> Linear(16)", CONVOLUTION).replace("batch_size 32", "batch_size 179"),
     "checkpointed": digits(settings="memory_format channels_last\n  activation_checkpointing true").replace(
         "Flatten -> Linear(16)", CONVOLUTION
@@ -71,6 +130,7 @@ SHARDED = STOPPED.replace("  epochs 3", "  epochs 3\n  parallel fsdp")
 GUIDE = (ROOT / "docs/guide/scaling.md").read_text(encoding="utf-8").split("```nn\n")[1].partition("```")[0]
 DROPPING = digits("optimizer Adam(lr=1e-2)", "0.3")
 AVERAGED = digits("optimizer SGD(lr=0.1, momentum=0.9)", settings="ema 0.9\n  parallel fsdp")
+IN_STEPS = STEPS.replace("  epochs 3", "  epochs 3\n  parallel fsdp")
 
 
 def on_nan(policy: str, *settings: str, text: str = DDP["momentum"]) -> str:
@@ -85,6 +145,7 @@ SPOILT = {
     "skipped_group": (on_nan("skip", "accumulate 4"), "input", [2, 5]),
     "skipped_step": (on_nan("skip", text=STEPS), "input", [4, 7]),
     "fsdp_skipped": (on_nan("skip", "parallel fsdp", "clip_grad_norm 1.0"), "input", [5, 13]),
+    "fsdp_skipped_step": (on_nan("skip", "parallel fsdp", text=STEPS), "input", [4, 7]),
     "fell_back": (on_nan("rollback"), "input", [5, 30]),
     "fell_back_weight": (on_nan("rollback"), "weight", [24]),
     "fsdp_fell_back": (on_nan("rollback", "parallel fsdp", "ema 0.9"), "input", [5, 30]),
@@ -115,7 +176,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
     jobs += [Job(name, text, spoilt=(kind, steps, 0)) for name, (text, kind, steps) in SPOILT.items()]
     jobs += [Job(f"hopeless_{policy}", on_nan(policy), spoilt=("loss", [*range(4, 37)], 1)) for policy in ("skip", "rollback")]
     jobs.append(Job("spoilt_weight", digits(settings="parallel fsdp"), spoilt=("update", [12], 1)))
-    jobs.append(Job("fsdp_average_stopped", AVERAGED, stop=17))
+    jobs += [Job("fsdp_average_stopped", AVERAGED, stop=17), Job("fsdp_steps_stopped", IN_STEPS, stop=17)]
     found = train_together(folder, jobs, least_layer=500)
     found["from_one"] = found["from_one"]._replace(run=stopped[0])
     found["fsdp_from_one"] = found["fsdp_from_one"]._replace(run=stopped[1])
@@ -248,9 +309,10 @@ def test_all_end_where_nothing_helps(together: Mapping[str, Ended], name: str, s
     assert second == "Elsewhere: rank 0 has failed, and says why"
 
 
-def test_one_goes_on_with_an_average_that_two_left(together: Mapping[str, Ended], tmp_path: Path) -> None:
-    run = together["fsdp_average_stopped"].run
+@pytest.mark.parametrize(("name", "text"), [("fsdp_average_stopped", AVERAGED), ("fsdp_steps_stopped", IN_STEPS)])
+def test_one_goes_on_with_parts_that_two_left(together: Mapping[str, Ended], tmp_path: Path, name: str, text: str) -> None:
+    run = together[name].run
     assert run is not None
-    train(checked(tmp_path, AVERAGED), device="cpu", resume=run)
+    train(checked(tmp_path, text), device="cpu", resume=run)
     (tmp_path / "alone").mkdir()
-    compare(run, trained(tmp_path / "alone", AVERAGED).run)
+    compare(run, trained(tmp_path / "alone", text).run)

@@ -22,7 +22,8 @@ class Generation(NamedTuple):
     """How sequences are grown: by so many tokens, up to a token that stops them, after which `pad` follows.
 
     With `temperature` 0 the likeliest token is taken, else one is drawn from the logits divided by it, of the `top_k` likeliest, of
-    those that together have the probability `top_p`. `beam` sequences are kept side by side.
+    those that together have the probability `top_p`. `beam` sequences are kept side by side. `early` is whether the network is asked no more
+    once all sequences have stopped; the result is the same.
     """
 
     length: int
@@ -33,6 +34,7 @@ class Generation(NamedTuple):
     top_p: float | None = None
     beam: int = 1
     length_penalty: float = 0.0
+    early: bool = True
 
 
 def grow(step: Step, start: Tensor, how: Generation) -> Tensor:
@@ -55,7 +57,7 @@ def _single(step: Step, start: Tensor, how: Generation) -> Tensor:
             chosen = torch.where(finished, how.pad, chosen)
             finished = finished | (chosen == how.stop)
         tokens = torch.cat([tokens, chosen.unsqueeze(1)], dim=1)
-        if how.stop is not None and bool(finished.all()):
+        if how.early and how.stop is not None and bool(finished.all()):
             return torch.nn.functional.pad(tokens, (0, how.length - grown - 1), value=how.pad)
     return tokens
 
