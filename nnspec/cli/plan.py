@@ -49,13 +49,15 @@ def run(
     from nnspec.cli.costed import costed
     from nnspec.cli.output import say, show_json
     from nnspec.profiling.plan import plan
+    from nnspec.recipes.in_parts import not_in_parts
 
     if gpu == "list":
         say(_devices())
         return 0
     subject = costed(path, recipe, network, set_, with_, training=True, batch=batch, quiet=quiet)
     device = _device(subject, gpu, memory, (tflops, bandwidth, link), efficiency, precision)
-    found = plan(subject.step, subject.symbol, subject.batch, device, _numbers(gpus), reserve)
+    whole = not_in_parts(subject.recipe) if subject.recipe is not None else ""
+    found = plan(subject.step, subject.symbol, subject.batch, device, _numbers(gpus), reserve, whole)
     if json:
         show_json(as_object(subject, device, found))
     else:

@@ -87,16 +87,23 @@ class Plan(NamedTuple):
     work: StepWork
 
 
-def plan(step: StepCalls, symbol: Var | None, batch: int, device: Device, ranks: Sequence[int], reserve: float = RESERVE) -> Plan:
+def plan(
+    step: StepCalls, symbol: Var | None, batch: int, device: Device, ranks: Sequence[int], reserve: float = RESERVE, whole: str = "",
+) -> Plan:  # fmt: skip
     """The ways to train a step on these numbers of devices, with `batch` samples for the open `symbol` on each of them.
 
-    `step` has no other open symbol; without any its size is that of its data, such as one whole graph.
+    `step` has no other open symbol; without any its size is that of its data, such as one whole graph. `whole` says why weights cannot be in
+    parts, if they cannot (`nnspec.recipes.in_parts`).
     """
     division = divide(step)
     planning = _Planning(step, step_memory(step), division, symbol, batch, device, device.memory * (1 - reserve))
     ways: list[Way] = []
     for number in sorted(set(ranks)):
-        ways += [planning.alone()] if number == 1 else [planning.ddp(number), planning.fsdp(number), planning.tensor(number)]
+        if number == 1:
+            ways.append(planning.alone())
+        else:
+            in_parts = planning.refused("FSDP", number, whole) if whole else planning.fsdp(number)
+            ways += [planning.ddp(number), in_parts, planning.tensor(number)]
     fitting = [way for way in ways if way.fits]
     most = max((way.samples_per_second for way in fitting), default=0.0)
     best = next((way for way in fitting if way.samples_per_second >= (1 - _EVEN) * most), None)
@@ -142,10 +149,10 @@ class _Planning:
 
     def tensor(self, ranks: int) -> Way:
         if not self.division.weights:
-            return self._refused("tensor", ranks, "no pair of products and no attention to divide")
+            return self.refused("tensor", ranks, "no pair of products and no attention to divide")
         if not self.division.allows(ranks):
             heads = ", ".join(map(str, sorted({heads for heads in self.division.heads if heads % ranks})))
-            return self._refused("tensor", ranks, f"{heads} heads cannot be divided by {ranks}")
+            return self.refused("tensor", ranks, f"{heads} heads cannot be divided by {ranks}")
         divided = evaluate(total(self.division.weights.values()), {})
         share = divided / self.gradients if self.gradients else 0.0
         saved = (divided + int(self.state * share)) * (ranks - 1) // ranks
@@ -162,7 +169,7 @@ class _Planning:
             "tensor", ranks, each, sent, seconds.forward + seconds.backward + update + sent / self.device.link, self.batch
         )
 
-    def _refused(self, name: str, ranks: int, why: str) -> Way:
+    def refused(self, name: str, ranks: int, why: str) -> Way:
         return Way(name, ranks, 0, 0, 0.0, 0, None, False, why)
 
     def _seconds(self, ways: int = 1) -> StepSeconds:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from nnspec.torch_backend.generation import GenerationModule
 from nnspec.torch_backend.recipes import InstanceModule, RecipeModule
-from nnspec.training.errors import TrainingError
 from nnspec.training.ranks import Ranks
 
 #: A layer with so many numbers is brought together and let go of by itself; smaller ones together with their network.
@@ -21,17 +20,9 @@ _LARGE = 1_000_000
 
 
 def shard(module: RecipeModule, mesh: Any) -> None:
-    """Leave to each process its part of every network's weights. Raises TrainingError for weights that have no parts."""
+    """Leave to each process its part of every network's weights, which all have parts (`nnspec.recipes.in_parts`)."""
     from torch.distributed.fsdp import fully_shard
 
-    own = [name for name, _ in module.training_graph.named_parameters() if not name.startswith("instances.")]
-    single = [
-        f"{name}.{path}" for name, each in module.instances.items() for path, one in each.named_parameters() if not one.dim()
-    ]
-    if own or single:
-        raise TrainingError(
-            f"`parallel fsdp` divides the weights of networks, and not `{(own + single)[0]}`; `parallel ddp` can train it"
-        )
     for instance in module.instances.values():
         for layer in _large_layers(instance):
             fully_shard(layer, mesh=mesh, reshard_after_forward=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from nnspec.graph.gradients import Gradients
 from nnspec.passes.reading import nodes_within
+from nnspec.recipes.in_parts import not_in_parts
 from nnspec.recipes.recipe import Recipe
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.recipes import RecipeModule
@@ -34,25 +34,8 @@ def verify_sharing(recipe: Recipe, processes: int) -> None:
         )
     if settings.get("parallel") != "fsdp":
         return
-    again = _differentiated_again(recipe)
-    reasons = [
-        (again > 0, f"line {again} takes a gradient that is differentiated again, for which torch does not put weights together"),
-        (settings.get("precision") == "float16", "with `precision float16` each process would scale its gradients by itself; take bfloat16"),
-        (settings.get("memory_format", "contiguous") != "contiguous", "weights in parts lie `memory_format contiguous`"),
-    ]  # fmt: skip
-    for wrong, reason in reasons:
-        if wrong:
-            raise TrainingError(f"`parallel fsdp` does not train `{recipe.name}`: {reason}, or train with `parallel ddp`")
-
-
-def _differentiated_again(recipe: Recipe) -> int:
-    """The line of a `gradient` that a loss is made of; 0 where there is none."""
-    trails = Gradients({name: each.variants for name, each in recipe.instances.items()})
-    losses = [recipe.training.outputs[step.loss] for step in recipe.steps]
-    for node in recipe.training.nodes:
-        if node.operator.name == "gradient" and any(trails.reaches(loss, node.carried) for loss in losses):
-            return node.origin.line
-    return 0
+    if reason := not_in_parts(recipe):
+        raise TrainingError(f"`parallel fsdp` does not train `{recipe.name}`: {reason}, or train with `parallel ddp`")
 
 
 def draws(recipe: Recipe) -> bool:

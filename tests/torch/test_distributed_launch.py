@@ -182,30 +182,6 @@ def test_what_sharded_weights_cannot_do(tmp_path: Path, setting: str, reason: st
     verify_sharing(found, 1)
 
 
-SLOPE = """
-network Net { input x: float32[N, 64]; output y: float32[N, 10] = x -> Linear(8) -> Tanh -> Linear(10) }
-train Small {
-  data digits = Digits(validation=0.1, test=0.7)
-  x = flatten(digits.image, 1)
-  logits = Net(x)
-  slope = mean(square(gradient(sum(logits), wrt=x)))
-  minimize cross_entropy(logits, digits.label)LOSS
-  measure slope
-  optimizer SGD(lr=0.1)
-  batch_size 32
-  epochs 1
-  parallel fsdp
-}
-"""
-
-
-def test_sharded_weights_are_not_differentiated_twice(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="line 7 takes a gradient that is differentiated again"):
-        verify_sharing(recipe(tmp_path, SLOPE.replace("LOSS", " + 0.1 * slope")), 2)
-    verify_sharing(recipe(tmp_path, SLOPE.replace("LOSS", " + 0.1 * detach(slope)")), 2)
-    verify_sharing(recipe(tmp_path, SLOPE.replace("LOSS", "")), 2)
-
-
 def test_fewer_gpus_than_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(
