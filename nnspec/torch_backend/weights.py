@@ -14,7 +14,7 @@ from nnspec.torch_backend.targets import LoweringError
 
 State = Mapping[str, Tensor]
 #: Numbers that are scaled together.
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 19
 
 
 def derive(graph: Graph, state: State) -> dict[str, Tensor]:
