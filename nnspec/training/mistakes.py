@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,10 @@ from nnspec.training.sheets import is_pictures
 _COLUMNS = 8
 #: Mistakes are looked for first; the rest of the sheet are samples that were nearly a toss-up.
 _WRONG, _UNSURE = 16, 8
-_SIDE = 1.25
+#: Inches: the longer side of a picture, how far one is from the next, the room of a caption, and the line above all.
+_SIDE, _APART, _CAPTION, _HEADING = 1.13, 1.25, 0.32, 0.45
+#: Captions of more characters are written smaller, so that they do not reach into the next one.
+_LONG = 21
 _BAD, _GOOD = "#b3261e", "#333333"
 
 
@@ -29,22 +33,32 @@ def draw_mistakes(path: Path, title: str, final: Evaluation, datasets: Mapping[s
         return None
     wrong, unsure = chosen(decisions)
     rows = -(-len(wrong) // _COLUMNS) + -(-len(unsure) // _COLUMNS)
-    figure = empty_figure(_COLUMNS * _SIDE, rows * (_SIDE + 0.35) + 0.5) if rows else None
+    wide, high = (_SIDE * size / max(pictures.shape[-2:]) for size in (pictures.shape[-1], pictures.shape[-2]))
+    width, height = _COLUMNS * _APART, rows * (high + _CAPTION) + _HEADING
+    figure = empty_figure(width, height) if rows else None
     if figure is None:
         return None
+    # One axes, in inches: an axes for each picture takes several times as long as all else a short training draws.
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
     row = 0
     for indices in (wrong, unsure):
         for place, index in enumerate(indices):
-            axes = figure.add_subplot(rows, _COLUMNS, row * _COLUMNS + place + 1)
-            axes.imshow(_pixels(pictures[index]), cmap="gray", interpolation="nearest")
-            axes.set_axis_off()
-            is_right = bool(decisions.predicted[index] == decisions.target[index])
-            colour = _GOOD if is_right else _BAD
-            axes.set_title(_caption(decisions, index, final.class_names), fontsize=7, color=colour, parse_math=False)
+            middle = (place % _COLUMNS + 0.5) * _APART
+            base = height - _HEADING - (row + place // _COLUMNS + 1) * (high + _CAPTION) + (_APART - _SIDE) / 2
+            sides = (middle - wide / 2, middle + wide / 2, base, base + high)
+            axes.imshow(_pixels(pictures[index]), cmap="gray", interpolation="nearest", extent=sides)
+            caption = _caption(decisions, index, final.class_names)
+            colour = _GOOD if decisions.predicted[index] == decisions.target[index] else _BAD
+            size = 7 if len(caption) <= _LONG else 6
+            axes.text(middle, base + high + 0.05, caption, ha="center", fontsize=size, color=colour, parse_math=False)
         row += -(-len(indices) // _COLUMNS)
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
     said = [f"{len(wrong)} surest mistakes"] if wrong else []
     said += [f"{len(unsure)} least sure"] if unsure else []
-    figure.suptitle(f"{title}, {final.part}: {', then '.join(said)} (is \u2192 taken for)", fontsize=10, fontweight="bold")
+    heading = f"{title}, {final.part}: {', then '.join(said)} (is \u2192 taken for)"
+    axes.text(width / 2, height - 0.3, heading, ha="center", fontsize=10, fontweight="bold", parse_math=False)
     figure.savefig(path, dpi=DPI)
     return path
 
@@ -77,7 +91,7 @@ def _pictures(datasets: Mapping[str, Dataset], final: Evaluation) -> Tensor | No
     return next((rows for rows in fields.values() if isinstance(rows, Tensor) and is_pictures(rows)), None)
 
 
-def _pixels(picture: Tensor) -> object:
+def _pixels(picture: Tensor) -> Any:
     """Channels (C, H, W) as matplotlib wants them, from the darkest to the brightest."""
     pixels = picture.detach().float().cpu().nan_to_num(0.0)
     low, high = pixels.min(), pixels.max()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +142,20 @@ def test_the_sheet_of_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     decisions = decided([0.9, 0.6, 0.99, 0.51, 0.7], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0])
     final = Evaluation("test", 5, 0.6, {}, class_names=("$\\no$", "a very long name"), decisions=decisions)
     assert draw_mistakes(tmp_path / "mistakes.png", "Net", final, data) is not None
-    titles = [axes.get_title() for axes in figures[0].axes]
+    (axes,) = figures[0].axes
+    titles = [text.get_text() for text in axes.texts]
     assert titles == [
         "$\\no$ \u2192 a very \u2026  0.99",
         "$\\no$ \u2192 a very \u2026  0.60",
         "$\\no$  0.51",
         "$\\no$  0.70",
         "$\\no$  0.90",
+        "Net, test: 2 surest mistakes, then 3 least sure (is \u2192 taken for)",
     ]
-    first = figures[0].axes[0].images[0].get_array()
+    places = [image.get_extent() for image in axes.images]
+    assert all(right <= left for (_, right, *_), (left, *_) in pairwise(places[2:])), "side by side"
+    assert places[2][3] < places[0][2], "what is least sure lies below"
+    first = axes.images[0].get_array()
     assert first.shape == (8, 8)
     assert float(first.max()) == 1.0
     assert draw_mistakes(tmp_path / "no.png", "Net", replace(final, samples=6), data) is None, "not a decision for each sample"
