@@ -14,7 +14,7 @@ from training_specs import checked, trained
 from nnspec.torch_backend.recipes import lower_recipe
 from nnspec.training.attention_maps import attention_weights, maps_of, watched
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.pictures]
 
 SPEC = """
 network Net {

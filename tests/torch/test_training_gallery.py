@@ -12,7 +12,7 @@ from training_specs import checked, trained
 
 from nnspec.training import boundary, masks
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.pictures]
 
 TWO = """
 network Net {

@@ -20,7 +20,7 @@ from nnspec.training.mistakes import chosen, draw_mistakes
 from nnspec.training.pictures import draw_calibration, draw_confusion, draw_curve
 from nnspec.training.reliability import Bin, Calibration, Decisions
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.pictures]
 
 
 class Kept:

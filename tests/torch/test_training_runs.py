@@ -29,6 +29,7 @@ def manifest(run: Path) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.pictures
 def test_the_folder_of_a_run(tmp_path: Path) -> None:
     listener = Listener()
     result = trained(tmp_path, digits(), listener)
