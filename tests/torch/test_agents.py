@@ -362,8 +362,10 @@ def test_the_best_is_kept(tmp_path: Path, whole: Callable[[str], AgentResult]) -
     assert fewer.returns == result.final.returns[:7]  # type: ignore[union-attr]
 
 
-def test_what_is_written(whole: Callable[[str], AgentResult]) -> None:
-    result = whole("q_learning")
+@pytest.mark.pictures
+def test_what_is_written(tmp_path: Path) -> None:
+    register()
+    result = run(tmp_path, AGENTS["q_learning"])
     assert len(result.final.returns) == 100
     assert result.curve is not None
     assert result.curve.stat().st_size > 5_000
