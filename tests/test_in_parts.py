@@ -76,3 +76,17 @@ def test_a_plan_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     path.write_text(text())
     assert main(["plan", str(path), "--recipe", "Small", "--batch", "16", "--gpus", "2", "--quiet"]) == 0
     assert "FSDP on" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "refused"),
+    [("", "float16", True), ("precision float16", "", True), ("precision float16", "bfloat16", False)],
+)
+def test_the_precision_of_the_command_line_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str, asked: str, refused: bool
+) -> None:
+    path = tmp_path / "model.nn"
+    path.write_text(text(SETTING=written))
+    option = ["--precision", asked] if asked else []
+    assert main(["plan", str(path), "--recipe", "Small", "--batch", "16", "--gpus", "2", "--quiet", *option]) == 0
+    assert ("FSDP on 2: with `precision float16`" in " ".join(capsys.readouterr().out.split())) is refused

@@ -56,7 +56,8 @@ def run(
         return 0
     subject = costed(path, recipe, network, set_, with_, training=True, batch=batch, quiet=quiet)
     device = _device(subject, gpu, memory, (tflops, bandwidth, link), efficiency, precision)
-    whole = not_in_parts(subject.recipe) if subject.recipe is not None else ""
+    instead = {"precision": precision} if precision else {}
+    whole = not_in_parts(subject.recipe, **instead) if subject.recipe is not None else ""
     found = plan(subject.step, subject.symbol, subject.batch, device, _numbers(gpus), reserve, whole)
     if json:
         show_json(as_object(subject, device, found))

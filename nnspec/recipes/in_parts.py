@@ -4,18 +4,18 @@ what `nnspec train` would."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from nnspec.graph.gradients import Gradients
 from nnspec.recipes.recipe import Recipe
 
 
-def not_in_parts(recipe: Recipe) -> str:
-    """Why the weights cannot be in parts; "" where they can."""
-    return next(_reasons(recipe), "")
+def not_in_parts(recipe: Recipe, **instead: str) -> str:
+    """Why the weights cannot be in parts, with these settings `instead` of the recipe's; "" where they can."""
+    return next(_reasons(recipe, recipe.settings | instead), "")
 
 
-def _reasons(recipe: Recipe) -> Iterator[str]:
-    settings = recipe.settings
+def _reasons(recipe: Recipe, settings: dict[str, Any]) -> Iterator[str]:
     again = _differentiated_again(recipe)
     if again:
         yield f"line {again} takes a gradient that is differentiated again, for which torch does not put weights together"
