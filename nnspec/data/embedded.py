@@ -1,9 +1,12 @@
-"""The small sets that come with scikit-learn."""
+"""The small sets that come with scikit-learn: read from its files, since importing it takes longer than many a training on them."""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib.util
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy
 import torch
 
 from nnspec.data.location import Lookup
@@ -13,21 +16,69 @@ from nnspec.errors import MissingExtra
 from nnspec.recipes.recipe import DataSource
 
 _BRIGHTEST = 16.0
-_LOADERS = {"Iris": "load_iris", "Wine": "load_wine", "BreastCancer": "load_breast_cancer", "Diabetes": "load_diabetes"}
 
 
-def _sklearn() -> Any:
-    try:
-        import sklearn.datasets
-    except ImportError as error:
-        raise MissingExtra("scikit-learn", "sklearn") from error
-    return sklearn.datasets
+class _Set(NamedTuple):
+    """Where scikit-learn has a set: the files of its folder, and the function that loads it wherever they are."""
+
+    loader: str
+    files: tuple[str, ...]
+    #: Whether the first line has the names of the classes, behind two numbers.
+    headed: bool = True
+    delimiter: str | None = ","
+
+
+_SETS = {
+    "Digits": _Set("load_digits", ("digits.csv.gz",), headed=False),
+    "Iris": _Set("load_iris", ("iris.csv",)),
+    "Wine": _Set("load_wine", ("wine_data.csv",)),
+    "BreastCancer": _Set("load_breast_cancer", ("breast_cancer.csv",)),
+    "Diabetes": _Set("load_diabetes", ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"), headed=False, delimiter=None),
+}
+
+
+class _Found(NamedTuple):
+    """A set as scikit-learn gives it: features and targets of the samples, and the classes' names."""
+
+    data: numpy.ndarray[Any, Any]
+    target: numpy.ndarray[Any, Any]
+    names: tuple[str, ...]
+
+
+def _read(name: str) -> _Found:
+    """The set of a name. Raises MissingExtra."""
+    chosen = _SETS[name]
+    package = importlib.util.find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise MissingExtra("scikit-learn", "sklearn")
+    paths = [Path(package.submodule_search_locations[0], "datasets", "data", file) for file in chosen.files]
+    if not all(path.is_file() for path in paths):
+        return _loaded(chosen)
+    parts = [numpy.loadtxt(path, delimiter=chosen.delimiter, skiprows=int(chosen.headed), ndmin=2) for path in paths]
+    rows = numpy.hstack(parts)
+    data, target = rows[:, :-1], rows[:, -1]
+    names: tuple[str, ...] = ()
+    if chosen.headed:
+        with paths[0].open(encoding="utf-8") as file:
+            names = tuple(file.readline().strip().split(",")[2:])
+    if name == "Diabetes":  # as scikit-learn gives it
+        data = data - data.mean(axis=0)
+        data = data / data.std(axis=0) / len(data) ** 0.5
+    return _Found(data, target, names)
+
+
+def _loaded(chosen: _Set) -> _Found:
+    """The set by scikit-learn itself, whose files lie elsewhere in this version."""
+    import sklearn.datasets
+
+    found: Any = getattr(sklearn.datasets, chosen.loader)()
+    return _Found(found.data, found.target, tuple(map(str, getattr(found, "target_names", ()))))
 
 
 def read_digits(source: DataSource, lookup: Lookup) -> Samples:
     """1,797 digits of 8 x 8 in 17 greys, enlarged where asked for."""
-    found = _sklearn().load_digits()
-    image = scaled(torch.from_numpy(found.images).unsqueeze(1).float(), source.operator, _BRIGHTEST)
+    found = _read("Digits")
+    image = scaled(torch.from_numpy(found.data).float().reshape(-1, 1, 8, 8), source.operator, _BRIGHTEST)
     size = source.operator.attributes()["size"]
     if size != 8:
         image = torch.nn.functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
@@ -41,10 +92,9 @@ def read_table(source: DataSource, lookup: Lookup) -> Samples:
 
     operator = source.operator
     assert isinstance(operator, _Table)
-    found = getattr(_sklearn(), _LOADERS[operator.name])()
+    found = _read(operator.name)
     chosen = [operator.columns.index(name) for name in operator.chosen]
     x = torch.from_numpy(found.data[:, chosen]).float()
     if operator.classes is None:
         return Samples({"x": x, "target": torch.from_numpy(found.target).float()})
-    label = torch.from_numpy(found.target).long()
-    return Samples({"x": x, "label": label}, class_names={"label": tuple(map(str, found.target_names))})
+    return Samples({"x": x, "label": torch.from_numpy(found.target).long()}, class_names={"label": found.names})

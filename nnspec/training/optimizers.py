@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Recipe, Step
+from nnspec.torch_backend.optimizer_class import optimizer_class
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.frozen import frozen_paths
 from nnspec.training.measure import Place
@@ -28,7 +29,7 @@ class ScheduledOptimizer:
             {**_as_torch_takes_them(settings), "lr": _first(settings["lr"]), "params": parameters}
             for settings, parameters in groups
         ]
-        kind: type[torch.optim.Optimizer] = getattr(torch.optim, operator.name)
+        kind = optimizer_class(operator.name)
         made: dict[str, Any] = {"lr": _first(operator.lr), **_as_torch_takes_them(operator.settings())}
         if _is_fused(kind, [parameter for _, parameters in groups for parameter in parameters]):
             made["fused"] = True
@@ -110,7 +111,7 @@ def _is_fused(kind: type[torch.optim.Optimizer], parameters: Sequence[nn.Paramet
     """Whether torch has one kernel for the whole update of these weights."""
     known = "fused" in inspect.signature(kind).parameters
     if any(map(is_sharded, parameters)):  # torch divides these updates alone
-        return kind in (torch.optim.Adam, torch.optim.AdamW)
+        return issubclass(kind, torch.optim.Adam)  # and AdamW
     return known and all(each.device.type in _FUSED_DEVICES and each.is_floating_point() for each in parameters)
 
 

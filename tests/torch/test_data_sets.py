@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy
@@ -9,9 +10,10 @@ import pytest
 import torch
 from training_specs import source
 
-from nnspec.data import DataError, load
+from nnspec.data import DataError, embedded, load
 from nnspec.data.split import split_indices
 from nnspec.dims import symbol
+from nnspec.errors import MissingExtra
 from nnspec.recipes.division import Shares, samples
 from nnspec.records import replace
 from nnspec.types import TensorType
@@ -111,6 +113,24 @@ def test_the_check_knows_the_samples_of_embedded_sets(tmp_path: Path, call: str)
         if "label" in loaded.parts["train"]:
             everything = torch.cat([part["label"] for part in loaded.parts.values()])
             assert tuple(torch.bincount(everything).tolist()) == drawn.operator.samples_by_class
+
+
+@pytest.mark.parametrize("name", sorted(embedded._SETS))
+def test_files_are_read_as_scikit_learn_reads_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, expected = embedded._read(name), embedded._loaded(embedded._SETS[name])
+    assert torch.equal(torch.from_numpy(found.data).float(), torch.from_numpy(expected.data).float())
+    assert (found.target == expected.target).all()
+    assert found.names == expected.names or name == "Digits"
+    elsewhere = embedded._SETS[name]._replace(files=("moved.csv",))
+    monkeypatch.setitem(embedded._SETS, name, elsewhere)
+    assert (embedded._read(name).data == expected.data).all()
+
+
+def test_embedded_sets_name_the_extra_that_brings_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    iris = source(tmp_path, "Iris")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(MissingExtra, match=r"needs scikit-learn: pip install 'nnspec\[sklearn\]'"):
+        load(iris, tmp_path)
 
 
 # --- data that is not what the spec was checked with -----------------------------------------------------------------------
