@@ -83,7 +83,7 @@ fuzz: $(READY)  ## hours: ten million damaged inputs, the checker against torch 
 	$(BIN)/python benchmarks/fused_fuzz.py --networks 20000 --seed 0 --jobs 2
 
 nightly: $(READY)  ## the tests that are too long for every change: all families exported, resumed and trained by several processes, sweeps
-	$(BIN)/python -m pytest -n 2 -m nightly
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 -m nightly
 
 soak: $(READY)  ## trainings killed, stopped and with a failing disk, at every call that writes and 200 random times; all recipes gone on with
 	$(BIN)/python benchmarks/soak.py

@@ -1,11 +1,17 @@
-"""What holds for all tests: steady examples, and marks. pytest also puts this folder on the path, for `spec_files.py`."""
+"""What holds for all tests: steady examples, threads, and marks. pytest also puts this folder on the path, for `spec_files.py`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Workers share the cores: where torch has more threads than there are cores, they wait for each other for a third of the time. It reads this
+# when it is imported. `make nightly` has the threads that users have.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples in every run, so that a red test means a change. `pytest --hypothesis-profile=explore` draws new ones.
 settings.register_profile("steady", derandomize=True, deadline=None)
