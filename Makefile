@@ -67,8 +67,9 @@ bench: $(READY)  ## inference beside torch, its compilers, ONNX Runtime and Open
 bench-train: $(READY)  ## training steps beside loops by hand, torch.compile, Lightning, Keras, scikit-learn, PyTorch Geometric (needs the extra `peers`)
 	$(BIN)/python -m benchmarks.training
 
-bench-front: $(READY)  ## how fast a cold check is, how checks and compiling grow with the network
+bench-front: $(READY)  ## how fast a cold check and a first training are, how checks and compiling grow with the network
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/first_training.py
 	$(BIN)/python benchmarks/check_speed.py
 	$(BIN)/python benchmarks/chain_growth.py
 	$(BIN)/python benchmarks/compile_growth.py
