@@ -1,4 +1,4 @@
-"""The small sets that come with scikit-learn: read from its files, since importing it takes longer than many a training on them."""
+"""The small sets that come with scikit-learn: most are read from its files, since importing it takes longer than many a training on them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ _BRIGHTEST = 16.0
 
 
 class _Set(NamedTuple):
-    """Where scikit-learn has a set: the files of its folder, and the function that loads it wherever they are."""
+    """Where scikit-learn has a set: the function that loads it, and the file of its folder that holds it as it is given, where one does."""
 
     loader: str
-    files: tuple[str, ...]
+    file: str | None = None
     #: Whether the first line has the names of the classes, behind two numbers.
     headed: bool = True
-    delimiter: str | None = ","
 
 
 _SETS = {
-    "Digits": _Set("load_digits", ("digits.csv.gz",), headed=False),
-    "Iris": _Set("load_iris", ("iris.csv",)),
-    "Wine": _Set("load_wine", ("wine_data.csv",)),
-    "BreastCancer": _Set("load_breast_cancer", ("breast_cancer.csv",)),
-    "Diabetes": _Set("load_diabetes", ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"), headed=False, delimiter=None),
+    "Digits": _Set("load_digits", "digits.csv.gz", headed=False),
+    "Iris": _Set("load_iris", "iris.csv"),
+    "Wine": _Set("load_wine", "wine_data.csv"),
+    "BreastCancer": _Set("load_breast_cancer", "breast_cancer.csv"),
+    "Diabetes": _Set("load_diabetes"),
 }
 
 
@@ -51,24 +50,21 @@ def _read(name: str) -> _Found:
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
         raise MissingExtra("scikit-learn", "sklearn")
-    paths = [Path(package.submodule_search_locations[0], "datasets", "data", file) for file in chosen.files]
-    if not all(path.is_file() for path in paths):
+    if chosen.file is None:
         return _loaded(chosen)
-    parts = [numpy.loadtxt(path, delimiter=chosen.delimiter, skiprows=int(chosen.headed), ndmin=2) for path in paths]
-    rows = numpy.hstack(parts)
-    data, target = rows[:, :-1], rows[:, -1]
+    path = Path(package.submodule_search_locations[0], "datasets", "data", chosen.file)
+    if not path.is_file():  # another version, with its files elsewhere
+        return _loaded(chosen)
+    rows = numpy.loadtxt(path, delimiter=",", skiprows=int(chosen.headed), ndmin=2)
     names: tuple[str, ...] = ()
     if chosen.headed:
-        with paths[0].open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             names = tuple(file.readline().strip().split(",")[2:])
-    if name == "Diabetes":  # as scikit-learn gives it
-        data = data - data.mean(axis=0)
-        data = data / data.std(axis=0) / len(data) ** 0.5
-    return _Found(data, target, names)
+    return _Found(rows[:, :-1], rows[:, -1], names)
 
 
 def _loaded(chosen: _Set) -> _Found:
-    """The set by scikit-learn itself, whose files lie elsewhere in this version."""
+    """The set as scikit-learn itself loads it."""
     import sklearn.datasets
 
     found: Any = getattr(sklearn.datasets, chosen.loader)()

@@ -17,7 +17,6 @@ from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import admissible_sizes
 from nnspec.torch_backend.example_inputs import inputs_at, largest_length
 from nnspec.torch_backend.lower import lower
-from nnspec.torch_backend.optimizer_class import optimizer_class
 
 #: Opens a phase of a step: "forward", "backward" or "optimizer".
 Phase = Callable[[str], AbstractContextManager[Any]]
@@ -85,7 +84,7 @@ class NetworkSubject:
         self.inputs = tuple(self._inputs(seed))
         self.batch = self.inputs[0].shape[0] if self.inputs and self.inputs[0].dim() else 1
         parameters = [parameter for parameter in self.root.parameters() if parameter.requires_grad]
-        self._optimizer = optimizer_class("SGD")(parameters, lr=0.0, momentum=0.9) if training and parameters else None
+        self._optimizer = torch.optim.SGD(parameters, lr=0.0, momentum=0.9) if training and parameters else None
 
     def _inputs(self, seed: int) -> Iterator[Tensor]:
         """Random ones; sequences have their full length."""

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from nnspec.operators.schedule import Schedule, schedule_value
 from nnspec.recipes.recipe import Recipe, Step
-from nnspec.torch_backend.optimizer_class import optimizer_class
 from nnspec.torch_backend.recipes import RecipeModule
 from nnspec.training.frozen import frozen_paths
 from nnspec.training.measure import Place
+from nnspec.training.optimizer_class import optimizer_class
 from nnspec.training.shards import as_held, is_sharded
 
 

@@ -121,7 +121,7 @@ def test_files_are_read_as_scikit_learn_reads_them(name: str, monkeypatch: pytes
     assert torch.equal(torch.from_numpy(found.data).float(), torch.from_numpy(expected.data).float())
     assert (found.target == expected.target).all()
     assert found.names == expected.names or name == "Digits"
-    elsewhere = embedded._SETS[name]._replace(files=("moved.csv",))
+    elsewhere = embedded._SETS[name]._replace(file="moved.csv")
     monkeypatch.setitem(embedded._SETS, name, elsewhere)
     assert (embedded._read(name).data == expected.data).all()
 

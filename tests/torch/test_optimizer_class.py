@@ -16,7 +16,7 @@ from training_specs import digits
 
 from nnspec.operators.declare import OPERATORS
 from nnspec.operators.optimizer import Optimizer
-from nnspec.torch_backend.optimizer_class import optimizer_class
+from nnspec.training.optimizer_class import optimizer_class
 
 pytestmark = pytest.mark.torch
 
@@ -40,6 +40,10 @@ def trained(kind: Any, steps: int = 3, given: dict[str, Any] | None = None) -> t
 
 def same(one: torch.optim.Optimizer, other: torch.optim.Optimizer) -> None:
     torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0)
+
+
+def test_all_optimizers_are_tried() -> None:
+    assert {"SGD", "Adam", "AdamW", "RMSprop"} < set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
