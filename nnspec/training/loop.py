@@ -371,7 +371,10 @@ class Trainer:
     def _finish(self) -> Evaluation:
         self.average.take()
         best, place = self._best_weights()
-        final = self._measure(last_part(self.first), place)
+        try:
+            final = self._measure(last_part(self.first), place)
+        except TrainingError as error:
+            raise TrainingError(f"{error}; the weights of step {self.step:,} are kept in {self.folder.checkpoints}") from error
         self.module = gathered(self.recipe, self.module, self.ranks, self.device)
         figures = {"part": final.part, "samples": final.samples, **final.figures}
         self.seconds += time.perf_counter() - self.began

@@ -14,8 +14,10 @@ from nnspec.operators.schedule import schedule_value
 from nnspec.recipes.division import measured
 from nnspec.recipes.recipe import Metric, Recipe
 from nnspec.torch_backend.recipes import RecipeModule
+from nnspec.training import shortage
 from nnspec.training.batches import part_batches
 from nnspec.training.classes import MOST_CLASSES, confusion_matrix, decision
+from nnspec.training.errors import TrainingError
 from nnspec.training.metrics import Accumulator, outputs_of
 from nnspec.training.precision import autocast
 from nnspec.training.ranks import ALONE, Ranks
@@ -91,16 +93,31 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
     """Loss and metrics over all samples of a part, in batches of the recipe's size. Several processes take their share of each, and all have
     the result.
 
-    What the recipe draws at random comes from its seed, the same each time; the random state around is left alone.
+    What the recipe draws at random comes from its seed, the same each time; the random state around is left alone. Raises TrainingError where
+    memory runs out.
     """
+    was_training = module.training
+    module.eval()
+    try:
+        return _measured(recipe, module, datasets, part, device, place, ranks)
+    except (RuntimeError, MemoryError) as error:
+        if not shortage.is_shortage(error):
+            raise
+        count = next(iter(datasets.values())).size(part)
+        samples = min(recipe.settings.get("batch_size") or count, count)
+        raise TrainingError(shortage.told_of_part(part, samples, device, error)) from None
+    finally:
+        module.train(was_training)
+
+
+def _measured(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset], part: str, device: torch.device, place: Place,
+              ranks: Ranks) -> Evaluation:  # fmt: skip
     accumulators = [Accumulator(metric) for metric in recipe.metrics]
     classes, sure = _Classes.of(recipe), Confidences.of(recipe)
     extra = schedules(recipe, place, device)
     computed = recipe.evaluation.outputs
     has_loss = "loss" in computed
     loss, count = torch.zeros((), dtype=torch.float64, device=device), next(iter(datasets.values())).size(part)
-    was_training = module.training
-    module.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad(), autocast(recipe, device):
         torch.manual_seed(ranks.seed(recipe.settings.get("seed", 0)))
         size = recipe.settings.get("batch_size")
@@ -114,7 +131,6 @@ def measure(recipe: Recipe, module: RecipeModule, datasets: Mapping[str, Dataset
                 classes.add(outputs, samples)
             if sure is not None:
                 sure.add(outputs, samples)
-    module.train(was_training)
     loss = ranks.total(loss)
     results = {accumulator.metric.name: accumulator.result(ranks) for accumulator in accumulators}
     matrix = classes.matrix(ranks) if classes is not None else None

@@ -168,10 +168,7 @@ def _measure(recipe: Recipe, module: RecipeModule, batch: dict[str, Tensor], par
         raise DataError(f"the {part} part, in a batch of {samples} samples, is not what the spec needs: {error}") from error
     except (*_REFUSALS, RuntimeError, MemoryError) as error:
         if shortage.is_shortage(error):
-            raise TrainingError(
-                f"the memory does not hold the {part} part in batches of {samples:,} samples: lower `batch_size` (about "
-                f"{shortage.room_for(device, error) >> 20:,} MiB are free)"
-            ) from None
+            raise TrainingError(shortage.told_of_part(part, samples, device, error)) from None
         if isinstance(error, RuntimeError) and not isinstance(error, _REFUSALS) and _OF_VALUES not in str(error):
             raise
         raise TrainingError(f"the {part} part cannot be computed in a batch of {samples} samples: {error}") from error

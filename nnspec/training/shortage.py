@@ -26,6 +26,8 @@ from nnspec.types import DTYPE_BYTES
 #: What a step takes at once beyond what is kept of the forward pass: so many times what the largest node keeps, for its result and for
 #: gradients; and a share on all of it, for the gaps that allocators leave.
 _LARGEST, _GAPS = 3, 1.1
+#: What a process takes in the course of a training beside its batches, in bytes: libraries that are loaded late, gaps that no batch fits into.
+_BESIDE = 64 << 20
 _ON_THE_CPU = "DefaultCPUAllocator"
 
 
@@ -163,11 +165,19 @@ def told(recipe: Recipe, batch: Mapping[str, Tensor], device: torch.device, erro
         f"a batch of {samples:,} {'nodes' if whole else 'samples'} keeps {_memory(kept)} for the backward pass, {_memory(most.bytes)} of it for "
         f"`{most.name}` ({most.operator}, {where}), and about {_memory(room)} are free"
     )
-    fits = 0 if whole else fitting(recipe, shapes, room)
+    fits = 0 if whole else fitting(recipe, shapes, room - min(_BESIDE, room // 4))
     if fits:
         fits = max(min(fits, samples - 1), 1)
         return f"{said}: `batch_size {fits}` would fit, with `accumulate {-(-samples // fits)}` for the same steps"
     return f"{said}: not even one sample fits; `activation_checkpointing true` keeps less"
+
+
+def told_of_part(part: str, samples: int, device: torch.device, error: BaseException) -> str:
+    """What to know where a part of the data cannot be measured in batches of so many samples."""
+    return (
+        f"the memory does not hold the {part} part in batches of {samples:,} samples: lower `batch_size` (about "
+        f"{_memory(room_for(device, error))} are free)"
+    )
 
 
 def told_of_weights(recipe: Recipe) -> str:
