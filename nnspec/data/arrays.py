@@ -17,6 +17,7 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
+from nnspec.data.slices import slices
 from nnspec.recipes.recipe import Column, DataSource
 
 #: What reading a broken archive, or a broken array, raises.
@@ -37,7 +38,7 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
     if not source.columns:
         raise DataError(f"`{source.name}` declares no column")
     arrays = read_arrays(path, set(source.columns))
-    fields = {name: _column(_named(arrays, name, path), column, path) for name, column in source.columns.items()}
+    fields = {name: _column(_taken(arrays, name, path), column, path) for name, column in source.columns.items()}
     sizes = {name: len(tensor) for name, tensor in fields.items()}
     if len(set(sizes.values())) > 1:
         found = ", ".join(f"`{name}` has {size}" for name, size in sizes.items())
@@ -105,8 +106,9 @@ def _array(archive: zipfile.ZipFile, entry: str) -> numpy.ndarray[Any, Any]:
         return array
 
 
-def _named(arrays: dict[str, numpy.ndarray[Any, Any]], name: str, path: Path) -> numpy.ndarray[Any, Any]:
-    array = arrays[name]
+def _taken(arrays: dict[str, numpy.ndarray[Any, Any]], name: str, path: Path) -> numpy.ndarray[Any, Any]:
+    """An array of numbers; what was read of it is not kept beside what it becomes."""
+    array = arrays.pop(name)
     if array.dtype.kind not in "biuf":
         raise DataError(f"`{name}` of {path} holds {array.dtype}, not numbers")
     return array
@@ -119,8 +121,9 @@ def _column(array: numpy.ndarray[Any, Any], column: Column, path: Path) -> Tenso
         wanted = ", ".join(["N", *map(str, column.dims)])
         raise DataError(f"{place} has the shape {list(array.shape)}, declared is [{wanted}]")
     wanted = element_type(column, place)
-    check_values(array, wanted, column, place)
-    return torch.from_numpy(array.astype(numpy.bool_ if wanted == "bool" else wanted))
+    for part in slices(len(array), array.nbytes // max(len(array), 1)):
+        check_values(array[part], wanted, column, place, part.start)
+    return torch.from_numpy(numpy.asarray(array, numpy.bool_ if wanted == "bool" else wanted, order="C"))
 
 
 def element_type(column: Column, place: str) -> str:

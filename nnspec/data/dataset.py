@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from nnspec.data.location import Lookup, unheard
 from nnspec.data.per_batch import Change, in_training
 from nnspec.data.rows import Rows
 from nnspec.data.samples import Fields, RawFields, Reader, Samples, Strings
+from nnspec.data.slices import slices
 from nnspec.data.split import split_indices
 from nnspec.data.vocabulary import Vocabulary
 from nnspec.dims import Dim, Var, as_var
@@ -98,6 +99,7 @@ def load(source: DataSource, folders: Path | Sequence[Path], *, fitted: Mapping[
     raw, fills = fitting.fill_gaps(source, raw, known.get("fill", {}))
     vocabularies = texts.fitted_to(source, raw, known.get("vocabularies", {}))
     parts = texts.encoded(source, raw, vocabularies)
+    del raw  # what becomes something else from here on is let go of
     found = samples.fitted or _standardize(source, parts, known)
     source, steps = fitting.fit_steps(source, parts["train"], known.get("steps", {}))
     found = {**found, **({"fill": fills} if fills else {}), **({"steps": steps} if steps else {})}
@@ -124,14 +126,15 @@ def fit_texts(source: DataSource, folders: Path | Sequence[Path], *, fitted: Map
 def _read(
     source: DataSource, folders: Path | Sequence[Path], told: Callable[[str], None]
 ) -> tuple[Mapping[str, RawFields], Samples, Shares]:
-    """The samples as they are read, by part, and how they are divided."""
+    """The samples by part, what else was read, and how they are divided. All samples in one piece are let go of here."""
     lookup = Lookup((folders,) if isinstance(folders, Path) else tuple(folders), told)
     try:
         shares = Shares.of(source)
     except DivisionError as error:
         raise DataError(error.message) from error
     samples = _reader(source.operator.name)(source, lookup)
-    return _parts(samples, shares, source), samples, shares
+    parts = _parts(samples, shares, source)
+    return parts, replace(samples, fields={}, test=None, validation=None, parts=None), shares
 
 
 def _parts(samples: Samples, shares: Shares, source: DataSource) -> dict[str, RawFields]:
@@ -213,7 +216,10 @@ def _fit(x: Tensor) -> dict[str, Any]:
 def standardized(x: Tensor, fitted: Mapping[str, Any]) -> Tensor:
     """Samples (N, features) minus the mean, over the deviation, of the training part."""
     mean, std = (torch.tensor(fitted[name], dtype=torch.float64) for name in ("mean", "std"))
-    return ((x.double() - mean) / std).to(x.dtype)
+    found = torch.empty_like(x)
+    for part in slices(len(x), x.nbytes // max(len(x), 1)):
+        found[part] = (x[part].double() - mean) / std
+    return found
 
 
 # --- the types that the spec was checked with -----------------------------------------------------------------------------
@@ -248,8 +254,8 @@ def _verify_field(place: str, field: Tensor | Rows, type_: TensorType, known: di
         raise DataError(
             f"{place} holds values from {low} to {high}, first beyond in sample {row}, and the spec was checked with {type_.classes} classes"
         )
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-        row = _first_sample(~torch.isfinite(tensor))
+    row = _first_not_finite(tensor) if tensor.is_floating_point() else None
+    if row is not None:
         raise DataError(f"{place} holds NaN or infinity, first in sample {row}; fill or remove such values")
 
 
@@ -259,6 +265,15 @@ def _agrees(dim: Dim, size: int, known: dict[Var, int]) -> bool:
         return dim == size
     only = as_var(dim)
     return only is None or known.setdefault(only, size) == size
+
+
+def _first_not_finite(tensor: Tensor) -> int | None:
+    tensor = tensor if tensor.dim() else tensor[None]
+    for part in slices(len(tensor), tensor.nbytes // max(len(tensor), 1)):
+        finite = torch.isfinite(tensor[part])
+        if not bool(finite.all()):
+            return part.start + _first_sample(~finite)
+    return None
 
 
 def _first_sample(wrong: Tensor) -> int:

@@ -23,10 +23,10 @@ from nnspec.data.location import Lookup
 from nnspec.data.rows import Rows
 from nnspec.data.samples import RawFields, Samples
 from nnspec.data.shard_files import Piece, pieces_of
+from nnspec.data.slices import slices
 from nnspec.recipes.recipe import Column, DataSource
 
-#: Bytes that are read at once where many rows are, and files that are open at once.
-_TOGETHER = 4 << 20
+#: Files that are open at once.
 _OPEN = 64
 
 
@@ -75,9 +75,8 @@ class Sharded(Rows):
 
     def tensors(self) -> Iterator[Tensor]:
         """All rows, some megabytes at a time."""
-        size = max(_TOGETHER // max(self.pieces[0].row_bytes, 1), 1)
-        for low in range(0, len(self), size):
-            yield self[low : low + size].cpu()
+        for part in slices(len(self), self.pieces[0].row_bytes):
+            yield self[part].cpu()
 
 
 class _Files:
@@ -190,10 +189,9 @@ def _field(pieces: Sequence[Piece], column: Column) -> Tensor | Rows:
     held: list[Tensor] = []
     dtype: torch.dtype = getattr(torch, wanted)
     for piece in pieces:
-        step = max(_TOGETHER // max(piece.row_bytes, 1), 1)
-        for low in range(0, piece.rows, step):
-            rows = files.rows(piece, low, min(step, piece.rows - low))
-            check_values(rows, wanted, column, f"`{column.name}` of {piece.path}", low)
+        for part in slices(piece.rows, piece.row_bytes):
+            rows = files.rows(piece, part.start, part.stop - part.start)
+            check_values(rows, wanted, column, f"`{column.name}` of {piece.path}", part.start)
             if not column.dims:
                 held.append(torch.from_numpy(rows.astype(rows.dtype.newbyteorder("="))).to(dtype))
     return torch.cat(held) if not column.dims else Sharded(pieces, dtype)

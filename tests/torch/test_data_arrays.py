@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,28 @@ def test_whole_file_of_any_number_type(tmp_path: Path) -> None:
         assert torch.equal(fields["x"], torch.arange(12.0).reshape(4, 3))
         assert fields["y"].tolist() == [0, 1, 2, 3]
         assert fields["y"].dtype == torch.int64
+
+
+def test_reading_takes_little_memory_beside_the_array(tmp_path: Path) -> None:
+    """One copy, and pieces of it while its values are looked at."""
+    x = numpy.random.default_rng(0).random((20_000, 1_000), numpy.float32)
+    numpy.savez(tmp_path / "t.npz", x=x)
+    tracemalloc.start()
+    try:
+        fields = read(tmp_path, "column x: float32[1_000]\noutput x").parts["train"]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert torch.equal(fields["x"][-3:], torch.from_numpy(x[-3:]))
+    assert x.nbytes < most < 1.2 * x.nbytes
+
+
+def test_a_value_late_in_a_large_file(tmp_path: Path) -> None:
+    """What is looked at in pieces is told by its place in the whole."""
+    x, y = numpy.zeros((3_000, 1_000), numpy.float32), numpy.zeros(3_000, numpy.int64)
+    x[2_345, 6] = numpy.inf
+    assert "`x` of" in (said := refused(tmp_path, COLUMNS.replace("[3]", "[1000]"), x=x, y=y))
+    assert "holds NaN or infinity, first in sample 2345" in said
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,14 @@ def test_not_a_number(tmp_path: Path) -> None:
     drawn = source(tmp_path, "Generated(samples=6) { a = normal[N]\n output x = log(a - 100) }")
     with pytest.raises(DataError, match=r"`d.x` \(train\) holds NaN or infinity, first in sample 0"):
         load(drawn, tmp_path)
+
+
+def test_not_a_number_far_behind(tmp_path: Path) -> None:
+    """Samples are looked at in pieces, and the place is that in the whole."""
+    drawn = source(tmp_path, "Generated(samples=3_000) { a = normal[N, 1_000]\n output x = a }")
+    found = load(drawn, tmp_path).parts["train"]["x"][:]
+    border = found.max()
+    late = source(tmp_path, f"Generated(samples=3_000) {{ a = normal[N, 1_000]\n output x = log({float(border)} - a) }}")
+    row = int((found == border).nonzero()[0][0])
+    with pytest.raises(DataError, match=rf"`d.x` \(train\) holds NaN or infinity, first in sample {row};"):
+        load(late, tmp_path)
