@@ -254,9 +254,9 @@ def _verify_field(place: str, field: Tensor | Rows, type_: TensorType, known: di
         raise DataError(
             f"{place} holds values from {low} to {high}, first beyond in sample {row}, and the spec was checked with {type_.classes} classes"
         )
-    row = _first_not_finite(tensor) if tensor.is_floating_point() else None
-    if row is not None:
-        raise DataError(f"{place} holds NaN or infinity, first in sample {row}; fill or remove such values")
+    lost = _first_not_finite(tensor) if tensor.is_floating_point() else None
+    if lost is not None:
+        raise DataError(f"{place} holds NaN or infinity, first in sample {lost}; fill or remove such values")
 
 
 def _agrees(dim: Dim, size: int, known: dict[Var, int]) -> bool:
@@ -272,7 +272,7 @@ def _first_not_finite(tensor: Tensor) -> int | None:
     for part in slices(len(tensor), tensor.nbytes // max(len(tensor), 1)):
         finite = torch.isfinite(tensor[part])
         if not bool(finite.all()):
-            return part.start + _first_sample(~finite)
+            return int(part.start) + _first_sample(~finite)
     return None
 
 
