@@ -17,7 +17,7 @@ from torch import Tensor
 from nnspec.data.errors import DataError
 from nnspec.data.location import Lookup
 from nnspec.data.samples import Samples
-from nnspec.data.slices import slices
+from nnspec.data.slices import slices_of
 from nnspec.recipes.recipe import Column, DataSource
 
 #: What reading a broken archive, or a broken array, raises.
@@ -121,7 +121,7 @@ def _column(array: numpy.ndarray[Any, Any], column: Column, path: Path) -> Tenso
         wanted = ", ".join(["N", *map(str, column.dims)])
         raise DataError(f"{place} has the shape {list(array.shape)}, declared is [{wanted}]")
     wanted = element_type(column, place)
-    for part in slices(len(array), array.nbytes // max(len(array), 1)):
+    for part in slices_of(array):
         check_values(array[part], wanted, column, place, part.start)
     return torch.from_numpy(numpy.asarray(array, numpy.bool_ if wanted == "bool" else wanted, order="C"))
 

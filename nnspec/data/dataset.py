@@ -19,7 +19,7 @@ from nnspec.data.location import Lookup, unheard
 from nnspec.data.per_batch import Change, in_training
 from nnspec.data.rows import Rows
 from nnspec.data.samples import Fields, RawFields, Reader, Samples, Strings
-from nnspec.data.slices import slices
+from nnspec.data.slices import slices_of
 from nnspec.data.split import split_indices
 from nnspec.data.vocabulary import Vocabulary
 from nnspec.dims import Dim, Var, as_var
@@ -217,7 +217,7 @@ def standardized(x: Tensor, fitted: Mapping[str, Any]) -> Tensor:
     """Samples (N, features) minus the mean, over the deviation, of the training part."""
     mean, std = (torch.tensor(fitted[name], dtype=torch.float64) for name in ("mean", "std"))
     found = torch.empty_like(x)
-    for part in slices(len(x), x.nbytes // max(len(x), 1)):
+    for part in slices_of(x):
         found[part] = (x[part].double() - mean) / std
     return found
 
@@ -269,7 +269,7 @@ def _agrees(dim: Dim, size: int, known: dict[Var, int]) -> bool:
 
 def _first_not_finite(tensor: Tensor) -> int | None:
     tensor = tensor if tensor.dim() else tensor[None]
-    for part in slices(len(tensor), tensor.nbytes // max(len(tensor), 1)):
+    for part in slices_of(tensor):
         finite = torch.isfinite(tensor[part])
         if not bool(finite.all()):
             return int(part.start) + _first_sample(~finite)

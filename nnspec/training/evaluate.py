@@ -35,7 +35,8 @@ def evaluate(
     """Measure a run on a part of its data: by default the test part, else validation, else what it learned from. An agent plays `episodes`
     instead, by default 100, without exploring.
 
-    The weights are the best ones where the recipe says `keep_best`, else the last. Raises RunError, DataError, CheckpointError.
+    The weights are the best ones where the recipe says `keep_best`, else the last. Raises RunError, DataError, CheckpointError, and
+    TrainingError where memory runs out.
     """
     folder = RunFolder.open(run)
     if folder.report().recipes[folder.manifest["recipe"]].acting is not None:

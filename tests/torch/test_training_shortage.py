@@ -138,7 +138,8 @@ def test_a_part_that_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(TrainingError, match=f"{told}$"):
         evaluate(trained.run, device="cpu")
     with pytest.raises(TrainingError, match=f"{told}; the weights of step 1 are kept in .*checkpoints"):
-        train(checked(tmp_path, text(16)), device="cpu", out=tmp_path / "runs")
+        train(checked(tmp_path, text(16)), device="cpu", out=tmp_path / "again")
+    assert list((tmp_path / "again").glob("*/checkpoints/step_1/*.safetensors"))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
