@@ -5,7 +5,6 @@ Nothing here raises for a mistake in a spec. Files are read here and nowhere bel
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.diagnostics import Diagnostic, Source, Span
+from nnspec.garbage import collector_held
 from nnspec.graph.ir import Graph
 from nnspec.recipes.recipe import Recipe
 from nnspec.recipes.samples import Sample
@@ -136,16 +136,14 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 @contextmanager
 def room_to_work() -> Iterator[None]:
-    """Deep texts need deep stacks; and a check makes many small objects that all live to its end, which the collector need not walk."""
-    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    """Deep texts need deep stacks; and a check makes many small objects that all live to its end."""
+    limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, _RECURSION))
-    gc.disable()
     try:
-        yield
+        with collector_held():
+            yield
     finally:
         sys.setrecursionlimit(limit)
-        if collecting:
-            gc.enable()
 
 
 def _check(source: Source, file: tree.File, found: list[Diagnostic], settings: Mapping[str, Any], sizes: Mapping[str, int],

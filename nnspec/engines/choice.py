@@ -7,9 +7,9 @@ cache (`NNSPEC_CACHE`), under a hash of the network, its sizes, the machine and 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
+import math
 import os
 import statistics
 import time
@@ -25,6 +25,7 @@ from nnspec.data.location import cache_folder
 from nnspec.engines.engine import Engine, Run, Subject, Unsuitable
 from nnspec.engines.identity import content, meaning, processor
 from nnspec.engines.table import ENGINES
+from nnspec.garbage import collector_held
 from nnspec.torch_backend.equivalence import measure
 
 #: By how much an engine has to be faster than one that is tried before it.
@@ -33,8 +34,10 @@ MARGIN = 1.03
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.1}
 #: Many short rounds rather than a few long ones: what else the machine does then meets some of each candidate's, not all of one's.
 _ROUNDS = 6
+#: After so many rounds, who is so many times slower than the fastest is out: nobody waits for what cannot win.
+_OUT = {2: 1.5, 4: 1.15}
 #: About so long each candidate is timed in a round.
-_SECONDS = 0.08
+_SECONDS = 0.05
 #: After a candidate, threads of its own wait so long for more to do, and slow the next one.
 _REST_S = 0.03
 
@@ -134,30 +137,29 @@ def _prepared(engine: Engine, subject: Subject, reference: list[Tensor]) -> tupl
 
 def _timed(runs: Mapping[str, Run], inputs: tuple[Tensor, ...]) -> dict[str, float]:
     """Milliseconds of a call: the least of the medians of some rounds."""
-    medians: dict[str, list[float]] = {name: [] for name in runs}
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(_ROUNDS):
-            for name, run in runs.items():
+    least = dict.fromkeys(runs, math.inf)
+    left = list(runs)
+    with collector_held():
+        for done in range(1, _ROUNDS + 1):
+            for name in left:
                 time.sleep(_REST_S)
-                medians[name].append(_median_ms(run, inputs))
-    finally:
-        if collects:
-            gc.enable()
-    return {name: min(found) for name, found in medians.items()}
+                least[name] = min(least[name], _median_ms(runs[name], inputs))
+            allowed = _OUT.get(done, math.inf) * min(least.values())
+            left = [name for name in left if least[name] <= allowed]
+            if len(left) == 1:
+                break
+    return least
 
 
 def _median_ms(run: Run, inputs: tuple[Tensor, ...]) -> float:
+    times: list[float] = []
     with torch.no_grad():
-        run(inputs)
-        times: list[float] = []
         end = time.perf_counter() + _SECONDS
-        while len(times) < 3 or time.perf_counter() < end:
+        while not times or time.perf_counter() < end:
             began = time.perf_counter()
             run(inputs)
             times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1e3
+    return statistics.median(times[1:] or times) * 1e3  # the first of several finds the caches full of the last candidate's
 
 
 # --- what is remembered -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from nnspec.garbage import collector_held
 from nnspec.graph.ir import Graph
 from nnspec.passes.base import Rewritten
 from nnspec.passes.pipeline import FUSIONS, PIPELINES, Fusion, Mode, run_passes
@@ -29,7 +30,8 @@ def compile_graph(
     `module.meta["nnspec_reports"]` says what each pass did and what it left alone. Raises ValueError for a mode that does not
     exist or is not the graph's, and for a state of other weights.
     """
-    with torch.inference_mode(False):  # weights that are made in inference mode can neither be trained nor tell when they change
+    # weights that are made in inference mode can neither be trained nor tell when they change
+    with torch.inference_mode(False), collector_held():
         rewritten = optimized(graph, mode, fusion)
         if state is not None:
             _check_keys(graph, state)

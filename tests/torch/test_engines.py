@@ -115,6 +115,25 @@ def test_the_fastest_is_taken_and_the_others_are_told_of(engines: dict[str, Engi
     assert found.lines()[0] == "runs with `quick` at N = 2, H = 6"
 
 
+def test_who_cannot_win_is_not_timed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one bad round puts nobody out."""
+    takes = {"fast": [9.0, 1.0, 1.0, 1.0, 1.0, 1.0], "near": [1.2] * 6, "tie": [1.1, 1.1, 1.1, 1.1, 1.1, 1.05], "far": [1.6] * 6}
+    runs: dict[str, Run] = {name: (lambda inputs: []) for name in takes}
+    rounds = {id(run): iter(takes[name]) for name, run in runs.items()}
+    monkeypatch.setattr(choice, "_median_ms", lambda run, inputs: next(rounds[id(run)]))
+    assert choice._timed(runs, ()) == {"fast": 1.0, "near": 1.2, "tie": 1.05, "far": 1.6}
+    left = {name: len(list(rounds[id(run)])) for name, run in runs.items()}
+    assert left == {"fast": 0, "near": 2, "tie": 0, "far": 4}
+
+
+def test_one_that_is_left_is_timed_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Run] = []
+    runs: dict[str, Run] = {name: (lambda inputs: []) for name in ("fast", "far")}
+    monkeypatch.setattr(choice, "_median_ms", lambda run, inputs: called.append(run) or (1.0 if run is runs["fast"] else 2.0))
+    assert choice._timed(runs, ()) == {"fast": 1.0, "far": 2.0}
+    assert len(called) == 4
+
+
 def test_what_is_not_faster_by_a_margin_is_not_taken(engines: dict[str, Engine]) -> None:
     engines["same"] = Made("same", 0.003)
     assert decided().engine == "torch"
