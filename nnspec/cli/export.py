@@ -51,11 +51,14 @@ def run(
     progress(f"writing {given.path}", quiet=quiet)
     result = EXPORTERS[to](given)
     if json:
-        show_json({"path": str(result.path), "max_difference": result.max_difference, "notes": list(result.notes)})
+        show_json(
+            {
+                "path": str(result.path), "max_difference": result.max_difference,
+                "relative_difference": None if result.difference is None else result.difference.relative, "notes": list(result.notes),
+            }
+        )  # fmt: skip
         return 0
-    compared = (
-        "" if result.max_difference is None else f", loaded back and compared: largest difference {result.max_difference:.1e}"
-    )
+    compared = "" if result.difference is None else f", loaded back and compared: {result.difference.told()}"
     say(f"wrote {result.path}{compared}")
     for note in result.notes:
         say(f"  {note}")

@@ -78,7 +78,8 @@ def _onnx(source: str, spec: Path, *, as_json: bool, quiet: bool) -> int:
     _write(spec, comment, report.file, state)
     _tell(
         spec, imported.network, len(state), list(imported.notes),
-        f"computes what the model does: largest difference {difference:.1e}", {"max_difference": difference}, as_json=as_json,
+        f"computes what the model does: {difference.told()}",
+        {"max_difference": difference.absolute, "relative_difference": difference.relative}, as_json=as_json,
     )  # fmt: skip
     return 0
 

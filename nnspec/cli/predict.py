@@ -59,7 +59,7 @@ def as_text(name: str, tensor: Tensor) -> str:
     lines = [f"{name}: {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"]
     for place, sample in enumerate(tensor[:_SHOWN_SAMPLES] if tensor.dim() else [tensor]):
         numbers = sample.flatten().tolist()
-        shown = " ".join(f"{number:.4g}" for number in numbers[:_SHOWN_NUMBERS])
+        shown = " ".join(f"{number:.6g}" for number in numbers[:_SHOWN_NUMBERS])
         rest = f" ... {len(numbers) - _SHOWN_NUMBERS:,} more" if len(numbers) > _SHOWN_NUMBERS else ""
         best = f"  (largest at {numbers.index(max(numbers))})" if sample.dim() == 1 and len(numbers) > 1 else ""
         lines.append(f"  {place}: {shown}{rest}{best}")

@@ -14,6 +14,7 @@ from nnspec.graph.ir import Graph
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nnspec.torch_backend.equivalence import Difference
     from nnspec.torch_backend.module_tree import NetworkModule
 
 #: The share of an output's largest magnitude by which an export may be off, and by which one with int8 weights may.
@@ -85,12 +86,17 @@ class ExportContext:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A file that was written. `max_difference` is the largest absolute difference of an output from the network's; None where
-    there is nothing to compare. `notes` say what the user should know, such as an axis that is fixed."""
+    """A file that was written. `difference` is how far its outputs are from the network's; None where there is nothing to compare.
+    `notes` say what the user should know, such as an axis that is fixed."""
 
     path: Path
-    max_difference: float | None
+    difference: Difference | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def max_difference(self) -> float | None:
+        """The largest absolute difference of an output from the network's; None where there is nothing to compare."""
+        return None if self.difference is None else self.difference.absolute
 
 
 def require(package: str, extra: str) -> Any:
@@ -108,8 +114,8 @@ def require_torch() -> None:
     require("torch", "torch")
 
 
-def agreed(wanted: Any, found: Any, target: str, *, int8_weights: bool = False) -> float:
-    """The largest absolute difference. Raises ExportMismatch where it is too large, and ExportError where rounding made it so."""
+def agreed(wanted: Any, found: Any, target: str, *, int8_weights: bool = False) -> Difference:
+    """How far what was found is off. Raises ExportMismatch where it is too large, and ExportError where rounding made it so."""
     from nnspec.torch_backend.equivalence import measure
 
     difference = measure(wanted, found)
@@ -121,4 +127,4 @@ def agreed(wanted: Any, found: Any, target: str, *, int8_weights: bool = False) 
             )
     elif not difference.relative <= TOLERANCE:
         raise ExportMismatch(f"the {target} export differs from the network by {difference.absolute:.3g}")
-    return difference.absolute
+    return difference

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnspec.exporting.base import ExportContext, ExportError, ExportResult, agreed, require, require_torch
 from nnspec.exporting.int8_weights import round_file
+
+if TYPE_CHECKING:
+    from nnspec.torch_backend.equivalence import Difference
 
 #: Beyond this the weights go into a file beside the model, because one protocol buffer holds 2 GiB at most.
 SINGLE_FILE = 1_800_000_000
@@ -36,20 +39,21 @@ def export(context: ExportContext) -> ExportResult:
     require("onnxscript", "onnx")
     runtime = require("onnxruntime", "onnx")
     from nnspec.exporting import tracing
+    from nnspec.torch_backend.equivalence import worst
 
     written = write(context, context.path)
     onnx.checker.check_model(str(context.path), full_check=True)
     compared = tuple(tracing.inputs_to_compare(context, written.inputs, written.fixed))
 
-    def largest(*, int8_weights: bool) -> float:
+    def difference(*, int8_weights: bool) -> Difference:
         session = runtime.InferenceSession(str(context.path), providers=["CPUExecutionProvider"])
-        return max(_difference(context, session, values, int8_weights=int8_weights) for values in compared)
+        return worst(_difference(context, session, values, int8_weights=int8_weights) for values in compared)
 
-    found, notes = largest(int8_weights=False), written.notes
+    found, notes = difference(int8_weights=False), written.notes
     if context.int8_weights:
         notes = (round_file(context.path).note, *notes)
         onnx.checker.check_model(str(context.path), full_check=True)
-        found = largest(int8_weights=True)
+        found = difference(int8_weights=True)
     return ExportResult(context.path, found, notes)
 
 
@@ -79,7 +83,7 @@ def write(context: ExportContext, path: Path) -> Written:
     return Written(path, inputs, fixed)
 
 
-def _difference(context: ExportContext, session: Any, inputs: dict[str, Any], *, int8_weights: bool) -> float:
+def _difference(context: ExportContext, session: Any, inputs: dict[str, Any], *, int8_weights: bool) -> Difference:
     import torch
 
     from nnspec.exporting import tracing

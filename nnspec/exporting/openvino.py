@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.errors import UsageError
 from nnspec.exporting.base import ExportContext, ExportResult, agreed, require, require_torch
 from nnspec.exporting.int8_weights import round_file
+
+if TYPE_CHECKING:
+    from nnspec.torch_backend.equivalence import Difference
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -22,6 +25,7 @@ def export(context: ExportContext) -> ExportResult:
     from tempfile import TemporaryDirectory
 
     from nnspec.exporting import onnx, tracing
+    from nnspec.torch_backend.equivalence import worst
 
     core = openvino.Core()
     with TemporaryDirectory() as folder:
@@ -33,9 +37,9 @@ def export(context: ExportContext) -> ExportResult:
         _save(openvino, model, context.path)
     compiled = core.compile_model(core.read_model(str(context.path)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     compared = tracing.inputs_to_compare(context, written.inputs, written.fixed)
-    largest = max(_difference(context, compiled, values) for values in compared)
+    difference = worst(_difference(context, compiled, values) for values in compared)
     weights = context.path.with_suffix(".bin").name
-    return ExportResult(context.path, largest, (f"the weights are in {weights}, which belongs beside it", *notes))
+    return ExportResult(context.path, difference, (f"the weights are in {weights}, which belongs beside it", *notes))
 
 
 def _save(openvino: Any, model: Any, path: Path) -> None:
@@ -46,7 +50,7 @@ def _save(openvino: Any, model: Any, path: Path) -> None:
     os.replace(beside, path)
 
 
-def _difference(context: ExportContext, compiled: Any, inputs: dict[str, Any]) -> float:
+def _difference(context: ExportContext, compiled: Any, inputs: dict[str, Any]) -> Difference:
     import torch
 
     from nnspec.exporting import tracing

@@ -20,6 +20,7 @@ def export(context: ExportContext) -> ExportResult:
     import torch
 
     from nnspec.exporting import packed, tracing
+    from nnspec.torch_backend.equivalence import worst
 
     axes = tracing.symbolic_axes(context.graph)
     inputs = context.inputs()
@@ -32,12 +33,12 @@ def export(context: ExportContext) -> ExportResult:
         torch.export.save(program, written, extra_files=_extra_files(context))
         write_atomic(context.path, written.getvalue())
         loaded = torch.export.load(context.path).module()
-    largest = 0.0
+    differences = []
     for values in tracing.inputs_to_compare(context, inputs, fixed):
         with torch.no_grad():
             wanted, found = context.reference(*values.values()), loaded(*values.values())
-        largest = max(largest, agreed(wanted, tracing.outputs_by_name(context.graph, found), "pt2"))
-    return ExportResult(context.path, largest, (*tracing.notes_on(fixed, inputs), *notes))
+        differences.append(agreed(wanted, tracing.outputs_by_name(context.graph, found), "pt2"))
+    return ExportResult(context.path, worst(differences), (*tracing.notes_on(fixed, inputs), *notes))
 
 
 def _extra_files(context: ExportContext) -> dict[str, str]:

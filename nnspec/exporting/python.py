@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.atomic import write_atomic
 from nnspec.exporting.base import ExportContext, ExportMismatch, ExportResult, agreed
@@ -16,6 +16,9 @@ from nnspec.exporting.python_slots import filled
 from nnspec.exporting.python_statements import Names, Statements
 from nnspec.graph.ir import Graph
 from nnspec.passes.admissible import NoAdmissibleSizes
+
+if TYPE_CHECKING:
+    from nnspec.torch_backend.equivalence import Difference
 
 
 def export(context: ExportContext) -> ExportResult:
@@ -122,8 +125,10 @@ def _buffers(network: Use, inlined: Inlined) -> Iterator[str]:
             yield f"{network.members.reach(entry.path)}.copy_({statements.values[results[0]]})"
 
 
-def _difference(context: ExportContext, text: str) -> float:
+def _difference(context: ExportContext, text: str) -> Difference:
     import torch
+
+    from nnspec.torch_backend.equivalence import worst
 
     space: dict[str, Any] = {"__name__": "exported"}
     exec(compile(text, str(context.path), "exec"), space)
@@ -133,11 +138,8 @@ def _difference(context: ExportContext, text: str) -> float:
         raise ExportMismatch("the exported module has other weights than the network")
     module.load_state_dict(context.reference.state_dict())
     module.eval()
-    largest = 0.0
-    for values in _inputs(context):
-        with torch.no_grad():
-            largest = max(largest, agreed(context.reference(*values.values()), module(*values.values()), "Python"))
-    return largest
+    with torch.no_grad():
+        return worst(agreed(context.reference(*each.values()), module(*each.values()), "Python") for each in _inputs(context))
 
 
 def _inputs(context: ExportContext) -> Iterator[dict[str, Any]]:

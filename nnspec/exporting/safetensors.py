@@ -16,6 +16,8 @@ def export(context: ExportContext) -> ExportResult:
     require("safetensors", "torch")
     from safetensors.torch import load_file
 
+    from nnspec.torch_backend.equivalence import Difference
+
     state = dict(context.reference.state_dict())
     write_tensors(context.path, state, {"format": "pt", "nnspec.network": context.graph.name})
     description = context.path.with_suffix(".json")
@@ -23,7 +25,7 @@ def export(context: ExportContext) -> ExportResult:
     loaded = load_file(context.path)
     if loaded.keys() != state.keys() or any(not loaded[key].equal(value) for key, value in state.items()):
         raise ExportMismatch(f"{context.path} does not hold the weights that were written")
-    return ExportResult(context.path, 0.0, (f"the spec is in {description.name}",))
+    return ExportResult(context.path, Difference(0.0, 0.0), (f"the spec is in {description.name}",))
 
 
 def write_tensors(path: Path, state: dict[str, Any], metadata: dict[str, str]) -> None:

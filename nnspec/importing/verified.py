@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.checker import Report, check_source
 from nnspec.diagnostics import Source
@@ -11,6 +11,9 @@ from nnspec.graph.ir import Graph
 from nnspec.importing.base import Imported, ImportRefused
 from nnspec.importing.onnx_file import opset_of, read_model
 from nnspec.importing.onnx_graph import OnnxGraph
+
+if TYPE_CHECKING:
+    from nnspec.torch_backend.equivalence import Difference
 
 #: Share of an output's largest magnitude by which an imported network may be off.
 TOLERANCE = 1e-4
@@ -47,12 +50,12 @@ def state_of(imported: Imported, graph: Graph) -> dict[str, Any]:
     return {path: torch.from_numpy(imported.state[path].copy()).to(getattr(torch, entry.dtype)) for path, entry in wanted.items()}
 
 
-def compare(path: str, imported: Imported, graph: Graph, state: dict[str, Any]) -> float:
-    """Run the model in ONNX Runtime and the network in torch at two sets of sizes; the largest difference. Raises ImportMismatch."""
+def compare(path: str, imported: Imported, graph: Graph, state: dict[str, Any]) -> Difference:
+    """Run the model in ONNX Runtime and the network in torch at two sets of sizes; how far they are apart. Raises ImportMismatch."""
     import torch
 
     from nnspec.passes.admissible import NoAdmissibleSizes
-    from nnspec.torch_backend.equivalence import measure
+    from nnspec.torch_backend.equivalence import measure, worst
     from nnspec.torch_backend.example_inputs import random_inputs
     from nnspec.torch_backend.lower import lower
 
@@ -61,7 +64,7 @@ def compare(path: str, imported: Imported, graph: Graph, state: dict[str, Any]) 
     options.log_severity_level = 3
     session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     module = lower(graph, guards=False, state=state).eval()
-    largest = 0.0
+    differences = []
     for other in (0, 1):
         try:
             inputs = random_inputs(graph, seed=other, skip=other)
@@ -77,5 +80,5 @@ def compare(path: str, imported: Imported, graph: Graph, state: dict[str, Any]) 
         difference = measure(wanted, found)
         if not difference.relative <= TOLERANCE:
             raise ImportMismatch(f"the spec that was read from {path} differs from the model by {difference.absolute:.3g}")
-        largest = max(largest, difference.absolute)
-    return largest
+        differences.append(difference)
+    return worst(differences)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +33,12 @@ class Difference(NamedTuple):
         """The larger of both."""
         return Difference(max(self.absolute, other.absolute), max(self.relative, other.relative), self.first or other.first)
 
+    def told(self) -> str:
+        """For people, who cannot know how large the outputs are."""
+        if not self.absolute:
+            return "equal"
+        return f"largest difference {self.absolute:.1e}, {self.relative:.1e} of the largest output"
+
 
 def compare(
     reference: fx.GraphModule, candidate: nn.Module, inputs: Mapping[str, Tensor], *, tolerance: float = 1e-4
@@ -57,6 +64,11 @@ def compare_graphs(graph: Graph, reference: fx.GraphModule, candidate: nn.Module
         inputs = random_inputs(graph, sizes, seed, device=device)
         worst = worst.joined(compare(reference, candidate, inputs, tolerance=tolerance))
     return worst
+
+
+def worst(differences: Iterable[Difference]) -> Difference:
+    """The largest of all."""
+    return reduce(Difference.joined, differences, Difference(0.0, 0.0))
 
 
 def measure(wanted: Any, found: Any) -> Difference:

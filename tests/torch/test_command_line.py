@@ -162,6 +162,7 @@ def test_export_of_a_run_keeps_its_weights(run: Path, folder: Path, capsys: pyte
     result = report(capsys, "export", str(run), "--to", "safetensors", "-o", str(target), "-q")
     assert isinstance(result, dict)
     assert result["max_difference"] == 0
+    assert result["relative_difference"] == 0
     from safetensors.numpy import load_file
 
     assert abs(load_file(target)["logits.2.weight"]).sum() > 0

@@ -22,7 +22,7 @@ from nnspec.passes.pipeline import INFERENCE, run_passes
 from nnspec.passes.remove_identity import REMOVE_IDENTITY
 from nnspec.passes.verify import verify
 from nnspec.torch_backend.compile import REPORTS, compile_graph
-from nnspec.torch_backend.equivalence import compare, compare_graphs
+from nnspec.torch_backend.equivalence import compare, compare_graphs, measure, worst
 from nnspec.torch_backend.example_inputs import random_inputs
 from nnspec.torch_backend.lower import lower
 from nnspec.torch_backend.weights import derive, load
@@ -357,3 +357,12 @@ def test_a_constant_with_several_results_is_kept_by_those_that_are_read(outputs:
     rewritten = run_passes(graph, INFERENCE).graph
     assert "sort" not in names(rewritten)
     assert compare_graphs(graph, lower(graph), compile_graph(graph, mode="inference")).absolute == 0
+
+
+def test_a_difference_is_told_with_what_it_is_a_share_of() -> None:
+    found = measure(torch.tensor([200.0, 1.0]), torch.tensor([200.0, 1.5]))
+    assert found.told() == "largest difference 5.0e-01, 2.5e-03 of the largest output"
+    assert worst([found, measure(torch.tensor([1.0]), torch.tensor([1.125]))]).told() == (
+        "largest difference 5.0e-01, 1.2e-01 of the largest output"
+    )
+    assert worst([]).told() == "equal"
