@@ -76,11 +76,11 @@ def _of_run(source: str, network: str, *, with_classes: bool, quiet: bool) -> Ex
 def _classes(folder: RunFolder, recipe: Recipe, graph: Graph, *, quiet: bool) -> tuple[str, ...]:
     """What the run's data calls the classes that its first metric is about, where the network's first output tells them apart."""
     from nnspec.data import DataError
-    from nnspec.training.measure import class_names_of
+    from nnspec.training.measure import class_metric, class_names_of
     from nnspec.training.prepared import read_data
 
     count = next(iter(graph.outputs.values())).type.dims[-1:]
-    metric = next((each for each in recipe.metrics if getattr(each.operator, "classes", 0) != 0), None)
+    metric = class_metric(recipe)
     if metric is None or recipe.acting is not None or not count or not isinstance(count[0], int):
         return ()
     try:

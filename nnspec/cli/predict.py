@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnspec.cli.options import Device, Json, Network, Output, Quiet, Run
+from nnspec.cli.options import Device, Json, Network, Quiet, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,9 @@ def run(
     ] = "",
     network: Network = "",
     device: Device = "auto",
-    output: Output = "",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write: .npz, .npy or .csv.", show_default=False)
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -39,30 +41,32 @@ def run(
     one_of("--device", device, ("auto", "cpu", "cuda"))
 
     from nnspec.training import predict
+    from nnspec.training.output_file import output_path, write_outputs
+    from nnspec.training.predict import output_classes
 
+    path = output_path(output) if output else None
     outputs = predict(run, input or None, network=network or None, device=device)
-    if output:
-        import numpy
-
-        path = output if output.endswith(".npz") else f"{output}.npz"
-        numpy.savez(path, **{name: tensor.numpy() for name, tensor in outputs.items()})  # type: ignore[arg-type]
+    classes = output_classes(run, network=network or None)
+    if path is not None:
+        write_outputs(path, outputs, classes)
         progress(f"wrote {path}", quiet=quiet)
     if json:
         show_json({name: tensor.tolist() for name, tensor in outputs.items()})
-    elif not output:
-        say("\n".join(as_text(name, tensor) for name, tensor in outputs.items()))
+    elif path is None:
+        say("\n".join(as_text(name, tensor, classes.get(name, ())) for name, tensor in outputs.items()))
     return 0
 
 
-def as_text(name: str, tensor: Tensor) -> str:
-    """The first samples of an output; of a vector of scores also the place of the largest."""
+def as_text(name: str, tensor: Tensor, classes: tuple[str, ...] = ()) -> str:
+    """The first samples of an output; of a vector of scores also the place of the largest, and the class that it scores."""
     lines = [f"{name}: {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"]
     for place, sample in enumerate(tensor[:_SHOWN_SAMPLES] if tensor.dim() else [tensor]):
         numbers = sample.flatten().tolist()
         shown = " ".join(f"{number:.6g}" for number in numbers[:_SHOWN_NUMBERS])
         rest = f" ... {len(numbers) - _SHOWN_NUMBERS:,} more" if len(numbers) > _SHOWN_NUMBERS else ""
-        best = f"  (largest at {numbers.index(max(numbers))})" if sample.dim() == 1 and len(numbers) > 1 else ""
+        largest = numbers.index(max(numbers)) if sample.dim() == 1 and len(numbers) > 1 else None
+        best = "" if largest is None else f"  (largest at {largest}{f': {classes[largest]}' if classes else ''})"
         lines.append(f"  {place}: {shown}{rest}{best}")
     if tensor.dim() and len(tensor) > _SHOWN_SAMPLES:
-        lines.append(f"  ... {len(tensor) - _SHOWN_SAMPLES:,} more samples: --output FILE.npz keeps all")
+        lines.append(f"  ... {len(tensor) - _SHOWN_SAMPLES:,} more samples: --output FILE.npz, .npy or .csv keeps all")
     return "\n".join(lines)

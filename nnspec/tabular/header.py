@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnspec.errors import DataError
-from nnspec.tabular.records import short
+from nnspec.tabular.records import DELIMITERS, short
 
 _LONGEST_NAME = 64
 #: The language's words, and what has a meaning of its own in a `data` item.
@@ -40,7 +40,11 @@ def place_of(name: str, header: Sequence[str], path: Path) -> int:
     if not found:
         found = [place for place, each in enumerate(header) if written(each, place) == name]
     if not found:
-        advice = "name the columns with `names=` if the file has no header"
+        undivided = [each for each in DELIMITERS if len(header) == 1 and each in header[0]]
+        if undivided:
+            advice = f"it looks divided by {undivided[0]!r}, and `delimiter` says otherwise"
+        else:
+            advice = "name the columns with `names=` if the file has no header"
         raise DataError(f"{path} has no column `{name}`; its first line has {', '.join(map(short, header))}; {advice}")
     if len(found) > 1:
         places = " and ".join(str(place + 1) for place in found)

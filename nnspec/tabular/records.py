@@ -12,6 +12,8 @@ from nnspec.errors import DataError
 
 #: What a `CSV` may be encoded in; those that a byte order mark tells are found without being named.
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030")
+#: What may stand between two values where nobody says it, the most telling first.
+DELIMITERS = ("\t", ";", "|", ",")
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _LONGEST_FIELD = 1 << 20
 _LONGEST_LINE = 8 << 20

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnspec.errors import DataError
-from nnspec.tabular.records import Form, Row, marked_encoding, records
+from nnspec.tabular.records import DELIMITERS, Form, Row, marked_encoding, records
 
-_DELIMITERS = ("\t", ";", "|", ",")
 #: Lines and bytes that are looked at to find the form.
 _LINES, _BYTES = 200, 1 << 16
 _LARGEST = 1 << 31
@@ -123,7 +122,7 @@ def _decodes(path: Path, encoding: str) -> bool:
 def _delimiter(lines: Sequence[str], path: Path) -> tuple[str, str | None]:
     """What parts values, and the mark around them: that by which most lines have the same number of values, the first among them."""
     best: tuple[float, str, str | None] | None = None
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         for quote in ('"', None):
             score = _agreement(lines, delimiter, quote)
             if score and (best is None or score > best[0]):

@@ -154,11 +154,8 @@ class _Classes:
     @classmethod
     def of(cls, recipe: Recipe) -> _Classes | None:
         """None where no metric is about classes, or there are too many for a matrix."""
-        for metric in recipe.metrics:
-            classes = getattr(metric.operator, "classes", 0)
-            if classes != 0 and not (isinstance(classes, int) and classes > MOST_CLASSES):
-                return cls(metric)
-        return None
+        metric = class_metric(recipe)
+        return None if metric is None else cls(metric)
 
     def add(self, outputs: Mapping[str, Tensor], samples: int) -> None:
         read = outputs_of(self.metric, outputs)
@@ -182,6 +179,15 @@ class _Classes:
             return None
         found: list[list[int]] = confusion_matrix(predicted, target, None, count).tolist()
         return found
+
+
+def class_metric(recipe: Recipe) -> Metric | None:
+    """The first metric that is about classes, not too many for a matrix; None where there is none."""
+    for metric in recipe.metrics:
+        classes = getattr(metric.operator, "classes", 0)
+        if classes != 0 and not (isinstance(classes, int) and classes > MOST_CLASSES):
+            return metric
+    return None
 
 
 def class_names_of(recipe: Recipe, metric: Metric, datasets: Mapping[str, Dataset], count: int) -> tuple[str, ...]:

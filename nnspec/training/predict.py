@@ -10,13 +10,15 @@ from torch import Tensor
 
 from nnspec.data import DataError
 from nnspec.dims import Dim
-from nnspec.graph.ir import Graph
-from nnspec.recipes.recipe import Instance
+from nnspec.graph.ir import CallNetwork, Graph
+from nnspec.recipes.recipe import Instance, Recipe
+from nnspec.reporting.runs import read_run
 from nnspec.torch_backend.compile import compile_graph
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.module_tree import NetworkModule
 from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import CheckpointError, RunError
+from nnspec.training.measure import class_metric
 from nnspec.training.new_samples import graph_inputs, read_inputs
 from nnspec.training.precision import chosen_device
 from nnspec.training.run_folder import RunFolder
@@ -36,12 +38,7 @@ def predict(
     computed by the body of the `data` item; bytes and pictures are brought to the same range, float pictures are taken as they are.
     Arrays may lack the axis of samples where they hold one. Raises RunError, DataError, CheckpointError.
     """
-    folder = RunFolder.open(run)
-    manifest, report = folder.manifest, folder.report()
-    recipe = report.recipes[manifest["recipe"]]
-    name = network or next(iter(recipe.instances))
-    if name not in recipe.instances:
-        raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
+    folder, recipe, name = _opened(run, network)
     variant = _whole(recipe.instances[name])
     graph = recipe.instances[name].variants[variant]
     if file is None:
@@ -49,12 +46,35 @@ def predict(
     else:
         inputs = read_inputs(Path(file), recipe, name, variant, folder)
     where = chosen_device(device)
-    module = _compiled(graph, folder, name, manifest.get("best")).to(where)
+    module = _compiled(graph, folder, name, folder.manifest.get("best")).to(where)
     try:
         with torch.no_grad():
             return _run(module, graph, {entry.name: inputs[entry.name].to(where) for entry in graph.inputs})
     except (PreconditionError, IndexError) as error:
         raise DataError(f"{file or 'the graph'} is not what `{name}` takes: {error}") from error
+
+
+def output_classes(run: str | Path, *, network: str | None = None) -> dict[str, tuple[str, ...]]:
+    """What the data of a run calls the classes that a network's outputs score, by output: those of shape (N, classes) that the metric of
+    the run's confusion matrix is fed with. Empty where the run has measured no classes, or its data has no names for them."""
+    folder, recipe, name = _opened(run, network)
+    metric = class_metric(recipe)
+    names = tuple(map(str, (read_run(folder.path).evaluation or {}).get("classes") or ()))
+    scores = None if metric is None else recipe.evaluation.outputs.get(f"metric.{metric.name}.pred")
+    node = None if scores is None else scores.node
+    if scores is None or node is None or not isinstance(node.operator, CallNetwork) or node.operator.instance != name:
+        return {}
+    return {scores.output: names} if names and scores.type.dims[1:] == (len(names),) else {}
+
+
+def _opened(run: str | Path, network: str | None) -> tuple[RunFolder, Recipe, str]:
+    """The run, its recipe and the name of a network in it, the first if none is given. Raises RunError."""
+    folder = RunFolder.open(run)
+    recipe = folder.report().recipes[folder.manifest["recipe"]]
+    name = network or next(iter(recipe.instances))
+    if name not in recipe.instances:
+        raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
+    return folder, recipe, name
 
 
 def _whole(instance: Instance) -> str:

@@ -119,6 +119,22 @@ def test_predict(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["predict", str(run), "-i", str(folder / "missing.npy")]) == 2
 
 
+def test_predictions_as_a_table(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numpy.save(folder / "digits.npy", numpy.random.default_rng(0).random((2, 1, 8, 8), dtype=numpy.float32))
+    given = ["predict", str(run), "-i", str(folder / "digits.npy"), "--device", "cpu", "-q"]
+    assert main([*given, "-o", str(folder / "out.csv")]) == 0
+    header, *lines = (line.split(",") for line in (folder / "out.csv").read_text(encoding="utf-8").splitlines())
+    assert header == ["logits.class", *(f"logits.{digit}" for digit in range(10))]
+    for line in lines:
+        scores = [float(score) for score in line[1:]]
+        assert scores[int(line[0])] == max(scores)
+    capsys.readouterr()
+    assert main(given) == 0
+    shown = capsys.readouterr().out
+    assert f": {lines[0][0]})" in shown.splitlines()[1]
+    assert main([*given, "-o", str(folder / "out.xlsx")]) == 2
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_profile(folder: Path, capsys: pytest.CaptureFixture[str], training: bool) -> None:
     arguments = ["profile", str(folder / "small.nn"), "--repeats", "1", "--batch", "2", "--device", "cpu", "-q"]

@@ -128,6 +128,7 @@ def test_tables_go_through_the_body_of_the_data(tmp_path: Path) -> None:
     torch.testing.assert_close(predict(run, tmp_path / "new.npz", device="cpu")["logits"], expected)
     for content, said in [
         ("a;b\n1;2\n", "has no column `kind`"),
+        ("a,b,kind\n1,2,u\n", "its first line has a,b,kind; it looks divided by ',', and `delimiter` says otherwise"),
         ("a;b;kind\n1;x;u\n", 'line 2, column `b`: "x" is not a number'),
         ("a;b;kind\n1;2;w\n", '"w" is none of u, v'),
     ]:
