@@ -4,6 +4,7 @@
 report = nnspec.check("model.nn")                     # findings, types, costs; imports no torch
 module = nnspec.compile("model.nn", classes=10)       # a torch.fx.GraphModule
 run = nnspec.train("model.nn", device="cpu", epochs=3)
+trained = nnspec.load(run.run)                        # the network with its weights
 ```
 
 Only the public names live here. Everything behind them is imported when it is used.
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from nnspec.checker import Report
     from nnspec.diagnostics import Diagnostic
     from nnspec.errors import SpecError, UsageError
+    from nnspec.graph.ir import Graph
+    from nnspec.torch_backend.weights import State
     from nnspec.training import AgentResult, RunResult
 
     Spec = str | PathLike[str]
 
 __version__ = VERSION
 
-__all__ = ["Diagnostic", "Report", "SpecError", "UsageError", "__version__", "check", "compile", "train"]
+__all__ = ["Diagnostic", "Report", "SpecError", "UsageError", "__version__", "check", "compile", "load", "train"]
 
 _HOMES = {
     "Diagnostic": "nnspec.diagnostics",
@@ -76,21 +79,47 @@ def compile(
     ready. Raises `SpecError` with all findings where the spec has errors, and ValueError for an engine that there is not, or where there is
     nothing to choose one by.
     """
-    from nnspec.torch_backend.compile import compile_graph, verify_compiled
+    report = _sound(check(spec, sizes=sizes, **parameters))
+    return _compiled(report.graph(network, training=mode == "training"), mode, example_batch, engines, seed=seed)
+
+
+def load(
+    run: str | PathLike[str], *, network: str | None = None, mode: str = "inference", example_batch: int | None = None,
+    engines: Sequence[str] | None = None,
+) -> GraphModule:  # fmt: skip
+    """The network of a run folder with its trained weights, the best ones where the recipe says `keep_best`, else the last; the first network
+    if none is named.
+
+    It is compiled as `compile` does it: for inference, or with `mode="training"` to be trained further by a loop of your own. Raises
+    `UsageError` for a folder that is no run, and what `compile` raises.
+    """
+    from nnspec.training.trained import trained
+
+    found = trained(str(run), network, training=mode == "training")
+    return _compiled(found.graph, mode, example_batch, engines, state=found.state())
+
+
+def _compiled(
+    graph: Graph,
+    mode: str,
+    example_batch: int | None,
+    engines: Sequence[str] | None,
+    *,
+    seed: int = 0,
+    state: State | None = None,
+) -> GraphModule:
+    from nnspec.torch_backend.compile import batch_sizes, compile_graph, verify_compiled
 
     if engines is not None and (mode != "inference" or example_batch is None):
         raise ValueError('engines are chosen among for `mode="inference"` and an `example_batch`, whose samples are timed')
-    report = _sound(check(spec, sizes=sizes, **parameters))
-    graph = report.graph(network, training=mode == "training")
     if mode == "inference" and example_batch is not None:
         from nnspec.engines import compile_for
-        from nnspec.torch_backend.compile import batch_sizes
 
-        module = compile_for(graph, batch_sizes(graph, example_batch), seed=seed, engines=engines)
+        module = compile_for(graph, batch_sizes(graph, example_batch), seed=seed, state=state, engines=engines)
     else:
-        module = compile_graph(graph, mode=mode, seed=seed, fusion="fused" if mode == "inference" else "no")
+        module = compile_graph(graph, mode=mode, seed=seed, state=state, fusion="fused" if mode == "inference" else "no")
     if example_batch is not None:
-        verify_compiled(graph, module, example_batch, seed=seed)
+        verify_compiled(graph, module, example_batch, seed=seed, state=state)
     return module
 
 

@@ -56,21 +56,14 @@ def _of_file(path: str, graph: Graph) -> dict[str, Any]:
 
 
 def _of_run(source: str, network: str, *, with_classes: bool, quiet: bool) -> ExportContext:
-    from nnspec.training import RunFolder
-    from nnspec.training.checkpoint import load
+    from nnspec.training.trained import trained
 
-    folder = RunFolder.open(source)
-    manifest, report = folder.manifest, folder.report()
-    assert report.file is not None
-    recipe = report.recipes[manifest["recipe"]]
-    instances = recipe.instances
-    name = network or next(iter(instances))
-    if name not in instances:
-        raise UsageError(f"the run has no network `{name}`; it has {', '.join(instances)}")
-    graph = next(graph for key, graph in instances[name].variants.items() if key.startswith("inference"))
-    state = load(folder.checkpoints, manifest.get("best")).tensors[f"network.{name}"]
-    classes = _classes(folder, recipe, graph, quiet=quiet) if with_classes else ()
-    return ExportContext(graph, Path(), spec=written(report.file, yaml=False), state=state, class_names=classes)
+    found = trained(source, network or None)
+    assert found.report.file is not None
+    classes = _classes(found.folder, found.recipe, found.graph, quiet=quiet) if with_classes else ()
+    return ExportContext(
+        found.graph, Path(), spec=written(found.report.file, yaml=False), state=found.state(), class_names=classes
+    )
 
 
 def _classes(folder: RunFolder, recipe: Recipe, graph: Graph, *, quiet: bool) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def _layer(member: InstanceMember, scope: Scope) -> tuple[Layer | None, Build, S
     if built.graph is None or built.scope is None:
         instance.failed = True
         return None, built.build, scope
+    instance.parameters = built.graph.parameters
     if not isinstance(found, Layer):
         layers = {name: each for name, each in names.items() if isinstance(each, Layer)}
         members.unknown_layer(member, layers, scope)

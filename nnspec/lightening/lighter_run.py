@@ -20,6 +20,7 @@ from nnspec.lightening.widths import narrowed, numbers
 from nnspec.training.checkpoint import Checkpoint, load, save
 from nnspec.training.errors import RunError
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.trained import whole
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ def lighten(run: str | Path, share: float | None = None, *, structured: bool = F
 
 
 def _graph(report: Report, manifest: dict[str, Any], network: str) -> Graph:
-    variants = report.recipes[manifest["recipe"]].instances[network].variants
-    return next(graph for key, graph in variants.items() if key.startswith("inference"))
+    return whole(report, report.recipes[manifest["recipe"]].instances[network])[1]
 
 
 def _count(graph: Graph, state: dict[str, Tensor]) -> tuple[int, int]:

@@ -50,13 +50,19 @@ def compile_graph(
 
 
 def verify_compiled(
-    graph: Graph, module: NetworkModule, batch: int, *, seed: int | None = None, tolerance: float = 1e-4
+    graph: Graph,
+    module: NetworkModule,
+    batch: int,
+    *,
+    state: State | None = None,
+    seed: int | None = None,
+    tolerance: float = 1e-4,
 ) -> Difference:
-    """Compare a compiled network, made with this seed, with the network as written on random inputs of `batch` samples.
+    """Compare a compiled network, made of this state or with this seed, with the network as written on random inputs of `batch` samples.
 
     Raises ArithmeticError where they differ by more than `tolerance` of the largest output, which is a bug of a pass.
     """
-    reference = lower(graph, seed=seed).eval()
+    reference = lower(graph, seed=seed, state=state).eval()
     found = compare_graphs(graph, reference, module.eval(), sizes=batch_sizes(graph, batch), tolerance=tolerance)
     module.train(graph.training)
     if not found.within(tolerance):

@@ -25,8 +25,9 @@ def network_inputs(run: str | Path, network: str, batch: int, count: int) -> lis
     found: list[tuple[Tensor, ...]] = []
 
     def note(instance: nn.Module, given: tuple[Any, ...]) -> None:
-        _, _, *inputs = given
-        found.append(tuple(each.detach().clone() for each in inputs))
+        variant, _, *inputs = given
+        if ":" not in variant:  # the network, and not a layer of it
+            found.append(tuple(each.detach().clone() for each in inputs))
 
     hook = module.instances[network].register_forward_pre_hook(note)
     try:

@@ -31,6 +31,7 @@ from nnspec.tabular.parquet import SUFFIXES as PARQUET
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.lower import lower
 from nnspec.training.run_folder import RunFolder
+from nnspec.training.trained import Trained
 from nnspec.types import TensorType
 
 _BRIGHTEST = 255.0
@@ -51,10 +52,9 @@ class Feed(NamedTuple):
         return tuple(entry.name for entry in self.body.inputs) if self.body is not None else (self.field,)
 
 
-def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Tensor]:
+def read_inputs(file: Path, network: Trained) -> dict[str, Tensor]:
     """A file as the network's inputs, by name. Raises DataError."""
-    graph = recipe.instances[network].variants[variant]
-    feeds = _feeds(recipe, network, variant, run)
+    graph, feeds = network.graph, _feeds(network)
     if not file.is_file():
         raise DataError(f"{file} is not there")
     arrays = _read(file, graph, feeds)
@@ -63,13 +63,13 @@ def read_inputs(file: Path, recipe: Recipe, network: str, variant: str, run: Run
     return inputs
 
 
-def graph_inputs(recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Tensor]:
+def graph_inputs(network: Trained) -> dict[str, Tensor]:
     """The whole graph that a network learned from as its inputs. Raises DataError where it learned from samples."""
-    feeds = _feeds(recipe, network, variant, run)
-    wanted = [entry.name for entry in recipe.instances[network].variants[variant].inputs]
+    feeds = _feeds(network)
+    wanted = [entry.name for entry in network.graph.inputs]
     if any(name not in feeds or not feeds[name].source.is_graph for name in wanted):
-        raise DataError(f"`{network}` learned from samples: name a file with those that are to be predicted (`--input`)")
-    fields = {name: load(source, run.data_folders()).parts["train"] for name, source in recipe.sources.items()}
+        raise DataError(f"`{network.name}` learned from samples: name a file with those that are to be predicted (`--input`)")
+    fields = {name: load(source, network.folder.data_folders()).parts["train"] for name, source in network.recipe.sources.items()}
     return {name: fields[feeds[name].source.name][feeds[name].field][:] for name in wanted}
 
 
@@ -92,12 +92,13 @@ def _check_classes(file: Path, graph: Graph, inputs: Mapping[str, Tensor]) -> No
 # --- what feeds the network ---------------------------------------------------------------------------------------------------
 
 
-def _feeds(recipe: Recipe, network: str, variant: str, run: RunFolder) -> dict[str, Feed]:
+def _feeds(network: Trained) -> dict[str, Feed]:
     """For each input that reads a field of the data as it is: which."""
+    recipe, run = network.recipe, network.folder
     fields = {entry.value: entry.name for entry in recipe.evaluation.inputs}
     for node in recipe.evaluation.nodes:
         called = node.operator
-        if isinstance(called, CallNetwork) and (called.instance, called.variant) == (network, variant):
+        if isinstance(called, CallNetwork) and (called.instance, called.variant) == (network.name, network.variant):
             found = {name: fields[value] for name, value in node.inputs.items() if isinstance(value, Value) and value in fields}
             return {name: _feed(recipe, field, run) for name, field in found.items() if field.partition(".")[0] in recipe.sources}
     return {}

@@ -11,17 +11,15 @@ from torch import Tensor
 from nnspec.data import DataError
 from nnspec.dims import Dim
 from nnspec.graph.ir import CallNetwork, Graph
-from nnspec.recipes.recipe import Instance, Recipe
 from nnspec.reporting.runs import read_run
 from nnspec.torch_backend.compile import compile_graph
 from nnspec.torch_backend.guards import PreconditionError
 from nnspec.torch_backend.module_tree import NetworkModule
-from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import CheckpointError, RunError
 from nnspec.training.measure import class_metric
 from nnspec.training.new_samples import graph_inputs, read_inputs
 from nnspec.training.precision import chosen_device
-from nnspec.training.run_folder import RunFolder
+from nnspec.training.trained import Trained, trained
 
 #: Samples that go through the network at once.
 _TOGETHER = 512
@@ -38,26 +36,24 @@ def predict(
     computed by the body of the `data` item; bytes and pictures are brought to the same range, float pictures are taken as they are.
     Arrays may lack the axis of samples where they hold one. Raises RunError, DataError, CheckpointError.
     """
-    folder, recipe, name = _opened(run, network)
-    variant = _whole(recipe.instances[name])
-    graph = recipe.instances[name].variants[variant]
-    if file is None:
-        inputs = graph_inputs(recipe, name, variant, folder)
-    else:
-        inputs = read_inputs(Path(file), recipe, name, variant, folder)
+    found = trained(run, network)
+    if found.variant is None:  # nobody says how what the whole takes is to be prepared
+        raise RunError(f"the recipe calls only layers of `{found.name}`, so that nothing can be predicted with all of it")
+    graph = found.graph
+    inputs = graph_inputs(found) if file is None else read_inputs(Path(file), found)
     where = chosen_device(device)
-    module = _compiled(graph, folder, name, folder.manifest.get("best")).to(where)
+    module = _compiled(found).to(where)
     try:
         with torch.no_grad():
             return _run(module, graph, {entry.name: inputs[entry.name].to(where) for entry in graph.inputs})
     except (PreconditionError, IndexError) as error:
-        raise DataError(f"{file or 'the graph'} is not what `{name}` takes: {error}") from error
+        raise DataError(f"{file or 'the graph'} is not what `{found.name}` takes: {error}") from error
 
 
 def output_classes(run: str | Path, *, network: str | None = None) -> dict[str, tuple[str, ...]]:
     """What the data of a run calls the classes that a network's outputs score, by output: those of shape (N, classes) that the metric of
     the run's confusion matrix is fed with. Empty where the run has measured no classes, or its data has no names for them."""
-    folder, recipe, name = _opened(run, network)
+    folder, _, recipe, name, *_ = trained(run, network)
     metric = class_metric(recipe)
     names = tuple(map(str, (read_run(folder.path).evaluation or {}).get("classes") or ()))
     scores = None if metric is None else recipe.evaluation.outputs.get(f"metric.{metric.name}.pred")
@@ -67,30 +63,11 @@ def output_classes(run: str | Path, *, network: str | None = None) -> dict[str, 
     return {scores.output: names} if names and scores.type.dims[1:] == (len(names),) else {}
 
 
-def _opened(run: str | Path, network: str | None) -> tuple[RunFolder, Recipe, str]:
-    """The run, its recipe and the name of a network in it, the first if none is given. Raises RunError."""
-    folder = RunFolder.open(run)
-    recipe = folder.report().recipes[folder.manifest["recipe"]]
-    name = network or next(iter(recipe.instances))
-    if name not in recipe.instances:
-        raise RunError(f"the run has no network `{name}`; it has {', '.join(recipe.instances)}")
-    return folder, recipe, name
-
-
-def _whole(instance: Instance) -> str:
-    """The variant for inference of the whole network. Raises RunError where the recipe calls only layers of it."""
-    for key in instance.variants:
-        if key.startswith("inference") and ":" not in key:
-            return key
-    raise RunError(f"the recipe calls only parts of `{instance.name}`, so that nothing can be predicted with all of it")
-
-
-def _compiled(graph: Graph, folder: RunFolder, name: str, checkpoint: str | None) -> NetworkModule:
+def _compiled(found: Trained) -> NetworkModule:
     try:
-        weights = load_checkpoint(folder.checkpoints, checkpoint).tensors[f"network.{name}"]
-        return compile_graph(graph, mode="inference", state=weights, fusion="fused")
+        return compile_graph(found.graph, mode="inference", state=found.state(), fusion="fused")
     except (KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"the checkpoint does not fit the network `{name}` of the spec: {error}") from error
+        raise CheckpointError(f"the checkpoint does not fit the network `{found.name}` of the spec: {error}") from error
 
 
 def _run(module: NetworkModule, graph: Graph, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
