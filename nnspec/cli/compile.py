@@ -251,7 +251,7 @@ def _as_text(
         ]
     if DECISION in module.meta:
         lines += module.meta[DECISION].lines()
-    lines.append(f"compared with the network as written: largest difference {difference.relative:.1e} of the output")
+    lines.append(f"compared with the network as written: {difference.told()}")
     if not same:
         lines.append(f"they differ, first at {difference.first}: please report it with the spec")
     if broken:
