@@ -35,7 +35,7 @@ def read(source: DataSource, lookup: Lookup) -> Samples:
     images: list[Tensor] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = _pictures(root / name, root)
+        found = pictures_in(root / name, root)
         images += [read_picture(path, settings["channels"], settings["size"]) for path in found]
         labels += [label] * len(found)
     names = {"label": tuple(classes)}
@@ -56,8 +56,8 @@ def _classes(root: Path, wanted: int | tuple[str, ...] | None) -> list[str]:
     return found
 
 
-def _pictures(folder: Path, root: Path) -> list[Path]:
-    """The pictures of a class, in the order of their names."""
+def pictures_in(folder: Path, root: Path) -> list[Path]:
+    """The pictures of a folder, in the order of their names. Raises DataError where there are none, or one leads out of the root."""
     found = sorted(each for each in folder.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
     if not found:
         raise DataError(f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}); remove the folder, or fill it")

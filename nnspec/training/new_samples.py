@@ -17,7 +17,7 @@ from nnspec.data.arrays import UNREADABLE, read_arrays, read_header
 from nnspec.data.citations import normalized
 from nnspec.data.dataset import standardized
 from nnspec.data.fitting import fill_gaps, fit_steps
-from nnspec.data.images import SUFFIXES, read_picture
+from nnspec.data.images import SUFFIXES, pictures_in, read_picture
 from nnspec.data.pixels import scaled
 from nnspec.data.samples import RawFields, Strings
 from nnspec.data.tables import PLAIN, read_columns
@@ -53,14 +53,19 @@ class Feed(NamedTuple):
 
 
 def read_inputs(file: Path, network: Trained) -> dict[str, Tensor]:
-    """A file as the network's inputs, by name. Raises DataError."""
+    """A file, or a folder of pictures, as the network's inputs, by name. Raises DataError."""
     graph, feeds = network.graph, _feeds(network)
-    if not file.is_file():
+    if not file.exists():
         raise DataError(f"{file} is not there")
     arrays = _read(file, graph, feeds)
     inputs = {entry.name: _input(file, entry, feeds.get(entry.name), arrays) for entry in graph.inputs}
     _check_classes(file, graph, inputs)
     return inputs
+
+
+def sample_names(file: Path) -> list[str]:
+    """What the samples are called: in a folder the pictures' files, else nothing."""
+    return [each.relative_to(file).as_posix() for each in pictures_in(file, file.resolve())] if file.is_dir() else []
 
 
 def graph_inputs(network: Trained) -> dict[str, Tensor]:
@@ -117,6 +122,8 @@ def _feed(recipe: Recipe, field: str, run: RunFolder) -> Feed:
 
 
 def _read(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
+    if file.is_dir():
+        return _pictures(file, pictures_in(file, file.resolve()), graph, feeds)
     suffix = file.suffix.lower()
     if suffix == ".npy":
         return {_only(file, graph, feeds): _tensor(_load(file), file)}
@@ -125,8 +132,8 @@ def _read(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
     if suffix in (".csv", ".tsv", *PARQUET):
         return _table(file, feeds)
     if suffix in SUFFIXES:
-        return _picture(file, graph, feeds)
-    raise DataError(f"{file} is neither .npy, .npz, .csv, .tsv, .parquet nor a picture")
+        return _pictures(file, [file], graph, feeds)
+    raise DataError(f"{file} is neither .npy, .npz, .csv, .tsv, .parquet nor a picture, nor a folder of pictures")
 
 
 def _only(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> str:
@@ -207,14 +214,22 @@ def _columns(file: Path, feed: Feed, columns: Mapping[str, Column]) -> RawFields
     return fill_gaps(feed.source, {"new": read}, feed.fitted.get("fill", {}))[0]["new"]
 
 
-def _picture(file: Path, graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
+def _pictures(file: Path, paths: Sequence[Path], graph: Graph, feeds: Mapping[str, Feed]) -> Arrays:
+    """Pictures in one array of bytes; `file` is the picture, or the folder that they are in."""
     name = _only(file, graph, feeds)
     dims = _picture_type(graph, feeds, name).dims
     if len(dims) != 4 or dims[1] not in (1, 3, 4):
-        raise DataError(f"{file} is a picture, and `{name}` is {graph.inputs[0].value.type}")
+        raise DataError(f"{paths[0]} is a picture, and `{name}` is {graph.inputs[0].value.type}")
     size = (dims[2], dims[3]) if isinstance(dims[2], int) and isinstance(dims[3], int) else None
     channels = next(count for count in (1, 3, 4) if dims[1] == count)
-    return {name: read_picture(file, channels, size)}
+    read = [read_picture(path, channels, size) for path in paths]
+    for path, each in zip(paths, read, strict=True):
+        if each.shape != read[0].shape:
+            sizes = " and ".join(
+                f"{one.name} has {made.shape[2]} x {made.shape[1]} pixels" for one, made in ((paths[0], read[0]), (path, each))
+            )
+            raise DataError(f"{sizes}: bring the pictures of {file} to one size, since the network takes any")
+    return {name: torch.stack(read)}
 
 
 def _picture_type(graph: Graph, feeds: Mapping[str, Feed], name: str) -> TensorType:

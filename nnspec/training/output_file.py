@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -30,22 +30,23 @@ def output_path(given: str) -> Path:
     return path
 
 
-def write_outputs(path: Path, outputs: Mapping[str, Tensor], classes: Classes) -> None:
+def write_outputs(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str] = ()) -> None:
     """Write the outputs, whole or not at all. Raises UsageError where the form cannot hold them, and OSError.
 
     `.npz` holds arrays by name, `.npy` the one output there is, `.csv` a line for each sample and a column for each number of it, named
-    `logits.setosa` where the classes are known and `logits.0` else; before them the class with the largest score.
+    `logits.setosa` where the classes are known and `logits.0` else; before them the class with the largest score, and first of all the
+    file that a sample is, where `names` says that.
     """
-    write_atomic(path, FORMS[path.suffix](path, outputs, classes))
+    write_atomic(path, FORMS[path.suffix](path, outputs, classes, names))
 
 
-def _npz(path: Path, outputs: Mapping[str, Tensor], classes: Classes) -> bytes:
+def _npz(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str]) -> bytes:
     written = io.BytesIO()
     numpy.savez(written, **{name: tensor.numpy() for name, tensor in outputs.items()})  # type: ignore[arg-type]
     return written.getvalue()
 
 
-def _npy(path: Path, outputs: Mapping[str, Tensor], classes: Classes) -> bytes:
+def _npy(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str]) -> bytes:
     if len(outputs) > 1:
         raise UsageError(f"{path}: .npy holds one array, and there are {', '.join(outputs)}; .npz holds several")
     written = io.BytesIO()
@@ -53,13 +54,14 @@ def _npy(path: Path, outputs: Mapping[str, Tensor], classes: Classes) -> bytes:
     return written.getvalue()
 
 
-def _csv(path: Path, outputs: Mapping[str, Tensor], classes: Classes) -> str:
+def _csv(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str]) -> str:
     counts = {tensor.shape[0] if tensor.dim() else None for tensor in outputs.values()}
     width = sum(tensor[:1].numel() if tensor.dim() else 1 for tensor in outputs.values())
     if len(counts) > 1 or None in counts or width > _MOST_COLUMNS:
         shapes = ", ".join(f"{name}: {list(tensor.shape)}" for name, tensor in outputs.items())
         raise UsageError(f"{path}: outputs of these shapes make no table, .npz holds them: {shapes}")
-    columns = [column for name, tensor in outputs.items() for column in _columns(name, tensor, classes.get(name, ()))]
+    columns = [("file", list(names))] if names else []
+    columns += [column for name, tensor in outputs.items() for column in _columns(name, tensor, classes.get(name, ()))]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow([name for name, _ in columns])
@@ -77,4 +79,8 @@ def _columns(name: str, tensor: Tensor, classes: tuple[str, ...]) -> Iterator[tu
         yield f"{name}.{own}" if own else name, texts[:, number].tolist()
 
 
-FORMS: dict[str, Callable[[Path, Mapping[str, Tensor], Classes], bytes | str]] = {".npz": _npz, ".npy": _npy, ".csv": _csv}
+FORMS: dict[str, Callable[[Path, Mapping[str, Tensor], Classes, Sequence[str]], bytes | str]] = {
+    ".npz": _npz,
+    ".npy": _npy,
+    ".csv": _csv,
+}

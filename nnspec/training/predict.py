@@ -28,8 +28,8 @@ _TOGETHER = 512
 def predict(
     run: str | Path, file: str | Path | None = None, *, network: str | None = None, device: str = "auto"
 ) -> dict[str, Tensor]:
-    """Outputs by name for the samples in a file, on the CPU: `.npy`, `.npz`, `.csv` or a picture. Without a file, for all nodes of the
-    whole graph that the run learned from.
+    """Outputs by name for the samples in a file, on the CPU: `.npy`, `.npz`, `.csv`, a picture, or a folder of pictures in the order of their
+    names. Without a file, for all nodes of the whole graph that the run learned from.
 
     The samples are what the recipe's data is before it is prepared: arrays by the names of the data's fields or columns (or of the
     network's inputs), tables with its columns. They are prepared as those that the network learned from: standardized by the same numbers,

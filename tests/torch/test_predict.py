@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from training_specs import digits, trained
 
+from nnspec.cli import main
 from nnspec.data import DataError, load
 from nnspec.training import CheckpointError, RunError, predict
 from nnspec.training.evaluate import restore
@@ -95,6 +96,43 @@ def test_pictures_are_brought_to_the_range_of_the_data(tmp_path: Path) -> None:
         torch.testing.assert_close(predict(run, tmp_path / name, device="cpu")["logits"], expected, rtol=1e-4, atol=1e-5)
     Image.new("RGB", (30, 20), (10, 20, 30)).save(tmp_path / "b.jpg")
     assert predict(run, tmp_path / "b.jpg", device="cpu")["logits"].shape == (1, 10)
+
+
+def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained(tmp_path, PICTURES, epochs=1).run
+    new = tmp_path / "new"
+    (new / "more").mkdir(parents=True)
+    for number, name in enumerate(("b.png", "a.png", "more/c.png")):
+        Image.new("L", (8 + number, 8), 80 * number).save(new / name)
+    (new / "notes.txt").write_text("no picture")
+    found = predict(run, new, device="cpu")["logits"]
+    for place, name in enumerate(("a.png", "b.png", "more/c.png")):
+        torch.testing.assert_close(found[place : place + 1], predict(run, new / name, device="cpu")["logits"])
+    assert main(["predict", str(run), "-i", str(new), "-o", str(tmp_path / "out.csv"), "--device", "cpu"]) == 0
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["file", "a.png", "b.png", "more/c.png"]
+    capsys.readouterr()
+    assert main(["predict", str(run), "-i", str(new), "--device", "cpu"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["  a.png", "  b.png", "  more/c.png"]
+    (new / "out.png").symlink_to(tmp_path / "elsewhere.png")
+    Image.new("L", (8, 8)).save(tmp_path / "elsewhere.png")
+    with pytest.raises(DataError, match="is a link that leads out of"):
+        predict(run, new, device="cpu")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="has no pictures"):
+        predict(run, tmp_path / "empty", device="cpu")
+
+
+def test_pictures_of_different_sizes_for_a_network_that_takes_any(tmp_path: Path) -> None:
+    free = PICTURES.replace("8, 8]", "H, W]").replace("Flatten", "AdaptiveAvgPool2d(1) -> Flatten")
+    assert free != PICTURES
+    run = trained(tmp_path, free, epochs=1).run
+    (tmp_path / "new").mkdir()
+    for name, width in (("a.png", 8), ("b.png", 12)):
+        Image.new("L", (width, 8)).save(tmp_path / "new" / name)
+    with pytest.raises(DataError, match=r"a\.png has 8 x 8 pixels and b\.png has 12 x 8 pixels: bring"):
+        predict(run, tmp_path / "new", device="cpu")
+    assert predict(run, tmp_path / "new" / "b.png", device="cpu")["logits"].shape == (1, 10)
 
 
 TABLE = """
