@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy
+import torch
+from numpy.lib.format import write_array
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nnspec.atomic import write_atomic
@@ -41,16 +46,30 @@ def write_outputs(path: Path, outputs: Mapping[str, Tensor], classes: Classes, n
 
 
 def _npz(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str]) -> bytes:
+    return npz(outputs)
+
+
+def npz(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as an `.npz` file, under any names: `numpy.savez` takes a few for its own arguments."""
     written = io.BytesIO()
-    numpy.savez(written, **{name: tensor.numpy() for name, tensor in outputs.items()})  # type: ignore[arg-type]
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, tensor in tensors.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_array(member, _array(tensor), allow_pickle=False)
     return written.getvalue()
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """As an array of numpy, which has no bfloat16."""
+    array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return array
 
 
 def _npy(path: Path, outputs: Mapping[str, Tensor], classes: Classes, names: Sequence[str]) -> bytes:
     if len(outputs) > 1:
         raise UsageError(f"{path}: .npy holds one array, and there are {', '.join(outputs)}; .npz holds several")
     written = io.BytesIO()
-    numpy.save(written, next(iter(outputs.values())).numpy())
+    numpy.save(written, _array(next(iter(outputs.values()))))
     return written.getvalue()
 
 
@@ -73,7 +92,7 @@ def _columns(name: str, tensor: Tensor, classes: tuple[str, ...]) -> Iterator[tu
     """Names and texts of an output's columns. Floats have as many digits as tell them from their neighbours."""
     if classes:
         yield f"{name}.class", [classes[place] for place in tensor.argmax(dim=1).tolist()]
-    texts = tensor.numpy().astype(str).reshape(len(tensor), tensor.shape[1:].numel())
+    texts = _array(tensor).astype(str).reshape(len(tensor), tensor.shape[1:].numel())
     for number, place in enumerate(product(*map(range, tensor.shape[1:]))):
         own = classes[number] if classes else ".".join(map(str, place))
         yield f"{name}.{own}" if own else name, texts[:, number].tolist()

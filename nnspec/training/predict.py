@@ -53,12 +53,12 @@ def predict(
 def output_classes(run: str | Path, *, network: str | None = None) -> dict[str, tuple[str, ...]]:
     """What the data of a run calls the classes that a network's outputs score, by output: those of shape (N, classes) that the metric of
     the run's confusion matrix is fed with. Empty where the run has measured no classes, or its data has no names for them."""
-    folder, _, recipe, name, *_ = trained(run, network)
-    metric = class_metric(recipe)
-    names = tuple(map(str, (read_run(folder.path).evaluation or {}).get("classes") or ()))
-    scores = None if metric is None else recipe.evaluation.outputs.get(f"metric.{metric.name}.pred")
+    found = trained(run, network)
+    metric = class_metric(found.recipe)
+    names = tuple(map(str, (read_run(found.folder.path).evaluation or {}).get("classes") or ()))
+    scores = None if metric is None else found.recipe.evaluation.outputs.get(f"metric.{metric.name}.pred")
     node = None if scores is None else scores.node
-    if scores is None or node is None or not isinstance(node.operator, CallNetwork) or node.operator.instance != name:
+    if scores is None or node is None or not isinstance(node.operator, CallNetwork) or node.operator.instance != found.name:
         return {}
     return {scores.output: names} if names and scores.type.dims[1:] == (len(names),) else {}
 

@@ -24,6 +24,7 @@ from nnspec.training.checkpoint import load as load_checkpoint
 from nnspec.training.errors import RunError
 from nnspec.training.evaluate import load_weights
 from nnspec.training.measure import last_part
+from nnspec.training.output_file import npz
 from nnspec.training.precision import chosen_device
 from nnspec.training.run_folder import RunFolder
 from nnspec.training.sheets import draw_sheet, is_pictures
@@ -122,11 +123,9 @@ def draw(item: Sample, module: RecipeModule, count: int, seed: int, given: Mappi
 
 def keep(drawn: Drawn, folder: Path) -> list[Path]:
     """Keep what was drawn: the numbers, texts, and sheets of pictures where matplotlib can draw them."""
-    import numpy
-
     folder.mkdir(parents=True, exist_ok=True)
     numbers = folder / f"{drawn.name}.npz"
-    numpy.savez(numbers, **{name: tensor.numpy() for name, tensor in drawn.outputs.items()})  # type: ignore[arg-type]
+    write_atomic(numbers, npz(drawn.outputs))
     sheets = [
         draw_sheet(folder / f"{drawn.name}.{name}.png", tensor) for name, tensor in drawn.outputs.items() if is_pictures(tensor)
     ]

@@ -76,6 +76,23 @@ def test_one_array(tmp_path: Path) -> None:
         write_outputs(tmp_path / "out.npy", {"a": torch.ones(2), "b": torch.ones(2)}, {})
 
 
-def test_several_arrays(tmp_path: Path) -> None:
-    write_outputs(tmp_path / "out.npz", {"a": torch.ones(2), "b": torch.ones(3)}, {})
-    assert sorted(numpy.load(tmp_path / "out.npz")) == ["a", "b"]
+def test_several_arrays_under_any_names(tmp_path: Path) -> None:
+    outputs = {"file": torch.ones(2), "allow_pickle": torch.tensor([[True]]), "b": torch.arange(3)}
+    write_outputs(tmp_path / "out.npz", outputs, {})
+    with numpy.load(tmp_path / "out.npz") as found:
+        assert sorted(found) == ["allow_pickle", "b", "file"]
+        for name, tensor in outputs.items():
+            assert torch.equal(torch.from_numpy(found[name]), tensor)
+
+
+@pytest.mark.parametrize("form", [".npz", ".npy", ".csv"])
+def test_bfloat16_becomes_float32(tmp_path: Path, form: str) -> None:
+    value = torch.tensor([1.5, 1 / 3], dtype=torch.bfloat16)
+    path = tmp_path / f"out{form}"
+    write_outputs(path, {"value": value}, {})
+    if form == ".csv":
+        found = torch.tensor([float(line[0]) for line in rows(path)[1:]])
+    else:
+        loaded = numpy.load(path)
+        found = torch.from_numpy(loaded["value"] if form == ".npz" else loaded)
+    assert torch.equal(found, value.float())
