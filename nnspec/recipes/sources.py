@@ -49,15 +49,16 @@ def _source(operator: Any, expression: tree.Expression, body: Any, name: tree.Na
     if isinstance(operator, Unsupported):
         scope.build.program.later(f"the data source `{operator.what}`", expression.span)
         return None
-    if not is_silent(operator) and getattr(getattr(operator, "operator", None), "is_source", False):
+    if isinstance(operator, OperatorMaker) and operator.operator.is_source:
         operator = apply.make_operator(operator.operator, (), operator.given, expression.span, inner, None)
     if is_silent(operator):
         _later_call(expression, scope)
         return None
     if not isinstance(operator, Source):
         scope.build.report(
-            "NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span
-        )
+            "NN115", f"data comes from a source such as `MNIST()`, and this is {describe(operator)}", expression.span,
+            help=f"use `{operator.name}` where `{name.id}` is used" if isinstance(operator, SourceFields) else None,
+        )  # fmt: skip
         return None
     batch = scope.names.get("N", 1)
     return (
