@@ -55,7 +55,8 @@ def output_classes(run: str | Path, *, network: str | None = None) -> dict[str, 
     the run's confusion matrix is fed with. Empty where the run has measured no classes, or its data has no names for them."""
     found = trained(run, network)
     metric = class_metric(found.recipe)
-    names = tuple(map(str, (read_run(found.folder.path).evaluation or {}).get("classes") or ()))
+    classes = (read_run(found.folder.path).evaluation or {}).get("classes")  # what lies in a run's folder may be anybody's
+    names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     scores = None if metric is None else found.recipe.evaluation.outputs.get(f"metric.{metric.name}.pred")
     node = None if scores is None else scores.node
     if scores is None or node is None or not isinstance(node.operator, CallNetwork) or node.operator.instance != found.name:

@@ -133,6 +133,13 @@ def test_predictions_as_a_table(run: Path, folder: Path, capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert f": {lines[0][0]})" in shown.splitlines()[1]
     assert main([*given, "-o", str(folder / "out.xlsx")]) == 2
+    kept = (run / "evaluation.json").read_text(encoding="utf-8")
+    try:
+        (run / "evaluation.json").write_text('{"classes": 7}', encoding="utf-8")
+        assert main(given) == 0
+        assert "(largest at " in capsys.readouterr().out
+    finally:
+        (run / "evaluation.json").write_text(kept, encoding="utf-8")
 
 
 @pytest.mark.parametrize("training", [False, True])
